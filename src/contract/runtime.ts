@@ -1,0 +1,245 @@
+/**
+ * The one interface behind which every agent CLI stands. An adapter *describes*, the engine does:
+ * it never touches the disk, never spawns, never throws. Everything it is given is plain data, and
+ * everything it returns is plain data. What it does not understand it reports as `unknown`.
+ */
+
+export type RuntimeId = string
+
+/**
+ * How the engine drives a session of this plan.
+ * - `duplex`: one long-lived process; prompts are frames on stdin, events are lines on stdout
+ *   (claude stream-json, codex app-server, pi rpc, sapling rpc, and ACP, whose frames are lines too).
+ * - `turn`: one process a turn, resumed by session id or name (gemini, copilot, goose, cursor, amp, aider, shell).
+ * - `serve`: a server on loopback; prompts are HTTP requests, events an SSE stream (opencode).
+ * - `interactive`: the CLI's own screen in a tmux pane; prompts are pasted.
+ */
+export type Protocol = 'duplex' | 'turn' | 'serve' | 'interactive'
+
+/** A file the engine writes before the launch. `path` is relative to the agent's private folder, which no commit can reach. */
+export interface PlannedFile {
+  readonly path: string
+  readonly content: string
+  readonly executable?: boolean
+}
+
+/** What an adapter may know about the session it is asked to describe. Paths are absolute. */
+export interface SessionSpec {
+  /** The agent's name in `ov`, `^[a-z][a-z0-9-]{0,39}$`. */
+  readonly agent: string
+  /** An id the engine chose for this session (UUID), for runtimes that let one choose. */
+  readonly sessionId: string
+  /** The runtime's own session id to take up again, where there is one and `can.resume`. */
+  readonly resume?: string
+  readonly worktree: string
+  /** The agent's private folder outside the worktree: config, hooks, prompt files. */
+  readonly privateDir: string
+  /** The model to use, in this runtime's own vocabulary; absent means the runtime's default. */
+  readonly model?: string
+  /** Standing instructions: the role, the task overlay, how to speak to `ov`. */
+  readonly instructions: string
+  /** The prompt of this turn. */
+  readonly prompt: string
+  /** For agents that are a command (`shell`): the command line, as the human gave it. */
+  readonly command?: string
+  readonly readOnly: boolean
+  /** Root needs other permission flags in some CLIs. */
+  readonly root: boolean
+  /** Extra arguments from `runtime.<name>.args`. */
+  readonly extraArgs: readonly string[]
+  /** File whose content is the feedback of the last attempt, present from the second attempt on. */
+  readonly feedbackFile?: string
+}
+
+/** How to run it. `argv` is never joined into a shell string. */
+export interface LaunchPlan {
+  readonly protocol: Protocol
+  readonly argv: readonly string[]
+  /** Added to the allow-listed environment; wins over it. */
+  readonly env: Readonly<Record<string, string>>
+  readonly files: readonly PlannedFile[]
+  /** `turn`: the prompt on stdin, then EOF. Absent: stdin is empty. */
+  readonly stdin?: string
+  /** `duplex`: frames written at once after the start, before the first prompt (handshakes). */
+  readonly hello?: readonly Frame[]
+  /** True where the first prompt is already in argv or stdin; otherwise it goes by `sendInput`. */
+  readonly promptIncluded: boolean
+}
+
+/** One message to a running agent. */
+export type Frame =
+  | { readonly via: 'stdin'; readonly line: string }
+  | { readonly via: 'http'; readonly method: string; readonly path: string; readonly body?: unknown }
+
+export type Input = { readonly by: 'frame'; readonly frame: Frame } | { readonly by: 'paste'; readonly text: string }
+
+/** What the engine knows of the running session, handed to `sendInput`, `answer` and `interrupt`. */
+export interface SessionFacts {
+  /** The runtime's own session or thread id, once `started` told it. */
+  readonly session?: string
+  /** The id of the running turn, where the runtime names turns. */
+  readonly turn?: string
+  readonly busy: boolean
+  /** A counter that rises with every frame of this session, for request ids. */
+  readonly sequence: number
+}
+
+/** Why a turn or a session failed, in one vocabulary for all runtimes. */
+export type FailureCause =
+  | 'auth'
+  | 'rate_limit'
+  | 'quota'
+  | 'overloaded'
+  | 'network'
+  | 'model'
+  | 'context'
+  | 'limit'
+  | 'refused'
+  | 'interrupted'
+  | 'crash'
+  | 'unknown'
+
+/** Token counts. `null` means the runtime does not say, which is not zero. */
+export interface Usage {
+  readonly input: number | null
+  readonly output: number | null
+  readonly cacheRead: number | null
+  readonly cacheWrite: number | null
+  /** US dollars, as the runtime itself reports them. */
+  readonly costUsd: number | null
+  readonly model?: string
+}
+
+/** What a running agent reports. One union for all runtimes; once started, failure is an event too. */
+export type AgentEvent =
+  | { readonly type: 'started'; readonly session?: string; readonly model?: string; readonly version?: string }
+  | { readonly type: 'turn_start'; readonly turn?: string }
+  /** The runtime took this prompt into its context, verbatim text included where it echoes it. */
+  | { readonly type: 'accepted'; readonly text: string }
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'tool_start'; readonly id: string; readonly tool: string; readonly summary: string }
+  | { readonly type: 'tool_end'; readonly id: string; readonly ok: boolean; readonly summary: string }
+  /** `scope` says what the counts cover: this turn alone, or all of the session so far (the engine subtracts). */
+  | {
+      readonly type: 'usage'
+      readonly usage: Usage
+      readonly scope: 'turn' | 'session'
+      readonly costScope: 'turn' | 'session'
+    }
+  | { readonly type: 'rate_limited'; readonly resetAt: number | null; readonly message: string }
+  | { readonly type: 'retrying'; readonly attempt: number; readonly delayMs: number; readonly cause: FailureCause }
+  | { readonly type: 'waiting'; readonly why: 'permission' | 'input'; readonly message: string }
+  /** The runtime asks before it acts; the engine decides and `answer` says it. */
+  | { readonly type: 'ask'; readonly ask: Ask }
+  /** `claim: 'done'` where the process ending well is itself the agent's word that it is done (`can.reports: 'exit'`). */
+  | { readonly type: 'turn_end'; readonly claim?: 'done'; readonly text?: string }
+  | { readonly type: 'failed'; readonly cause: FailureCause; readonly message: string; readonly resetAt?: number }
+  | { readonly type: 'unknown'; readonly line: string }
+
+/** A question of the runtime's that blocks it until it is answered. */
+export interface Ask {
+  /** Request id, given back by `answer`. */
+  readonly id: string
+  readonly when: 'before_tool' | 'after_tool' | 'prompt' | 'stop'
+  readonly tool?: string
+  /** A file the tool would write, absolute or relative to the worktree, where the runtime names one. */
+  readonly writes?: string
+  /** A tool that would wait for a human's click. */
+  readonly interactive?: boolean
+}
+
+export type Verdict =
+  | { readonly allow: true; readonly context?: string }
+  | { readonly allow: false; readonly reason: string }
+
+/** How the process ended. Exactly one of `code` and `signal` is set. */
+export interface ProcessExit {
+  readonly code: number | null
+  readonly signal: string | null
+  /** The last lines of stderr, at most 4 KiB. */
+  readonly stderrTail: string
+  /** The last lines of stdout, at most 4 KiB. */
+  readonly stdoutTail: string
+}
+
+/** What an interactive pane shows. */
+export type Screen =
+  | { readonly is: 'loading' }
+  | { readonly is: 'dialog'; readonly about: string; readonly answer: readonly string[] | null }
+  | { readonly is: 'idle'; readonly typed: string }
+  | { readonly is: 'busy' }
+  | { readonly is: 'unknown' }
+
+/** What a runtime truly supports. The engine asks this, it never guesses. */
+export interface Can {
+  readonly structured: Exclude<Protocol, 'interactive'> | false
+  readonly interactive: boolean
+  readonly resume: boolean
+  /** A prompt sent while busy reaches the running turn. */
+  readonly steer: boolean
+  /** Tool calls can be refused before they run. */
+  readonly block: boolean
+  /** Text can be brought into the context between prompts. */
+  readonly inject: boolean
+  readonly usage: 'turn' | 'session' | false
+  readonly cost: boolean
+  /** `mail`: the agent itself says it is done (`ov done`). `exit`: a turn that ends well is the claim, and the engine reports for it. */
+  readonly reports: 'mail' | 'exit'
+  /** It understands a prompt. A command (`shell`) does not: it is only run again, with feedback in a file. */
+  readonly prompts: boolean
+  /** Its prompts are echoed as `accepted`, so that hand-over can be proved. Otherwise `turn_start` stands in, and mail is at-least-once. */
+  readonly echo: boolean
+}
+
+/** Where an offline look can tell whether somebody is logged in. */
+export interface LoginEvidence {
+  /** Environment variables, any of which holds a key. */
+  readonly env: readonly string[]
+  /** Files under the home folder, any of which is a stored login. */
+  readonly files: readonly string[]
+  /** The command a person types to log in. */
+  readonly hint: string
+}
+
+/** A one-shot question: triage, conflict resolution. It must have no side effects. */
+export interface OneShot {
+  readonly argv: readonly string[]
+  readonly stdin?: string
+  readonly env: Readonly<Record<string, string>>
+}
+
+export interface AgentRuntime {
+  readonly id: RuntimeId
+  readonly title: string
+  /** Names looked for on PATH, in this order. Empty: nothing needs to be installed. */
+  readonly binaries: readonly string[]
+  /** Arguments that print the version. */
+  readonly versionArgs: readonly string[]
+  /** Versions this adapter did real work with. */
+  readonly certified: readonly string[]
+  /** How a person installs it. */
+  readonly install: string
+  readonly login: LoginEvidence
+  readonly can: Can
+  /** Names of the host's environment variables this runtime needs to see, beyond the engine's allow-list. `*` at the end matches any rest. */
+  readonly environment: readonly string[]
+  /** Model aliases that only this runtime understands. Any other name is passed as it is. */
+  readonly models: Readonly<Record<string, string>>
+
+  start(session: SessionSpec): LaunchPlan
+  sendInput(text: string, facts: SessionFacts): Input
+  deployHooks(session: SessionSpec): readonly PlannedFile[]
+  getPromptCommand(text: string, options: { readonly model?: string }): OneShot | null
+  /** One line of stdout (or one SSE datum). Never throws; a line it does not know is `unknown`. */
+  read(line: string): readonly AgentEvent[]
+  /** The process ended. For `duplex` an end during a turn is a failure; for `turn` it ends the turn. */
+  exited(exit: ProcessExit): readonly AgentEvent[]
+  /** The frame that answers an `ask` event; null for runtimes that never ask. */
+  answer(ask: Ask, verdict: Verdict, facts: SessionFacts): Frame | null
+  /** How a running turn is stopped without ending the session; null where only a signal helps. */
+  interrupt(facts: SessionFacts): Frame | null
+  /** The signal on which the CLI stops cleanly. */
+  readonly stopSignal: 'SIGTERM' | 'SIGINT'
+  /** Interactive mode only: what the pane shows. */
+  screen(pane: { readonly text: string; readonly title: string }): Screen
+}

@@ -1,0 +1,66 @@
+/**
+ * States of agents, tasks and merge entries. Stored as facts; whether a process is alive is never
+ * stored, it is asked of the kernel.
+ *
+ * Agent:
+ * ```
+ *  queued ──► starting ──► working ◄──► waiting(on)
+ *    ▲           │            │             │
+ *    └─(starter  ▼            ▼             ▼
+ *       died)  failed       failed   done · failed · stopped
+ * ```
+ * Task:
+ * ```
+ *  queued ──► running ◄──► merging ──► merged
+ *                │            └──────► failed
+ *                └──► done (nothing to merge) · failed · stopped
+ * ```
+ */
+
+export const CAPABILITIES = ['coordinator', 'lead', 'scout', 'builder', 'reviewer', 'merger', 'monitor'] as const
+export type Capability = (typeof CAPABILITIES)[number]
+
+export const WAITING_ON = ['mail', 'children', 'human', 'merge', 'rate_limit', 'budget'] as const
+export type WaitingOn = (typeof WAITING_ON)[number]
+
+export const AGENT_STATES = ['queued', 'starting', 'working', 'waiting', 'done', 'failed', 'stopped'] as const
+export type AgentStateName = (typeof AGENT_STATES)[number]
+
+/** What an agent is doing, as its row says. `until` is a wall-clock time in ms. */
+export type AgentState =
+  | { readonly name: 'queued' | 'starting' | 'working' }
+  | EndState
+  | { readonly name: 'waiting'; readonly on: WaitingOn; readonly until?: number }
+
+/** How an agent ended. */
+export type EndState = { readonly name: 'done' } | { readonly name: 'failed' | 'stopped'; readonly reason: string }
+
+/** States in which an agent holds one of the `maxConcurrent` places. */
+export const LIVE_STATES = ['starting', 'working', 'waiting'] as const satisfies readonly AgentStateName[]
+/** States in which an agent will still read mail. */
+export const OPEN_STATES = ['queued', ...LIVE_STATES] as const satisfies readonly AgentStateName[]
+
+export const TASK_STATES = ['queued', 'running', 'merging', 'merged', 'done', 'failed', 'stopped'] as const
+export type TaskState = (typeof TASK_STATES)[number]
+
+/** A task in one of these never changes again. */
+export const FINAL_TASK_STATES = ['merged', 'done', 'failed', 'stopped'] as const satisfies readonly TaskState[]
+
+export function isFinal(state: TaskState): boolean {
+  return (FINAL_TASK_STATES as readonly TaskState[]).includes(state)
+}
+
+/**
+ * Merge entry:
+ * ```
+ *  ready ──► merging ──► merged
+ *    ▲          ├──────► rejected  (conflict or red gate; the author gets another turn, which makes a new entry)
+ *    └──────────┘ (owner died)
+ *               └──────► dropped   (the task was stopped, or ran out of attempts)
+ * ```
+ */
+export const MERGE_STATES = ['ready', 'merging', 'merged', 'rejected', 'dropped'] as const
+export type MergeState = (typeof MERGE_STATES)[number]
+
+/** The exact name rule: what becomes a branch, a tmux session, a mail address. */
+export const NAME_PATTERN = /^[a-z][a-z0-9-]{0,39}$/
