@@ -1,0 +1,249 @@
+import type { AgentState, Capability, WaitingOn } from '../contract/states.ts'
+import { LIVE_STATES, OPEN_STATES } from '../contract/states.ts'
+import type { Db } from '../db/open.ts'
+import type { Schema } from '../db/schema.ts'
+import { OvError } from '../errors.ts'
+import { newId } from '../ids.ts'
+import type { ProcessIdentity } from '../os/process.ts'
+
+export type Agent = Schema['agents']
+
+export interface NewAgent {
+  readonly runId: string
+  readonly taskId: string
+  readonly name: string
+  readonly capability: Capability
+  readonly runtime: string
+  readonly model: string | null
+  readonly parentId: string | null
+  readonly depth: number
+  readonly branch: string
+  readonly worktree: string
+}
+
+/** Inserts a queued agent. Unique indexes refuse a second open agent of one name, task or branch. */
+export async function insertAgent(tx: Db, agent: NewAgent, now: number): Promise<Agent> {
+  const row: Agent = {
+    id: newId(),
+    run_id: agent.runId,
+    task_id: agent.taskId,
+    name: agent.name,
+    capability: agent.capability,
+    runtime: agent.runtime,
+    model: agent.model,
+    parent_id: agent.parentId,
+    depth: agent.depth,
+    state: 'queued',
+    waiting_on: null,
+    waiting_until: null,
+    reason: null,
+    state_since: now,
+    branch: agent.branch,
+    base_sha: null,
+    worktree: agent.worktree,
+    fence: 0,
+    owner_pid: null,
+    owner_start: null,
+    owner_boot: null,
+    session: null,
+    claimed_done: 0,
+    reminded: 0,
+    created_at: now,
+    ended_at: null,
+    last_event_at: null,
+  }
+  await tx.insertInto('agents').values(row).execute()
+  return row
+}
+
+export function getAgent(db: Db, id: string): Promise<Agent | undefined> {
+  return db.selectFrom('agents').selectAll().where('id', '=', id).executeTakeFirst()
+}
+
+/** The newest agent of this name: an open one wins over any that ended. */
+export async function findAgent(db: Db, name: string): Promise<Agent | undefined> {
+  const rows = await db
+    .selectFrom('agents')
+    .selectAll()
+    .where('name', '=', name)
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .execute()
+  return rows.find(isOpen) ?? rows[0]
+}
+
+export function agentsOfRun(db: Db, runId: string): Promise<Agent[]> {
+  return db.selectFrom('agents').selectAll().where('run_id', '=', runId).orderBy('created_at').orderBy('id').execute()
+}
+
+export function agentOfTask(db: Db, taskId: string): Promise<Agent | undefined> {
+  return db
+    .selectFrom('agents')
+    .selectAll()
+    .where('task_id', '=', taskId)
+    .orderBy('created_at', 'desc')
+    .executeTakeFirst()
+}
+
+export function openAgents(db: Db): Promise<Agent[]> {
+  return db
+    .selectFrom('agents')
+    .selectAll()
+    .where('state', 'in', [...OPEN_STATES])
+    .orderBy('created_at')
+    .orderBy('id')
+    .execute()
+}
+
+export async function countLive(db: Db): Promise<number> {
+  const { count } = await db
+    .selectFrom('agents')
+    .select((is) => is.fn.countAll<number>().as('count'))
+    .where('state', 'in', [...LIVE_STATES])
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}
+
+export async function countInRun(db: Db, runId: string): Promise<number> {
+  const { count } = await db
+    .selectFrom('agents')
+    .select((is) => is.fn.countAll<number>().as('count'))
+    .where('run_id', '=', runId)
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}
+
+export function oldestQueued(db: Db): Promise<Agent | undefined> {
+  return db
+    .selectFrom('agents')
+    .selectAll()
+    .where('state', '=', 'queued')
+    .orderBy('created_at')
+    .orderBy('id')
+    .executeTakeFirst()
+}
+
+export function openChildren(db: Db, parentId: string): Promise<Agent[]> {
+  return db
+    .selectFrom('agents')
+    .selectAll()
+    .where('parent_id', '=', parentId)
+    .where('state', 'in', [...OPEN_STATES])
+    .execute()
+}
+
+/** Every name ever used, so that a new agent gets a fresh one and old mail never finds a new reader. */
+export async function usedNames(db: Db): Promise<Set<string>> {
+  const rows = await db.selectFrom('agents').select('name').distinct().execute()
+  return new Set(rows.map((row) => row.name))
+}
+
+/**
+ * Takes an agent over for a new owner: the fence rises, and with it every write of the former owner is refused.
+ * Null when it is not in one of the states it may be taken from, or somebody else was faster.
+ */
+export async function takeOver(
+  tx: Db,
+  agent: Pick<Agent, 'id' | 'fence'>,
+  from: readonly Agent['state'][],
+  owner: ProcessIdentity,
+  state: Agent['state'],
+  now: number,
+): Promise<Agent | null> {
+  const row = await tx
+    .updateTable('agents')
+    .set({
+      fence: agent.fence + 1,
+      owner_pid: owner.pid,
+      owner_start: owner.start,
+      owner_boot: owner.boot,
+      state,
+      state_since: now,
+    })
+    .where('id', '=', agent.id)
+    .where('fence', '=', agent.fence)
+    .where('state', 'in', [...from])
+    .returningAll()
+    .executeTakeFirst()
+  return row ?? null
+}
+
+/** An owner's right to write: the agent's id and the fence it was given. */
+export interface Ownership {
+  readonly id: string
+  readonly fence: number
+}
+
+type Patch = Partial<Pick<Agent, 'base_sha' | 'session' | 'claimed_done' | 'reminded' | 'last_event_at'>>
+
+/**
+ * Writes facts of an agent, as its owner.
+ * @throws {OvError} `agent.fenced` when another owner has taken over.
+ */
+export async function updateAgent(tx: Db, own: Ownership, patch: Patch): Promise<void> {
+  const result = await tx
+    .updateTable('agents')
+    .set(patch)
+    .where('id', '=', own.id)
+    .where('fence', '=', own.fence)
+    .executeTakeFirst()
+  if (result.numUpdatedRows !== 1n) throw fenced(own)
+}
+
+/**
+ * Moves an agent to a state, as its owner. An ended agent never moves again.
+ * @throws {OvError} `agent.fenced` when another owner has taken over or it has ended.
+ */
+export async function setAgentState(tx: Db, own: Ownership, state: AgentState, now: number): Promise<void> {
+  const ended = state.name === 'done' || state.name === 'failed' || state.name === 'stopped'
+  const result = await tx
+    .updateTable('agents')
+    .set({
+      state: state.name,
+      waiting_on: state.name === 'waiting' ? state.on : null,
+      waiting_until: state.name === 'waiting' ? (state.until ?? null) : null,
+      reason: state.name === 'failed' || state.name === 'stopped' ? state.reason : null,
+      state_since: now,
+      ...(ended ? { ended_at: now } : {}),
+    })
+    .where('id', '=', own.id)
+    .where('fence', '=', own.fence)
+    .where('state', 'in', [...OPEN_STATES])
+    .executeTakeFirst()
+  if (result.numUpdatedRows !== 1n) throw fenced(own)
+}
+
+function fenced(own: Ownership): OvError {
+  return new OvError('busy', 'agent.fenced', `Agent ${own.id} has another owner by now, or has ended.`)
+}
+
+export function isFenced(error: unknown): boolean {
+  return error instanceof OvError && error.code === 'agent.fenced'
+}
+
+/** Renames nothing and moves nothing: the state as a value, from its columns. */
+export function stateOf(agent: Agent): AgentState {
+  switch (agent.state) {
+    case 'waiting':
+      return {
+        name: 'waiting',
+        on: agent.waiting_on as WaitingOn,
+        ...(agent.waiting_until === null ? {} : { until: agent.waiting_until }),
+      }
+    case 'failed':
+    case 'stopped':
+      return { name: agent.state, reason: agent.reason ?? '' }
+    default:
+      return { name: agent.state }
+  }
+}
+
+export function isOpen(agent: Pick<Agent, 'state'>): boolean {
+  return (OPEN_STATES as readonly string[]).includes(agent.state)
+}
+
+/** Who owns an agent at present, or null when nobody does. */
+export function ownerOf(agent: Agent): ProcessIdentity | null {
+  if (agent.owner_pid === null || agent.owner_start === null || agent.owner_boot === null) return null
+  return { pid: agent.owner_pid, start: agent.owner_start, boot: agent.owner_boot }
+}

@@ -1,0 +1,68 @@
+/**
+ * Numbered, append-only: entry n takes `user_version` from n to n + 1. Never edit one that was released.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE runs (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL, ended_at INTEGER
+  ) STRICT;
+
+  CREATE TABLE tasks (
+    id TEXT PRIMARY KEY, run_id TEXT NOT NULL REFERENCES runs(id), title TEXT NOT NULL, body TEXT NOT NULL,
+    digest TEXT NOT NULL, state TEXT NOT NULL, reason TEXT, capability TEXT NOT NULL, command TEXT, files_json TEXT,
+    base_ref TEXT, attempts INTEGER NOT NULL DEFAULT 0, merged_as TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX tasks_by_run ON tasks(run_id, created_at);
+  CREATE UNIQUE INDEX one_open_task_per_digest ON tasks(digest) WHERE state IN ('queued', 'running', 'merging');
+
+  CREATE TABLE agents (
+    id TEXT PRIMARY KEY, run_id TEXT NOT NULL REFERENCES runs(id), task_id TEXT NOT NULL REFERENCES tasks(id),
+    name TEXT NOT NULL, capability TEXT NOT NULL, runtime TEXT NOT NULL, model TEXT,
+    parent_id TEXT REFERENCES agents(id), depth INTEGER NOT NULL,
+    state TEXT NOT NULL, waiting_on TEXT, waiting_until INTEGER, reason TEXT, state_since INTEGER NOT NULL,
+    branch TEXT NOT NULL, base_sha TEXT, worktree TEXT NOT NULL,
+    fence INTEGER NOT NULL DEFAULT 0, owner_pid INTEGER, owner_start TEXT, owner_boot TEXT,
+    session TEXT, claimed_done INTEGER NOT NULL DEFAULT 0, reminded INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL, ended_at INTEGER, last_event_at INTEGER
+  ) STRICT;
+  CREATE INDEX agents_by_run ON agents(run_id, created_at);
+  CREATE INDEX agents_by_state ON agents(state);
+  CREATE UNIQUE INDEX one_open_agent_per_name ON agents(name) WHERE state IN ('queued', 'starting', 'working', 'waiting');
+  CREATE UNIQUE INDEX one_open_agent_per_task ON agents(task_id) WHERE state IN ('queued', 'starting', 'working', 'waiting');
+  CREATE UNIQUE INDEX one_agent_per_branch ON agents(branch);
+
+  CREATE TABLE leases (
+    resource TEXT PRIMARY KEY, fence INTEGER NOT NULL, owner_pid INTEGER, owner_start TEXT, owner_boot TEXT, expires_at INTEGER
+  ) STRICT;
+
+  CREATE TABLE mail (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, thread_id TEXT NOT NULL, reply_to TEXT,
+    sender TEXT NOT NULL, reader TEXT NOT NULL, type TEXT NOT NULL, priority TEXT NOT NULL, priority_rank INTEGER NOT NULL,
+    subject TEXT NOT NULL, body TEXT NOT NULL, payload_json TEXT NOT NULL, created_at INTEGER NOT NULL,
+    offered_at INTEGER, delivered_at INTEGER, bounced_at INTEGER
+  ) STRICT;
+  CREATE INDEX mail_waiting ON mail(reader, priority_rank, seq) WHERE delivered_at IS NULL AND bounced_at IS NULL;
+  CREATE INDEX mail_by_thread ON mail(thread_id, seq);
+  CREATE INDEX mail_by_reader ON mail(reader, seq);
+
+  CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, run_id TEXT, agent_id TEXT, task_id TEXT,
+    type TEXT NOT NULL, data_json TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX events_by_agent ON events(agent_id, id);
+
+  CREATE TABLE merges (
+    id TEXT PRIMARY KEY, run_id TEXT NOT NULL, task_id TEXT NOT NULL REFERENCES tasks(id), agent_id TEXT NOT NULL REFERENCES agents(id),
+    branch TEXT NOT NULL, head_sha TEXT NOT NULL, state TEXT NOT NULL, fence INTEGER NOT NULL DEFAULT 0,
+    merged_as TEXT, reason TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX merges_open ON merges(state, id);
+  CREATE UNIQUE INDEX one_open_merge_per_task ON merges(task_id) WHERE state IN ('ready', 'merging');
+
+  CREATE TABLE usage (
+    id TEXT PRIMARY KEY, agent_id TEXT NOT NULL REFERENCES agents(id), at INTEGER NOT NULL, model TEXT,
+    input INTEGER, output INTEGER, cache_read INTEGER, cache_write INTEGER, cost_usd REAL
+  ) STRICT;
+  CREATE INDEX usage_by_agent ON usage(agent_id);
+  `,
+]

@@ -1,0 +1,226 @@
+import { existsSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import Database from 'better-sqlite3'
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Driver,
+  Kysely,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+  type Transaction,
+} from 'kysely'
+import { codeOf, messageOf, OvError } from '../errors.ts'
+import { MIGRATIONS } from './migrations.ts'
+import type { Schema } from './schema.ts'
+
+/** The connection, or a transaction on it: stores take either. */
+export type Db = Kysely<Schema> | Transaction<Schema>
+
+/** How long one statement waits inside SQLite; longer waits are spread over the event loop by `begin`. */
+const BUSY_TIMEOUT_MS = 1_000
+/** How long a transaction waits for its turn before it is an honest error. */
+const BEGIN_PATIENCE_MS = 20_000
+
+/**
+ * Opens `state.db`, creating or upgrading it under SQLite's own lock.
+ * A newer database is refused unmodified; an upgrade first copies the file beside itself.
+ *
+ * @throws {OvError} `db.newer`, `db.corrupt`, `db.readonly`, `db.full`, `db.busy`
+ */
+export function openDatabase(path: string): Kysely<Schema> {
+  const raw = guarded(path, () => {
+    const database = new Database(path, { timeout: 10_000 })
+    try {
+      refuseNewer(database, path)
+      if (database.pragma('journal_mode', { simple: true }) !== 'wal') database.pragma('journal_mode = WAL')
+      database.pragma('synchronous = FULL')
+      database.pragma('foreign_keys = ON')
+      migrate(database, path)
+      database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`)
+      return database
+    } catch (error) {
+      database.close()
+      throw error
+    }
+  })
+  return new Kysely<Schema>({
+    dialect: {
+      createAdapter: () => new SqliteAdapter(),
+      createDriver: () => new SqliteImmediateDriver(raw, path),
+      createIntrospector: (db) => new SqliteIntrospector(db),
+      createQueryCompiler: () => new SqliteQueryCompiler(),
+    },
+  })
+}
+
+/** Runs `work` in one write transaction that takes its lock at once, so that a read inside it can be trusted until commit. */
+export function write<T>(db: Kysely<Schema>, work: (tx: Transaction<Schema>) => Promise<T>): Promise<T> {
+  return db.transaction().execute(work)
+}
+
+function userVersion(database: Database.Database): number {
+  return Number(database.pragma('user_version', { simple: true }))
+}
+
+function refuseNewer(database: Database.Database, path: string): void {
+  const version = userVersion(database)
+  if (version > MIGRATIONS.length) {
+    throw new OvError(
+      'blocked',
+      'db.newer',
+      `${path} was written by a newer ov (schema ${version}, this one knows ${MIGRATIONS.length}).`,
+      {
+        hint: 'Upgrade ov: npm install -g oversling@latest. Nothing was changed.',
+      },
+    )
+  }
+}
+
+function migrate(database: Database.Database, path: string): void {
+  if (userVersion(database) === MIGRATIONS.length) return
+  backUp(database, path)
+  database
+    .transaction(() => {
+      const from = userVersion(database)
+      refuseNewer(database, path)
+      MIGRATIONS.slice(from).forEach((sql) => {
+        database.exec(sql)
+      })
+      database.pragma(`user_version = ${MIGRATIONS.length}`)
+    })
+    .immediate()
+}
+
+/** Copies a database that is about to be upgraded beside itself, whole, once a version. */
+function backUp(database: Database.Database, path: string): void {
+  const from = userVersion(database)
+  const copy = `${path}.v${from}.backup`
+  if (from > 0 && !existsSync(copy)) database.prepare('VACUUM INTO ?').run(copy)
+}
+
+/** Every SQLite error a person can mend gets its sentence; the rest are bugs and keep their stack. */
+function guarded<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw explained(error, path)
+  }
+}
+
+function explained(error: unknown, path: string): unknown {
+  if (error instanceof OvError) return error
+  const code = codeOf(error) ?? ''
+  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
+    return new OvError('busy', 'db.busy', `The database is busy: another process holds ${path}.`, {
+      hint: 'Nothing was lost; run the same command again.',
+      cause: error,
+    })
+  }
+  if (code === 'SQLITE_FULL') {
+    return new OvError('failed', 'db.full', `The disk is full: nothing could be written to ${path}.`, {
+      hint: 'Free some space, then run the same command again. Nothing acknowledged was lost.',
+      cause: error,
+    })
+  }
+  if (
+    code.startsWith('SQLITE_READONLY') ||
+    code === 'SQLITE_CANTOPEN' ||
+    code.startsWith('SQLITE_IOERR') ||
+    code === 'SQLITE_PERM'
+  ) {
+    return new OvError('failed', 'db.readonly', `Cannot open or write ${path}: ${messageOf(error)}.`, {
+      hint: 'Check the permissions and free space of .overstory, then run: ov doctor',
+      cause: error,
+    })
+  }
+  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
+    return new OvError('blocked', 'db.corrupt', `${path} is damaged: ${messageOf(error)}.`, {
+      hint: 'Your commits are safe in git. Set it aside and start anew: ov doctor --fix',
+      cause: error,
+    })
+  }
+  return error
+}
+
+class SqliteImmediateDriver implements Driver {
+  readonly #raw: Database.Database
+  readonly #connection: DatabaseConnection
+  readonly #path: string
+
+  constructor(raw: Database.Database, path: string) {
+    this.#raw = raw
+    this.#path = path
+    this.#connection = new SqliteConnection(raw, path)
+  }
+
+  async init(): Promise<void> {
+    // The file was opened, checked and migrated before the driver was made.
+  }
+
+  async acquireConnection(): Promise<DatabaseConnection> {
+    return this.#connection
+  }
+
+  /** A deferred BEGIN would fail at once when a read turns into a write; IMMEDIATE waits its turn. */
+  async beginTransaction(): Promise<void> {
+    const deadline = performance.now() + BEGIN_PATIENCE_MS
+    for (;;) {
+      try {
+        this.#raw.exec('BEGIN IMMEDIATE')
+        return
+      } catch (error) {
+        const busy = (codeOf(error) ?? '').startsWith('SQLITE_BUSY')
+        if (!busy || performance.now() > deadline) throw explained(error, this.#path)
+        await delay(10 + Math.random() * 40)
+      }
+    }
+  }
+
+  async commitTransaction(): Promise<void> {
+    guarded(this.#path, () => this.#raw.exec('COMMIT'))
+  }
+
+  async rollbackTransaction(): Promise<void> {
+    // A full disk or an I/O error may have rolled back already; ROLLBACK then has nothing to do.
+    if (this.#raw.inTransaction) guarded(this.#path, () => this.#raw.exec('ROLLBACK'))
+  }
+
+  async releaseConnection(): Promise<void> {
+    // There is one connection; it stays.
+  }
+
+  async destroy(): Promise<void> {
+    this.#raw.close()
+  }
+}
+
+class SqliteConnection implements DatabaseConnection {
+  readonly #raw: Database.Database
+  readonly #path: string
+  readonly #statements = new Map<string, Database.Statement>()
+
+  constructor(raw: Database.Database, path: string) {
+    this.#raw = raw
+    this.#path = path
+  }
+
+  async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+    return guarded(this.#path, () => {
+      let statement = this.#statements.get(sql)
+      if (!statement) {
+        statement = this.#raw.prepare(sql)
+        this.#statements.set(sql, statement)
+      }
+      if (statement.reader) return { rows: statement.all(...parameters) as R[] }
+      const { changes, lastInsertRowid } = statement.run(...parameters)
+      return { insertId: BigInt(lastInsertRowid), numAffectedRows: BigInt(changes), rows: [] }
+    })
+  }
+
+  async *streamQuery<R>(query: CompiledQuery): AsyncIterableIterator<QueryResult<R>> {
+    yield await this.executeQuery<R>(query)
+  }
+}

@@ -1,0 +1,152 @@
+import type { Generated } from 'kysely'
+import type { MailType, Priority } from '../contract/mail.ts'
+import type { AgentStateName, Capability, MergeState, TaskState, WaitingOn } from '../contract/states.ts'
+
+/** The tables as the query builder sees them. Times are integer ms, ids UUIDv7, flags 0 or 1, `*_json` JSON text. */
+export interface Schema {
+  runs: RunRow
+  tasks: TaskRow
+  agents: AgentRow
+  leases: LeaseRow
+  mail: MailRow
+  events: EventRow
+  merges: MergeRow
+  usage: UsageRow
+}
+
+export interface RunRow {
+  id: string
+  name: string
+  created_at: number
+  /** Set when nothing of the run is open any more and a new run began. */
+  ended_at: number | null
+}
+
+export interface TaskRow {
+  id: string
+  run_id: string
+  title: string
+  body: string
+  /** SHA-256 of capability, body and command: the same task twice is refused while one is open. */
+  digest: string
+  state: TaskState
+  /** Why it failed or was stopped. */
+  reason: string | null
+  capability: Capability
+  /** For `shell`: the command line. */
+  command: string | null
+  /** JSON array of path prefixes the task is about, or null. */
+  files_json: string | null
+  base_ref: string | null
+  attempts: number
+  merged_as: string | null
+  created_at: number
+  updated_at: number
+}
+
+export interface AgentRow {
+  id: string
+  run_id: string
+  task_id: string
+  name: string
+  capability: Capability
+  runtime: string
+  model: string | null
+  parent_id: string | null
+  depth: number
+  state: AgentStateName
+  waiting_on: WaitingOn | null
+  waiting_until: number | null
+  reason: string | null
+  state_since: number
+  branch: string
+  /** The commit its branch began at. */
+  base_sha: string | null
+  /** Relative to the project's root, or to nothing when `worktrees.baseDir` is absolute. */
+  worktree: string
+  /** Rises with every owner (starter, then runner); a write with an older one is refused. */
+  fence: number
+  /** Identity of the process that owns it: pid, start time in clock ticks, boot id. */
+  owner_pid: number | null
+  owner_start: string | null
+  owner_boot: string | null
+  /** The runtime's own session id. */
+  session: string | null
+  /** 1 once it said `worker_done` for its current head. */
+  claimed_done: number
+  reminded: number
+  created_at: number
+  ended_at: number | null
+  last_event_at: number | null
+}
+
+export interface LeaseRow {
+  resource: string
+  fence: number
+  owner_pid: number | null
+  owner_start: string | null
+  owner_boot: string | null
+  /** Monotonic ms of `owner_boot`; null when free. */
+  expires_at: number | null
+}
+
+export interface MailRow {
+  id: string
+  /** Orders one sender's mail. */
+  seq: Generated<number>
+  thread_id: string
+  reply_to: string | null
+  /** Agent id, `human` or `ov`. */
+  sender: string
+  reader: string
+  type: MailType
+  priority: Priority
+  priority_rank: number
+  subject: string
+  body: string
+  payload_json: string
+  created_at: number
+  /** When it was last handed to its reader, not yet confirmed. */
+  offered_at: number | null
+  /** When its reader had it for certain. */
+  delivered_at: number | null
+  bounced_at: number | null
+}
+
+export interface EventRow {
+  id: Generated<number>
+  at: number
+  run_id: string | null
+  agent_id: string | null
+  task_id: string | null
+  type: string
+  data_json: string
+}
+
+export interface MergeRow {
+  id: string
+  run_id: string
+  task_id: string
+  agent_id: string
+  branch: string
+  head_sha: string
+  state: MergeState
+  /** Fence of the train that last claimed it. */
+  fence: number
+  merged_as: string | null
+  reason: string | null
+  created_at: number
+  updated_at: number
+}
+
+export interface UsageRow {
+  id: string
+  agent_id: string
+  at: number
+  model: string | null
+  input: number | null
+  output: number | null
+  cache_read: number | null
+  cache_write: number | null
+  cost_usd: number | null
+}

@@ -1,0 +1,40 @@
+import type { Db } from '../db/open.ts'
+import type { Schema } from '../db/schema.ts'
+
+export interface EventFacts {
+  readonly at: number
+  /** Dotted, domain first: `agent.started`, `merge.merged`. */
+  readonly type: string
+  readonly runId?: string | null
+  readonly agentId?: string | null
+  readonly taskId?: string | null
+  readonly data?: Record<string, unknown>
+}
+
+/** Records what happened, in the transaction that made it so. */
+export async function recordEvent(tx: Db, event: EventFacts): Promise<void> {
+  await tx
+    .insertInto('events')
+    .values({
+      at: event.at,
+      run_id: event.runId ?? null,
+      agent_id: event.agentId ?? null,
+      task_id: event.taskId ?? null,
+      type: event.type,
+      data_json: JSON.stringify(event.data ?? {}),
+    })
+    .execute()
+}
+
+/** The newest `limit` events, oldest first. */
+export async function recentEvents(
+  db: Db,
+  filter: { agentId?: string; runId?: string },
+  limit: number,
+): Promise<Schema['events'][]> {
+  let query = db.selectFrom('events').selectAll().orderBy('id', 'desc').limit(limit)
+  if (filter.agentId !== undefined) query = query.where('agent_id', '=', filter.agentId)
+  if (filter.runId !== undefined) query = query.where('run_id', '=', filter.runId)
+  const rows = await query.execute()
+  return rows.reverse() as unknown as Schema['events'][]
+}

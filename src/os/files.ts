@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, renameSync, rmSync, watch, writeFileSync } from 'node:fs'
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
+
+/** Writes a file whole or not at all, making its folder. */
+export function writeWhole(path: string, content: string, mode = 0o644): void {
+  mkdirSync(dirname(path), { recursive: true })
+  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`
+  try {
+    writeFileSync(draft, content, { mode, flush: true })
+    renameSync(draft, path)
+  } catch (error) {
+    rmSync(draft, { force: true })
+    throw error
+  }
+}
+
+/** True when `path` is `folder` or lies below it, by name alone. */
+export function isWithin(folder: string, path: string): boolean {
+  const way = relative(folder, resolve(folder, path))
+  return way === '' || (!way.startsWith(`..${sep}`) && way !== '..' && !isAbsolute(way))
+}
+
+/** Finds a program on PATH: its absolute path, or null. */
+export function findProgram(name: string, path = process.env.PATH ?? ''): string | null {
+  if (name.includes('/')) return existsSync(name) ? resolve(name) : null
+  for (const folder of path.split(':')) {
+    if (folder === '') continue
+    const candidate = join(folder, name)
+    if (existsSync(candidate)) return candidate
+  }
+  return null
+}
+
+/**
+ * Calls `changed` after another process has committed to the database at `path`. The kernel's event can come
+ * a little before the commit is visible, so each event is followed by a second call a few ms later.
+ * Returns the function that ends the watching.
+ */
+export function watchDatabase(path: string, changed: () => void): () => void {
+  const name = `${path.slice(path.lastIndexOf('/') + 1)}-wal`
+  let late: NodeJS.Timeout | undefined
+  const watcher = watch(dirname(path), { persistent: false }, (_event, file) => {
+    if (file !== name) return
+    changed()
+    clearTimeout(late)
+    late = setTimeout(changed, 5)
+  })
+  return () => {
+    clearTimeout(late)
+    watcher.close()
+  }
+}

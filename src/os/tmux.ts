@@ -1,0 +1,110 @@
+import { findProgram } from './files.ts'
+import { run } from './process.ts'
+
+/** `ov`'s own tmux server: a private socket, no user configuration. */
+export interface Tmux {
+  readonly socket: string
+}
+
+const HOLDER = 'ov-holder'
+
+/** The tmux server of this socket, or null when tmux is not installed. */
+export function tmuxAt(socket: string): Tmux | null {
+  return findProgram('tmux') === null ? null : { socket }
+}
+
+function command(tmux: Tmux, ...args: string[]): string[] {
+  return ['tmux', '-S', tmux.socket, '-f', '/dev/null', ...args]
+}
+
+/** Exact match: without `=` tmux takes a prefix, and killing `ov-a` would kill `ov-ab`. */
+function exactly(session: string): string {
+  return `=${session}:`
+}
+
+/**
+ * Opens a session that runs `argv` (executed directly, no shell). The environment travels over the socket by
+ * `update-environment`, so that no value shows in any process list.
+ *
+ * @returns null when it started, else what tmux said.
+ */
+export async function openSession(
+  tmux: Tmux,
+  session: string,
+  argv: readonly string[],
+  { cwd, env }: { cwd: string; env: Readonly<Record<string, string>> },
+): Promise<string | null> {
+  const clientEnv = { ...env, TERM: env.TERM ?? 'xterm-256color' }
+  // A holder session keeps the server alive between agents: a server that is just ending refuses new sessions.
+  const args = [
+    'new-session',
+    '-d',
+    '-A',
+    '-s',
+    HOLDER,
+    'sleep',
+    'infinity',
+    ';',
+    'set-option',
+    '-g',
+    'update-environment',
+    Object.keys(clientEnv).join(' '),
+    ';',
+    'set-option',
+    '-g',
+    'history-limit',
+    '2000',
+    ';',
+    'new-session',
+    '-d',
+    '-s',
+    session,
+    '-x',
+    '200',
+    '-y',
+    '50',
+    '-c',
+    cwd,
+    ...argv.map(escapeSeparator),
+  ]
+  for (let attempt = 0; ; attempt++) {
+    const has = await run(command(tmux, 'has-session', '-t', exactly(HOLDER)), { env: clientEnv })
+    const outcome = await run(command(tmux, ...(has.ok ? args.slice(args.indexOf('set-option')) : args)), {
+      env: clientEnv,
+    })
+    if (outcome.ok) return null
+    const racing = /duplicate session: ov-holder|server exited|lost server|no server running/.test(outcome.output)
+    if (!racing || attempt >= 5) return outcome.output.trim()
+  }
+}
+
+/** A lone `;` at the end of an argument would separate tmux commands. */
+function escapeSeparator(argument: string): string {
+  return argument.endsWith(';') ? `${argument.slice(0, -1)}\\;` : argument
+}
+
+/** Names of all sessions with the pid of their pane; an empty map when no server runs. One process, whatever the number. */
+export async function listSessions(tmux: Tmux): Promise<Map<string, number>> {
+  const outcome = await run(command(tmux, 'list-panes', '-a', '-F', '#{session_name}\t#{pane_pid}'))
+  const sessions = new Map<string, number>()
+  if (!outcome.ok) return sessions
+  for (const line of outcome.stdout.split('\n')) {
+    const [name, pid] = line.split('\t')
+    if (name && pid && name !== HOLDER) sessions.set(name, Number(pid))
+  }
+  return sessions
+}
+
+export async function killSession(tmux: Tmux, session: string): Promise<void> {
+  await run(command(tmux, 'kill-session', '-t', exactly(session)))
+}
+
+/** What to run to look at a session. */
+export function attachCommand(tmux: Tmux, session: string): string[] {
+  return command(tmux, 'attach-session', '-t', exactly(session))
+}
+
+/** Ends the whole private server, holder included. */
+export async function killServer(tmux: Tmux): Promise<void> {
+  await run(command(tmux, 'kill-server'))
+}
