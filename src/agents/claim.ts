@@ -1,0 +1,120 @@
+import { write } from '../db/open.ts'
+import { OvError } from '../errors.ts'
+import { recordEvent } from '../events/store.ts'
+import { oneLine } from '../mail/frame.ts'
+import { postMail, reportsTo } from '../mail/send.ts'
+import { enqueueMerge } from '../merge/store.ts'
+import { commitOf, commitsBetween, gitAt, uncommitted } from '../os/git.ts'
+import type { Project } from '../project.ts'
+import { setTaskState } from '../tasks/store.ts'
+import { keepCommits } from '../worktrees/keep.ts'
+import { worktreePath } from '../worktrees/prepare.ts'
+import { roleOf } from './manifest.ts'
+import { type Agent, getAgent, updateAgent } from './store.ts'
+
+export interface Claim {
+  readonly state: 'queued-for-merge' | 'done'
+  readonly branch: string
+  readonly commit: string | null
+}
+
+/**
+ * An agent says it is done. That is a claim: its branch goes into the merge queue in the transaction that records
+ * the `worker_done`, and it is done when the gates pass on the merged commit. Work that isn't there, or isn't
+ * committed, is refused.
+ *
+ * @throws {OvError} `done.uncommitted`, `done.no-work`, `done.changed`
+ */
+export async function claimDone(
+  project: Project,
+  agent: Agent,
+  { summary, noChanges }: { summary: string; noChanges: boolean },
+): Promise<Claim> {
+  const path = worktreePath(project, agent.worktree)
+  const current = await getAgent(project.db, agent.id)
+  if (!current) throw new Error(`agent ${agent.id} has no row`)
+  const git = gitAt(path)
+  const readOnly = roleOf(agent.capability).readOnly
+  const head = await commitOf(git, 'HEAD')
+  const dirty = await uncommitted(git)
+  const ahead = head === null || current.base_sha === null ? 0 : await commitsBetween(git, current.base_sha, head)
+  if (!readOnly) {
+    if (dirty.length > 0) {
+      throw new OvError(
+        'user',
+        'done.uncommitted',
+        `${dirty.length} file${dirty.length === 1 ? ' is' : 's are'} not committed: ${dirty.slice(0, 5).join(', ')}.`,
+        { hint: 'git add -A && git commit -m "…", then say done again' },
+      )
+    }
+    if (ahead === 0 && !noChanges) {
+      throw new OvError('user', 'done.no-work', 'There is no commit of yours to merge.', {
+        hint: 'Do the task and commit it; if nothing had to change: ov done --no-changes --summary "why"',
+      })
+    }
+  }
+  const merges = !readOnly && ahead > 0
+  if (head !== null && ahead > 0) await keepCommits(project, agent.id, path, current.base_sha)
+  await write(project.db, async (tx) => {
+    const now = project.clock.now()
+    await updateAgent(tx, current, { claimed_done: 1 })
+    const facts = { run_id: agent.run_id, task_id: agent.task_id, agent_id: agent.id, branch: agent.branch }
+    if (merges && head !== null) {
+      await enqueueMerge(tx, { ...facts, head_sha: head }, now)
+      await setTaskState(tx, agent.task_id, 'merging', now)
+    } else {
+      await setTaskState(tx, agent.task_id, 'done', now)
+    }
+    await postMail(
+      tx,
+      {
+        from: agent.id,
+        to: await reportsTo(tx, agent),
+        type: 'worker_done',
+        subject: `Done: ${oneLine(summary, 100)}`,
+        body: summary,
+        payload: { task: agent.task_id, branch: agent.branch, commit: merges ? head : null },
+      },
+      now,
+    )
+    await recordEvent(tx, {
+      at: now,
+      type: 'agent.claimed-done',
+      runId: agent.run_id,
+      agentId: agent.id,
+      taskId: agent.task_id,
+      data: { commit: head, commits: ahead },
+    })
+  })
+  return { state: merges ? 'queued-for-merge' : 'done', branch: agent.branch, commit: merges ? head : null }
+}
+
+/** An agent says it can't do its task. Its runner ends it after the turn. */
+export async function giveUp(project: Project, agent: Agent, reason: string): Promise<{ state: 'failed' }> {
+  await write(project.db, async (tx) => {
+    const now = project.clock.now()
+    await setTaskState(tx, agent.task_id, 'failed', now, { reason })
+    await recordEvent(tx, {
+      at: now,
+      type: 'agent.gave-up',
+      runId: agent.run_id,
+      agentId: agent.id,
+      taskId: agent.task_id,
+      data: { reason: reason.slice(0, 2000) },
+    })
+    await postMail(
+      tx,
+      {
+        from: agent.id,
+        to: await reportsTo(tx, agent),
+        type: 'worker_died',
+        priority: 'high',
+        subject: `Failed: ${oneLine(reason, 100)}`,
+        body: reason,
+        payload: { task: agent.task_id, agent: agent.name, reason: reason.slice(0, 2000) },
+      },
+      now,
+    )
+  })
+  return { state: 'failed' }
+}

@@ -1,0 +1,21 @@
+import type { Ask, Verdict } from '../contract/runtime.ts'
+import { isWithin } from '../os/files.ts'
+
+/**
+ * What a runtime may do when it asks first. This keeps an agent that means well inside its worktree; what keeps one
+ * that doesn't is a sandbox, never a pattern over shell text.
+ */
+export function guardVerdict(ask: Ask, place: { worktree: string; readOnly: boolean }): Verdict {
+  if (ask.when !== 'before_tool') return { allow: true }
+  if (ask.interactive)
+    return { allow: false, reason: 'Nobody is at a screen to answer. Ask by mail instead: ov ask "…" --wait' }
+  if (ask.writes === undefined) return { allow: true }
+  if (place.readOnly)
+    return {
+      allow: false,
+      reason: 'Your role is read-only: change no file. Put what you found into ov done --summary "…".',
+    }
+  if (!isWithin(place.worktree, ask.writes))
+    return { allow: false, reason: `${ask.writes} is outside your worktree ${place.worktree}. Work only inside it.` }
+  return { allow: true }
+}

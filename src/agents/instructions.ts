@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs'
+import { dirname, isAbsolute, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Project } from '../project.ts'
+import type { Task } from '../tasks/store.ts'
+import { roleOf } from './manifest.ts'
+import type { Agent } from './store.ts'
+
+const BUILT_IN = join(dirname(fileURLToPath(import.meta.url)), '..', 'capabilities')
+
+/** What an agent is told for good: its role, then its task's overlay (scope, gates, how to speak to `ov`, when it is done). */
+export function instructionsFor(project: Project, agent: Agent, task: Task, parentName: string): string {
+  const role = roleOf(agent.capability)
+  const file =
+    role.instructions === undefined
+      ? join(BUILT_IN, `${agent.capability}.md`)
+      : isAbsolute(role.instructions)
+        ? role.instructions
+        : join(project.root, role.instructions)
+  const scope: string[] = task.files_json === null ? [] : JSON.parse(task.files_json)
+  const gates = project.config.project.qualityGates.map((gate) =>
+    typeof gate === 'string' ? gate : `${gate.name} (\`${gate.command}\`)`,
+  )
+  const overlay = [
+    '## This task',
+    `- You are \`${agent.name}\`, a ${agent.capability}. You report to \`${parentName}\`.`,
+    `- Your worktree is the current directory, on branch \`${agent.branch}\`. Stay in it. Never push, never switch branches, never touch another worktree.`,
+    ...(scope.length === 0
+      ? []
+      : [`- Scope: change only files under ${scope.map((path) => `\`${path}\``).join(', ')}.`]),
+    ...(role.readOnly
+      ? ['- You are read-only: change no file.']
+      : [
+          `- Quality gates that run on your work after the merge: ${gates.length === 0 ? 'none are configured' : gates.join(', ')}. Run them yourself first.`,
+        ]),
+  ]
+  return `${readFileSync(file, 'utf8').trim()}\n\n${overlay.join('\n')}\n`
+}

@@ -1,0 +1,107 @@
+import type { AgentState, WaitingOn } from '../contract/states.ts'
+
+/** What is known of an agent whose turn has ended. */
+export interface TurnFacts {
+  readonly taskFinal: boolean
+  /** It said `worker_done` and its branch is in the queue or being gated. */
+  readonly claimedDone: boolean
+  readonly openChildren: number
+  /** A question of its own that nobody has answered yet, and whom it asked. */
+  readonly openQuestionTo: 'human' | 'agent' | null
+  readonly reminded: boolean
+  /** The runtime ends its own turns by exiting: no word beyond that is expected. */
+  readonly speaks: boolean
+}
+
+export type AfterTurn =
+  | { readonly do: 'finish' }
+  | { readonly do: 'wait'; readonly on: WaitingOn }
+  | { readonly do: 'remind' }
+  | { readonly do: 'fail'; readonly reason: string }
+
+/** What follows a turn, once no mail is left to hand over. */
+export function afterTurn(facts: TurnFacts): AfterTurn {
+  if (facts.taskFinal) return { do: 'finish' }
+  if (facts.claimedDone) return { do: 'wait', on: 'merge' }
+  if (facts.openChildren > 0) return { do: 'wait', on: 'children' }
+  if (facts.openQuestionTo !== null) return { do: 'wait', on: facts.openQuestionTo === 'human' ? 'human' : 'mail' }
+  if (!facts.speaks) return { do: 'fail', reason: 'It ended without having done its task.' }
+  if (!facts.reminded) return { do: 'remind' }
+  return {
+    do: 'fail',
+    reason: 'It ended its turn twice without saying that it is done, has failed, or waits for an answer.',
+  }
+}
+
+export interface SlingFacts {
+  readonly parentDepth: number | null
+  readonly parentMaySpawn: boolean
+  readonly inRun: number
+  readonly live: number
+  readonly limits: { readonly maxDepth: number; readonly maxConcurrent: number; readonly maxSessionsPerRun: number }
+  readonly queue: boolean
+}
+
+export type SlingVerdict =
+  | { readonly ok: true; readonly depth: number; readonly start: 'now' | 'queued' }
+  | {
+      readonly ok: false
+      readonly code: 'sling.may-not-spawn' | 'sling.too-deep' | 'sling.run-full' | 'sling.busy'
+      readonly message: string
+      readonly hint: string
+    }
+
+/** May this agent be made, and does it start at once? Depth comes from the parent's row, never from a flag. */
+export function mayStart(facts: SlingFacts): SlingVerdict {
+  const { limits } = facts
+  const depth = facts.parentDepth === null ? 0 : facts.parentDepth + 1
+  if (!facts.parentMaySpawn) {
+    return {
+      ok: false,
+      code: 'sling.may-not-spawn',
+      message: 'An agent of your capability may not sling others.',
+      hint: 'Ask your lead or the human: ov ask "…"',
+    }
+  }
+  if (depth > limits.maxDepth) {
+    return {
+      ok: false,
+      code: 'sling.too-deep',
+      message: `Agents may be nested ${limits.maxDepth} deep; this one would be at ${depth}.`,
+      hint: 'Do the task yourself, or raise agents.maxDepth in overstory.yaml.',
+    }
+  }
+  if (facts.inRun >= limits.maxSessionsPerRun) {
+    return {
+      ok: false,
+      code: 'sling.run-full',
+      message: `This run has had its ${limits.maxSessionsPerRun} agents (agents.maxSessionsPerRun).`,
+      hint: 'Wait until the run ends (ov status), or raise agents.maxSessionsPerRun in overstory.yaml.',
+    }
+  }
+  if (facts.live >= limits.maxConcurrent && !facts.queue) {
+    return {
+      ok: false,
+      code: 'sling.busy',
+      message: `${facts.live} agents are at work, which is the limit (agents.maxConcurrent).`,
+      hint: 'Leave out --no-queue and it starts when a place frees.',
+    }
+  }
+  return { ok: true, depth, start: facts.live >= limits.maxConcurrent ? 'queued' : 'now' }
+}
+
+/** Words for a state, for people. */
+export function describeState(state: AgentState): string {
+  switch (state.name) {
+    case 'waiting':
+      return `waiting on ${state.on.replace('_', ' ')}`
+    case 'failed':
+    case 'stopped':
+      return state.reason === '' ? state.name : `${state.name}: ${state.reason}`
+    case 'queued':
+    case 'starting':
+    case 'working':
+    case 'done':
+      return state.name
+  }
+}

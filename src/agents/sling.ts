@@ -1,0 +1,174 @@
+import { HUMAN } from '../contract/mail.ts'
+import { type Capability, NAME_PATTERN } from '../contract/states.ts'
+import { write } from '../db/open.ts'
+import { OvError } from '../errors.ts'
+import { recordEvent } from '../events/store.ts'
+import { oneLine } from '../mail/frame.ts'
+import { postMail } from '../mail/send.ts'
+import { commitOf } from '../os/git.ts'
+import { canonicalBranch, type Project } from '../project.ts'
+import { beginRun, currentRun, endRun, type Run } from '../tasks/runs.ts'
+import { digestOf, findOpenTwin, insertTask, type Task } from '../tasks/store.ts'
+import { roleOf } from './manifest.ts'
+import { chooseRuntime } from './routing.ts'
+import { mayStart } from './rules.ts'
+import { dispatchQueued } from './start.ts'
+import { type Agent, agentOfTask, agentsOfRun, countInRun, countLive, insertAgent, isOpen, usedNames } from './store.ts'
+
+/** Longest task text, in characters: a prompt, not a data set. */
+const MAX_TASK = 2 * 1024 * 1024
+
+export interface SlingRequest {
+  readonly capability: Capability
+  readonly task: string
+  readonly name?: string
+  readonly runtime?: string
+  readonly model?: string
+  readonly base?: string
+  readonly files?: readonly string[]
+  readonly command?: string
+  /** Makes it a new task even if the same one is open. */
+  readonly again?: boolean
+  /** False: refuse instead of queueing when no place is free. */
+  readonly queue?: boolean
+}
+
+export interface Slung {
+  readonly task: Task
+  readonly agent: Agent
+  readonly run: Run
+  /** Whether it was started or waits for a place. */
+  readonly queued: boolean
+}
+
+/**
+ * Makes a task and an agent for it, and starts the agent when there is a place. Everything is decided and
+ * reserved in one transaction; what comes later can fail, be killed and be taken up again.
+ *
+ * @param parent the agent that slings, null for the human
+ */
+export async function sling(project: Project, parent: Agent | null, request: SlingRequest): Promise<Slung> {
+  const body = request.task.trim()
+  if (body === '' && request.command === undefined) {
+    throw new OvError('user', 'sling.no-task', 'The task is empty.', {
+      hint: 'ov sling --task "Implement user authentication"',
+    })
+  }
+  if (body.length > MAX_TASK) {
+    throw new OvError('user', 'sling.task-too-long', `The task has ${body.length} characters, more than ${MAX_TASK}.`, {
+      hint: 'Put the material into a file of the repository and name it in the task.',
+    })
+  }
+  if (request.name !== undefined && !NAME_PATTERN.test(request.name)) {
+    throw new OvError('user', 'sling.bad-name', `"${oneLine(request.name, 60)}" is not a name for an agent.`, {
+      hint: 'Lower-case letters, digits and dashes, a letter first, at most 40: --name login-form',
+    })
+  }
+  const choice = await chooseRuntime(project, request)
+  if (request.base !== undefined && (await commitOf(project.git, request.base)) === null) {
+    throw new OvError('user', 'sling.no-base', `There is no commit "${oneLine(request.base, 60)}" to start from.`, {
+      hint: 'Give a branch, tag or commit: --base main',
+    })
+  }
+  await canonicalBranch(project)
+
+  const now = project.clock.now()
+  const slung = await write(project.db, async (tx): Promise<Slung> => {
+    const run = await runFor(tx, parent, now)
+    const verdict = mayStart({
+      parentDepth: parent?.depth ?? null,
+      parentMaySpawn: parent === null || roleOf(parent.capability).maySpawn,
+      inRun: await countInRun(tx, run.id),
+      live: await countLive(tx),
+      limits: project.config.agents,
+      queue: request.queue ?? true,
+    })
+    if (!verdict.ok) throw new OvError('busy', verdict.code, verdict.message, { hint: verdict.hint })
+    const fresh = {
+      runId: run.id,
+      title: oneLine(body === '' ? (request.command ?? '') : body, 80),
+      body: body === '' ? (request.command ?? '') : body,
+      capability: request.capability,
+      command: request.command ?? null,
+      files: request.files ?? null,
+      baseRef: request.base ?? null,
+      again: request.again ?? false,
+    }
+    const twin = fresh.again ? undefined : await findOpenTwin(tx, digestOf(fresh))
+    if (twin) {
+      const worker = await agentOfTask(tx, twin.id)
+      throw new OvError(
+        'busy',
+        'sling.twice',
+        `The same task is already ${twin.state}${worker ? ` with ${worker.name}` : ''}.`,
+        { hint: 'To have it done a second time all the same: --again' },
+      )
+    }
+    const task = await insertTask(tx, fresh, now)
+    const name = await freeName(tx, request)
+    const agent = await insertAgent(
+      tx,
+      {
+        runId: run.id,
+        taskId: task.id,
+        name,
+        capability: request.capability,
+        runtime: choice.runtime.id,
+        model: choice.model,
+        parentId: parent?.id ?? null,
+        depth: verdict.depth,
+        branch: `ov/${run.name}/${name}`,
+        worktree: name,
+      },
+      now,
+    )
+    await postMail(
+      tx,
+      {
+        from: parent?.id ?? HUMAN,
+        to: agent.id,
+        type: 'dispatch',
+        subject: task.title,
+        body: task.body,
+        payload: { task: task.id, capability: agent.capability },
+      },
+      now,
+    )
+    await recordEvent(tx, {
+      at: now,
+      type: 'agent.slung',
+      runId: run.id,
+      agentId: agent.id,
+      taskId: task.id,
+      data: { name, capability: agent.capability, runtime: agent.runtime, by: parent?.name ?? HUMAN },
+    })
+    return { task, agent, run, queued: verdict.start === 'queued' }
+  })
+  await dispatchQueued(project)
+  return slung
+}
+
+/** A child joins its parent's run; the human's tasks join the run that has somebody at work, else begin a new one. */
+async function runFor(tx: Parameters<typeof currentRun>[0], parent: Agent | null, now: number): Promise<Run> {
+  const run = await currentRun(tx)
+  if (run !== null && (parent?.run_id === run.id || (await agentsOfRun(tx, run.id)).some(isOpen))) return run
+  if (run !== null) await endRun(tx, run.id, now)
+  return beginRun(tx, now)
+}
+
+/** The wanted name, or the next free `builder-3`. Names are never used twice, so that mail and branches stay apart. */
+async function freeName(tx: Parameters<typeof usedNames>[0], request: SlingRequest): Promise<string> {
+  const used = await usedNames(tx)
+  if (request.name !== undefined) {
+    if (used.has(request.name))
+      throw new OvError('user', 'sling.name-taken', `There is or was an agent "${request.name}".`, {
+        hint: `Take another name, or none: the next free one is ${nextName(used, request.capability)}.`,
+      })
+    return request.name
+  }
+  return nextName(used, request.capability)
+}
+
+function nextName(used: ReadonlySet<string>, capability: string): string {
+  for (let number = 1; ; number++) if (!used.has(`${capability}-${number}`)) return `${capability}-${number}`
+}

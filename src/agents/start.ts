@@ -1,0 +1,98 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { write } from '../db/open.ts'
+import { messageOf, OvError } from '../errors.ts'
+import { recordEvent } from '../events/store.ts'
+import { ownIdentity, spawnDetached } from '../os/process.ts'
+import { openSession } from '../os/tmux.ts'
+import type { Project } from '../project.ts'
+import { endAgent } from './finish.ts'
+import { type Agent, countLive, oldestQueued, takeOver } from './store.ts'
+
+/** The `ov` binary, beside which this module was built. */
+export const OV_MAIN = join(dirname(fileURLToPath(import.meta.url)), '..', 'main.js')
+
+/** Starts queued agents, oldest first, while there is a place. Whoever notices a free place calls this; two at once are no harm. */
+export async function dispatchQueued(project: Project): Promise<Agent[]> {
+  const started: Agent[] = []
+  for (;;) {
+    const agent = await write(project.db, async (tx) => {
+      if ((await countLive(tx)) >= project.config.agents.maxConcurrent) return null
+      const next = await oldestQueued(tx)
+      if (!next) return null
+      const now = project.clock.now()
+      const taken = await takeOver(tx, next, ['queued'], ownIdentity(), 'starting', now)
+      if (taken)
+        await recordEvent(tx, {
+          at: now,
+          type: 'agent.starting',
+          runId: taken.run_id,
+          agentId: taken.id,
+          taskId: taken.task_id,
+        })
+      return taken
+    })
+    if (agent === null) return started
+    await launchRunner(project, agent)
+    started.push(agent)
+  }
+}
+
+/**
+ * Starts the runner of an agent: in a tmux session where there is tmux, else detached with a log file.
+ * It takes the agent over by itself; until then the agent is `starting` and a dead start is put back in the queue.
+ */
+async function launchRunner(project: Project, agent: Agent): Promise<void> {
+  const argv = [process.execPath, OV_MAIN, 'runner', agent.id, String(agent.fence)]
+  const env = runnerEnvironment()
+  const folder = agentLogDir(project, agent)
+  try {
+    mkdirSync(folder, { recursive: true })
+    if (project.tmux !== null) {
+      const refused = await openSession(project.tmux, agent.name, argv, { cwd: project.root, env })
+      if (refused === null) return
+      await recordEvent(project.db, {
+        at: project.clock.now(),
+        type: 'runner.no-tmux',
+        agentId: agent.id,
+        runId: agent.run_id,
+        data: { why: refused },
+      })
+    }
+    const log = openSync(join(folder, 'runner.log'), 'a')
+    spawnDetached(argv, { cwd: project.root, env, logFd: log })
+    closeSync(log)
+  } catch (error) {
+    await endAgent(project, agent, { name: 'failed', reason: `Its runner could not be started: ${messageOf(error)}` })
+    throw error instanceof OvError
+      ? error
+      : new OvError(
+          'failed',
+          'sling.no-runner',
+          `The runner of ${agent.name} could not be started: ${messageOf(error)}.`,
+          { hint: 'ov doctor', cause: error },
+        )
+  }
+}
+
+/** Raw output of an agent and its runner: disposable, never the only copy of anything. */
+export function agentLogDir(project: Pick<Project, 'stateDir'>, agent: Pick<Agent, 'id'>): string {
+  return join(project.stateDir, 'logs', agent.id)
+}
+
+/**
+ * What a runner inherits: the human's environment less what an outer agent or `ov` put there. The agent itself
+ * gets far less, by an allow-list.
+ */
+function runnerEnvironment(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      (entry): entry is [string, string] =>
+        entry[1] !== undefined &&
+        !/^(OV_(BROKER|AGENT|AGENT_ID|TASK|FEEDBACK)|TMUX|TMUX_PANE|CLAUDECODE|CLAUDE_CODE_.*|CLAUDE_PID)$/.test(
+          entry[0],
+        ),
+    ),
+  )
+}

@@ -1,0 +1,67 @@
+import { Command } from '@oclif/core'
+import chalk from 'chalk'
+import { callBroker } from '../broker/client.ts'
+import { BROKER_VARIABLE } from '../broker/protocol.ts'
+import { OvError } from '../errors.ts'
+import { type OperationInput, type OperationName, type OperationResult, perform } from '../operations.ts'
+import { openProject, type Project } from '../project.ts'
+
+/** What all commands share: the project, the way to `ov`'s operations, and how an error is said. */
+export abstract class OvCommand extends Command {
+  static override enableJsonFlag = true
+
+  #project: Project | undefined
+
+  /** The project around the current folder, opened once. */
+  protected async project(): Promise<Project> {
+    this.#project ??= await openProject(process.cwd())
+    return this.#project
+  }
+
+  /** True inside an agent: then everything goes through its broker. */
+  protected get insideAgent(): boolean {
+    return Boolean(process.env[BROKER_VARIABLE])
+  }
+
+  /** Asks `ov` to do something: through the broker inside an agent, directly as the human outside. */
+  protected async call<N extends OperationName>(name: N, input: OperationInput<N>): Promise<OperationResult<N>> {
+    const broker = process.env[BROKER_VARIABLE]
+    const result = broker
+      ? await callBroker(broker, name, input)
+      : await perform(await this.project(), { kind: 'human' }, name, input, new AbortController().signal)
+    return result as OperationResult<N>
+  }
+
+  /** Talk, for people: on stderr, so that stdout stays data. */
+  protected say(text: string): void {
+    if (!this.jsonEnabled()) process.stderr.write(`${text}\n`)
+  }
+
+  protected override async finally(): Promise<void> {
+    await this.#project?.close()
+  }
+
+  protected override toErrorJson(error: unknown): unknown {
+    if (error instanceof OvError)
+      return { error: { kind: error.kind, code: error.code, message: error.message, hint: error.hint ?? null } }
+    return {
+      error: {
+        kind: 'failed',
+        code: 'bug',
+        message: error instanceof Error ? error.message : String(error),
+        hint: null,
+      },
+    }
+  }
+
+  protected override async catch(error: Error & { exitCode?: number }): Promise<unknown> {
+    if (!(error instanceof OvError)) return super.catch(error)
+    process.exitCode = error.exitCode
+    if (this.jsonEnabled()) this.logJson(this.toErrorJson(error))
+    else {
+      process.stderr.write(`${chalk.red('✖')} ${error.message}\n`)
+      if (error.hint !== undefined) process.stderr.write(`${chalk.dim('Hint:')} ${error.hint}\n`)
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,9 @@
+/** Sends a command line through the right door: the runner loads no command framework, all else goes to oclif. */
+export async function enter(argv: readonly string[]): Promise<void> {
+  if (argv[0] === 'runner') {
+    const { runnerMain } = await import('../agents/runner-main.ts')
+    return runnerMain(argv.slice(1))
+  }
+  const { execute } = await import('@oclif/core')
+  await execute({ args: [...argv], dir: import.meta.url })
+}

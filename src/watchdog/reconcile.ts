@@ -1,0 +1,60 @@
+import { endAgent } from '../agents/finish.ts'
+import { dispatchQueued } from '../agents/start.ts'
+import { type Agent, getAgent, openAgents, ownerOf, takeOver } from '../agents/store.ts'
+import { write } from '../db/open.ts'
+import { recordEvent } from '../events/store.ts'
+import { liveness, ownIdentity, stopProcessesOf } from '../os/process.ts'
+import type { Project } from '../project.ts'
+import { keepCommits } from '../worktrees/keep.ts'
+import { worktreePath } from '../worktrees/prepare.ts'
+
+/** A start whose starter died is given this long to be taken over by its runner. */
+const START_GRACE_MS = 10_000
+/** So often a start is tried again before the agent is failed. */
+const MAX_STARTS = 3
+
+/**
+ * Looks after agents whose owner is gone for certain: a start that died is queued again, an agent whose runner died
+ * is ended honestly, its commits kept, its mail bounced, whom it reported to told. Whoever lives calls this.
+ */
+export async function reconcile(project: Project): Promise<Agent[]> {
+  const ended: Agent[] = []
+  for (const agent of await openAgents(project.db)) {
+    if (agent.state === 'queued') continue
+    const owner = ownerOf(agent)
+    if (owner === null || liveness(owner) !== 'gone') continue
+    if (agent.state === 'starting' && project.clock.now() - agent.state_since < START_GRACE_MS) continue
+    // Asked twice: a row can be older than the look at the kernel.
+    const again = await getAgent(project.db, agent.id)
+    if (again?.fence !== agent.fence || again.state !== agent.state) continue
+    if (agent.state === 'starting' && agent.fence < MAX_STARTS) {
+      await requeue(project, agent)
+      continue
+    }
+    const taken = await write(project.db, (tx) =>
+      takeOver(tx, agent, [agent.state], ownIdentity(), agent.state, project.clock.now()),
+    )
+    if (taken === null) continue
+    await stopProcessesOf(agent.id, [])
+    await keepCommits(project, agent.id, worktreePath(project, agent.worktree), agent.base_sha)
+    await endAgent(project, taken, { name: 'failed', reason: 'Its runner died.' })
+    ended.push(taken)
+  }
+  await dispatchQueued(project)
+  return ended
+}
+
+async function requeue(project: Project, agent: Agent): Promise<void> {
+  await write(project.db, async (tx) => {
+    const taken = await takeOver(tx, agent, ['starting'], ownIdentity(), 'queued', project.clock.now())
+    if (taken)
+      await recordEvent(tx, {
+        at: project.clock.now(),
+        type: 'agent.requeued',
+        runId: agent.run_id,
+        agentId: agent.id,
+        taskId: agent.task_id,
+        data: { why: 'its start died' },
+      })
+  })
+}
