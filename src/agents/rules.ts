@@ -1,3 +1,4 @@
+import type { FailureCause } from '../contract/runtime.ts'
 import type { AgentState, WaitingOn } from '../contract/states.ts'
 
 /** What is known of an agent whose turn has ended. */
@@ -103,5 +104,47 @@ export function describeState(state: AgentState): string {
     case 'working':
     case 'done':
       return state.name
+  }
+}
+
+export interface FailureFacts {
+  readonly cause: FailureCause
+  /** When the limit ends, ms since the epoch, if the runtime said. */
+  readonly resetAt: number | null
+  /** Failures in a row, this one included. */
+  readonly setbacks: number
+  readonly now: number
+}
+
+export type AfterFailure =
+  | { readonly do: 'park'; readonly until: number }
+  | { readonly do: 'fail'; readonly advice: string | null }
+
+const MINUTE = 60_000
+const MAX_SETBACKS = 8
+
+/** What follows a failed turn: what time mends is waited out, never retried in a loop; the rest fails at once. */
+export function afterFailure({ cause, resetAt, setbacks, now }: FailureFacts): AfterFailure {
+  switch (cause) {
+    case 'rate_limit':
+    case 'overloaded':
+    case 'network': {
+      if (setbacks > MAX_SETBACKS) return { do: 'fail', advice: `It was tried ${setbacks} times.` }
+      const backoff = now + Math.min(30, 2 ** (setbacks - 1)) * MINUTE
+      return { do: 'park', until: resetAt !== null && resetAt > now ? resetAt : backoff }
+    }
+    case 'auth':
+      return { do: 'fail', advice: 'Log in, or set its key, then sling the task again: ov doctor' }
+    case 'quota':
+      return { do: 'fail', advice: 'Its account has no quota left. Use another runtime, or wait: ov sling --runtime …' }
+    case 'model':
+      return { do: 'fail', advice: 'Choose another model: ov sling --model …, or models in overstory.yaml.' }
+    case 'context':
+    case 'limit':
+    case 'refused':
+    case 'interrupted':
+    case 'crash':
+    case 'unknown':
+      return { do: 'fail', advice: null }
   }
 }

@@ -72,6 +72,22 @@ export async function offerMail(tx: Db, reader: string, now: number, leaseMs: nu
   return (rows as Mail[]).sort((a, b) => a.priority_rank - b.priority_rank || a.seq - b.seq)
 }
 
+/** True when an offer would find something: a cheap look, so that nobody takes the write lock for nothing. */
+export async function hasOfferable(db: Db, reader: string, now: number, leaseMs: number): Promise<boolean> {
+  const row = await db
+    .selectFrom('mail')
+    .select('id')
+    .where('reader', '=', reader)
+    .where('delivered_at', 'is', null)
+    .where('bounced_at', 'is', null)
+    .where((is) =>
+      is.or([is('offered_at', 'is', null), is('offered_at', '<=', now - leaseMs), is('offered_at', '>', now)]),
+    )
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
 /** Records that a reader has these for certain. Confirming twice changes nothing. Gives how many were new. */
 export async function confirmMail(tx: Db, reader: string, ids: readonly string[], now: number): Promise<number> {
   if (ids.length === 0) return 0

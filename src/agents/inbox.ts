@@ -1,0 +1,37 @@
+import type { AgentEvent } from '../contract/runtime.ts'
+
+/** What can happen to a runner. */
+export type Item =
+  | { readonly is: 'event'; readonly event: AgentEvent }
+  /** Something was committed to the database. */
+  | { readonly is: 'wake' }
+  | { readonly is: 'tick' }
+  /** Somebody asked this process to end. */
+  | { readonly is: 'signal' }
+  | { readonly is: 'log-broken'; readonly why: string }
+
+/** What happened, in order, taken out one at a time. A wake-up or tick that waits already is not put in twice. */
+export class Inbox {
+  readonly #items: Item[] = []
+  #taker: ((item: Item) => void) | null = null
+
+  put(item: Item): void {
+    if (this.#taker) {
+      const take = this.#taker
+      this.#taker = null
+      take(item)
+      return
+    }
+    const repeats = item.is === 'wake' || item.is === 'tick'
+    if (repeats && this.#items.some((one) => one.is === item.is)) return
+    this.#items.push(item)
+  }
+
+  next(): Promise<Item> {
+    const item = this.#items.shift()
+    if (item) return Promise.resolve(item)
+    return new Promise((resolve) => {
+      this.#taker = resolve
+    })
+  }
+}

@@ -1,0 +1,69 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { BROKER_VARIABLE } from '../broker/protocol.ts'
+import type { AgentRuntime, LaunchPlan } from '../contract/runtime.ts'
+import { writeWhole } from '../os/files.ts'
+import { AGENT_MARKER } from '../os/process.ts'
+import type { Project } from '../project.ts'
+import { worktreePath } from '../worktrees/prepare.ts'
+import { agentEnvironment } from './environment.ts'
+import { type Redact, redactorOf } from './redact.ts'
+import { OV_MAIN } from './start.ts'
+import type { Agent } from './store.ts'
+
+/** Where an agent works and by what it reaches `ov`. All paths are absolute. */
+export interface Workplace {
+  readonly worktree: string
+  /** Outside the worktree: its config, hooks and prompt files, its `ov`. */
+  readonly privateDir: string
+  readonly brokerPath: string
+  /** File that carries a failed attempt's output to a command. */
+  readonly feedbackFile: string
+  readonly environment: Readonly<Record<string, string>>
+  /** A session id for runtimes that let one choose. */
+  readonly sessionId: string
+  readonly redact: Redact
+}
+
+/** Makes the private folder of an agent and says what it will see of the host. */
+export function furnish(project: Project, agent: Agent, runtime: AgentRuntime): Workplace {
+  const privateDir = join(project.stateDir, 'agents', agent.id)
+  const bin = join(privateDir, 'bin')
+  mkdirSync(bin, { recursive: true, mode: 0o700 })
+  // The `ov` of an agent is the one that runs it, on the same Node, whatever the host's PATH says.
+  writeWhole(join(bin, 'ov'), `#!/bin/sh\nexec ${quoted(process.execPath)} ${quoted(OV_MAIN)} "$@"\n`, 0o755)
+  const section = project.config.runtime[agent.runtime] as { env?: string[] } | undefined
+  // The name can't be guessed: whoever knows it speaks as this agent.
+  const brokerPath = join(project.socketDir, `${randomBytes(12).toString('base64url')}.sock`)
+  return {
+    worktree: worktreePath(project, agent.worktree),
+    privateDir,
+    brokerPath,
+    feedbackFile: join(privateDir, 'feedback.md'),
+    environment: {
+      ...agentEnvironment(process.env, runtime, section?.env ?? []),
+      PATH: `${bin}:${process.env.PATH ?? ''}`,
+      [BROKER_VARIABLE]: brokerPath,
+      OV_AGENT: agent.name,
+      [AGENT_MARKER]: agent.id,
+    },
+    sessionId: randomUUID(),
+    redact: redactorOf(process.env),
+  }
+}
+
+/** Writes what a launch plan needs into the private folder, readable by its owner alone. */
+export function writePlanned(place: Workplace, plan: LaunchPlan): void {
+  for (const file of plan.files)
+    writeWhole(join(place.privateDir, file.path), file.content, file.executable ? 0o700 : 0o600)
+}
+
+/** Removes the private folder of an agent that has ended. */
+export function clearOut(place: Workplace): void {
+  rmSync(place.privateDir, { recursive: true, force: true })
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`
+}
