@@ -2,6 +2,7 @@ import { lstatSync, mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import type { Kysely } from 'kysely'
+import { BUILT_IN_ROLES, type Roles } from './agents/manifest.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
@@ -21,6 +22,8 @@ export interface Project {
   readonly socketDir: string
   readonly databasePath: string
   readonly config: Config
+  /** What each capability is and may do, from the agent manifest over the built-in roles. */
+  readonly roles: Roles
   readonly db: Kysely<Schema>
   readonly git: Git
   readonly clock: Clock
@@ -83,6 +86,7 @@ export async function openProject(cwd: string, { clock = systemClock }: { clock?
     socketDir,
     databasePath,
     config,
+    roles: BUILT_IN_ROLES,
     db,
     git: gitAt(root),
     clock,

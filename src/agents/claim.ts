@@ -9,7 +9,6 @@ import type { Project } from '../project.ts'
 import { setTaskState } from '../tasks/store.ts'
 import { keepCommits } from '../worktrees/keep.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
-import { roleOf } from './manifest.ts'
 import { type Agent, getAgent, updateAgent } from './store.ts'
 
 export interface Claim {
@@ -34,7 +33,7 @@ export async function claimDone(
   const current = await getAgent(project.db, agent.id)
   if (!current) throw new Error(`agent ${agent.id} has no row`)
   const git = gitAt(path)
-  const readOnly = roleOf(agent.capability).readOnly
+  const readOnly = project.roles[agent.capability].readOnly
   const head = await commitOf(git, 'HEAD')
   const dirty = await uncommitted(git)
   const ahead = head === null || current.base_sha === null ? 0 : await commitsBetween(git, current.base_sha, head)

@@ -3,14 +3,13 @@ import { dirname, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Project } from '../project.ts'
 import type { Task } from '../tasks/store.ts'
-import { roleOf } from './manifest.ts'
 import type { Agent } from './store.ts'
 
 const BUILT_IN = join(dirname(fileURLToPath(import.meta.url)), '..', 'capabilities')
 
 /** What an agent is told for good: its role, then its task's overlay (scope, gates, how to speak to `ov`, when it is done). */
 export function instructionsFor(project: Project, agent: Agent, task: Task, parentName: string): string {
-  const role = roleOf(agent.capability)
+  const role = project.roles[agent.capability]
   const file =
     role.instructions === undefined
       ? join(BUILT_IN, `${agent.capability}.md`)

@@ -12,7 +12,10 @@ export interface Role {
   readonly tools?: readonly string[]
 }
 
-export const BUILT_IN_ROLES: Readonly<Record<Capability, Role>> = {
+/** One role for each capability, as a project has them. */
+export type Roles = Readonly<Record<Capability, Role>>
+
+export const BUILT_IN_ROLES: Roles = {
   coordinator: { readOnly: true, maySpawn: true },
   lead: { readOnly: false, maySpawn: true },
   scout: { readOnly: true, maySpawn: false },
@@ -20,8 +23,4 @@ export const BUILT_IN_ROLES: Readonly<Record<Capability, Role>> = {
   reviewer: { readOnly: true, maySpawn: false },
   merger: { readOnly: false, maySpawn: false },
   monitor: { readOnly: true, maySpawn: false },
-}
-
-export function roleOf(capability: Capability): Role {
-  return BUILT_IN_ROLES[capability]
 }

@@ -1,9 +1,9 @@
+import { runtimeSection } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import type { Capability } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
 import { findProgram } from '../os/files.ts'
 import type { Project } from '../project.ts'
-import { roleOf } from './manifest.ts'
 import { loadRuntime, runtimeIds } from './registry.ts'
 
 export interface RuntimeChoice {
@@ -19,11 +19,11 @@ export interface RuntimeChoice {
  * @throws {OvError} `runtime.unknown`, `runtime.not-installed`, `sling.no-command`
  */
 export async function chooseRuntime(
-  project: Pick<Project, 'config'>,
+  project: Pick<Project, 'config' | 'roles'>,
   request: { capability: Capability; runtime?: string; model?: string; command?: string },
 ): Promise<RuntimeChoice> {
   const { config } = project
-  const role = roleOf(request.capability)
+  const role = project.roles[request.capability]
   const configured = config.models[request.capability]
   const namesRuntime = configured !== undefined && runtimeIds().includes(configured)
   const id =
@@ -55,15 +55,15 @@ export async function chooseRuntime(
  */
 export function programOf(config: Project['config'], runtime: AgentRuntime): string | null {
   if (runtime.binaries.length === 0) return null
-  const section = config.runtime[runtime.id] as { binary?: string } | undefined
-  for (const name of section?.binary === undefined ? runtime.binaries : [section.binary]) {
+  const section = runtimeSection(config, runtime.id)
+  for (const name of section.binary === undefined ? runtime.binaries : [section.binary]) {
     const path = findProgram(name)
     if (path !== null) return path
   }
   throw new OvError(
     'user',
     'runtime.not-installed',
-    `${runtime.title} is not installed: no ${section?.binary ?? runtime.binaries.join(' or ')} on PATH.`,
+    `${runtime.title} is not installed: no ${section.binary ?? runtime.binaries.join(' or ')} on PATH.`,
     {
       hint: `${runtime.install}, or choose another: --runtime shell --command '…'`,
     },

@@ -1,4 +1,5 @@
 import { type Broker, serveBroker } from '../broker/server.ts'
+import { runtimeSection } from '../config/schema.ts'
 import type { AgentEvent, AgentRuntime, SessionSpec } from '../contract/runtime.ts'
 import { type AgentState, type EndState, isFinal } from '../contract/states.ts'
 import { write } from '../db/open.ts'
@@ -26,7 +27,6 @@ import { guardVerdict } from './guard.ts'
 import { type Handover, handoverFor } from './handover.ts'
 import { Inbox, type Item } from './inbox.ts'
 import { instructionsFor } from './instructions.ts'
-import { roleOf } from './manifest.ts'
 import { type Pane, paneOn } from './pane.ts'
 import { openRawLog, type RawLog } from './raw-log.ts'
 import { loadRuntime } from './registry.ts'
@@ -113,7 +113,7 @@ class Runner {
     this.#agent = agent
     this.#task = task
     this.#runtime = runtime
-    this.#readOnly = roleOf(agent.capability).readOnly
+    this.#readOnly = project.roles[agent.capability].readOnly
     this.#place = furnish(project, agent, runtime)
     this.#pane = paneOn(process.stdout, this.#place.redact)
     this.#log = openRawLog(agentLogDir(project, agent), this.#place.redact, (error) =>
@@ -199,7 +199,6 @@ class Runner {
   }
 
   #spec(prompt: string): SessionSpec {
-    const section = this.#project.config.runtime[this.#agent.runtime] as { args?: string[] } | undefined
     return {
       agent: this.#agent.name,
       sessionId: this.#place.sessionId,
@@ -212,7 +211,7 @@ class Runner {
       ...(this.#task.command === null ? {} : { command: this.#task.command }),
       readOnly: this.#readOnly,
       root: process.getuid?.() === 0,
-      extraArgs: section?.args ?? [],
+      extraArgs: runtimeSection(this.#project.config, this.#agent.runtime).args,
       ...(this.#turns > 1 ? { feedbackFile: this.#place.feedbackFile } : {}),
     }
   }

@@ -9,7 +9,6 @@ import { commitOf } from '../os/git.ts'
 import { canonicalBranch, type Project } from '../project.ts'
 import { beginRun, currentRun, endRun, type Run } from '../tasks/runs.ts'
 import { digestOf, findOpenTwin, insertTask, type Task } from '../tasks/store.ts'
-import { roleOf } from './manifest.ts'
 import { chooseRuntime } from './routing.ts'
 import { mayStart } from './rules.ts'
 import { dispatchQueued } from './start.ts'
@@ -77,7 +76,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
     const run = await runFor(tx, parent, now)
     const verdict = mayStart({
       parentDepth: parent?.depth ?? null,
-      parentMaySpawn: parent === null || roleOf(parent.capability).maySpawn,
+      parentMaySpawn: parent === null || project.roles[parent.capability].maySpawn,
       inRun: await countInRun(tx, run.id),
       live: await countLive(tx),
       limits: project.config.agents,

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { BROKER_VARIABLE } from '../broker/protocol.ts'
+import { runtimeSection } from '../config/schema.ts'
 import type { AgentRuntime, LaunchPlan } from '../contract/runtime.ts'
 import { writeWhole } from '../os/files.ts'
 import { AGENT_MARKER } from '../os/process.ts'
@@ -33,7 +34,7 @@ export function furnish(project: Project, agent: Agent, runtime: AgentRuntime): 
   mkdirSync(bin, { recursive: true, mode: 0o700 })
   // The `ov` of an agent is the one that runs it, on the same Node, whatever the host's PATH says.
   writeWhole(join(bin, 'ov'), `#!/bin/sh\nexec ${quoted(process.execPath)} ${quoted(OV_MAIN)} "$@"\n`, 0o755)
-  const section = project.config.runtime[agent.runtime] as { env?: string[] } | undefined
+  const section = runtimeSection(project.config, agent.runtime)
   // The name can't be guessed: whoever knows it speaks as this agent.
   const brokerPath = join(project.socketDir, `${randomBytes(12).toString('base64url')}.sock`)
   return {
@@ -42,7 +43,7 @@ export function furnish(project: Project, agent: Agent, runtime: AgentRuntime): 
     brokerPath,
     feedbackFile: join(privateDir, 'feedback.md'),
     environment: {
-      ...agentEnvironment(process.env, runtime, section?.env ?? []),
+      ...agentEnvironment(process.env, runtime, section.env),
       PATH: `${bin}:${process.env.PATH ?? ''}`,
       [BROKER_VARIABLE]: brokerPath,
       OV_AGENT: agent.name,

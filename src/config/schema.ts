@@ -20,7 +20,7 @@ const gate = z.union([
 
 const capability = z.enum(CAPABILITIES)
 
-const runtimeSection = z.strictObject({
+const section = z.strictObject({
   args: z.array(z.string()).default([]),
   env: z
     .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*\*?$/, 'a variable name; values stay in the environment'))
@@ -80,9 +80,16 @@ export const configSchema = z.strictObject({
       default: z.string().default('claude'),
       capabilities: z.partialRecord(capability, z.string()).default({}),
     })
-    .catchall(runtimeSection)
+    .catchall(section)
     .prefault({}),
 })
 
 export type Config = z.infer<typeof configSchema>
+export type RuntimeSection = z.infer<typeof section>
+
+/** The settings of one runtime (`runtime.<name>`), or their defaults. */
+export function runtimeSection(config: Config, runtime: string): RuntimeSection {
+  const found = config.runtime[runtime]
+  return typeof found === 'object' && 'args' in found ? (found as RuntimeSection) : section.parse({})
+}
 export type GateSetting = z.infer<typeof gate>
