@@ -1,43 +1,117 @@
+import { readFileSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
 import { Flags } from '@oclif/core'
 import { OvCommand } from '../src/cli/command.ts'
+import { showSteps } from '../src/cli/progress.ts'
 import { CAPABILITIES } from '../src/contract/states.ts'
+import { codeOf, OvError } from '../src/errors.ts'
+import { oneLine } from '../src/mail/frame.ts'
+import { exitCodeOf, lineOf, type Outcome } from '../src/tasks/outcome.ts'
+import { followTask } from '../src/tasks/progress.ts'
 
 export default class Sling extends OvCommand {
-  static override summary = 'Give a task to a new agent'
+  static override summary = 'Give a task to a new agent, in a worktree of its own'
+  static override description =
+    `Returns at once; the agent works on. With --wait it shows progress and ends when the task is merged or has failed.
+
+Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or red gate after all attempts · 7 --timeout is over (the agent works on).`
+  static override examples = [
+    '<%= config.bin %> sling --capability builder --task "Implement user authentication"',
+    "<%= config.bin %> sling --runtime shell --task Format --command 'npm run format' --wait",
+    '<%= config.bin %> sling --task-file issue.md --files src/auth --model sonnet --wait --json',
+    'cat issue.md | <%= config.bin %> sling --task -',
+  ]
   static override flags = {
     capability: Flags.option({ options: CAPABILITIES, default: 'builder' as const })({
       char: 'c',
-      description: 'the role of the agent',
+      description: 'role of the agent',
     }),
-    task: Flags.string({ char: 't', description: 'what is to be done', default: '' }),
-    name: Flags.string({ description: 'name of the agent' }),
-    runtime: Flags.string({ description: 'which agent CLI' }),
-    model: Flags.string({ description: 'model, in the runtime’s words' }),
-    base: Flags.string({ description: 'commit to start from' }),
-    command: Flags.string({ description: 'with --runtime shell: the command line' }),
-    files: Flags.string({ multiple: true, description: 'paths the task is about' }),
-    again: Flags.boolean({ description: 'even if the same task is open' }),
-    queue: Flags.boolean({ allowNo: true, default: true, description: 'wait for a place' }),
-    wait: Flags.boolean({ description: 'until it is merged or has failed' }),
+    task: Flags.string({
+      char: 't',
+      description: 'what is to be done; - reads standard input',
+      exclusive: ['task-file'],
+    }),
+    'task-file': Flags.string({ description: 'file that says what is to be done', helpValue: 'FILE' }),
+    name: Flags.string({ description: 'name of the agent (default: the next free one, such as builder-3)' }),
+    runtime: Flags.string({ char: 'r', description: 'agent CLI to use (default: as configured for the capability)' }),
+    model: Flags.string({ char: 'm', description: 'model, in the words of the runtime' }),
+    base: Flags.string({ description: 'commit, branch or tag to start from (default: the newest green commit)' }),
+    command: Flags.string({ description: 'command line of a shell agent', helpValue: "'npm run format'" }),
+    files: Flags.string({
+      multiple: true,
+      description: 'path the task may change; may be given more than once',
+      helpValue: 'PATH',
+    }),
+    again: Flags.boolean({ description: 'sling it even if the same task is open' }),
+    queue: Flags.boolean({
+      allowNo: true,
+      default: true,
+      description: 'wait for a place when all are taken; --no-queue refuses (exit 4)',
+    }),
+    wait: Flags.boolean({ char: 'w', description: 'show progress and end when the task is merged or has failed' }),
+    timeout: Flags.integer({ min: 1, description: 'seconds to wait with --wait', dependsOn: ['wait'] }),
   }
 
   async run() {
     const { flags } = await this.parse(Sling)
-    const { wait, ...request } = flags
-    const { json: _json, ...input } = request as typeof request & { json?: boolean }
-    const slung = await this.call('sling', input)
-    this.log(`${slung.agent.name} ${slung.queued ? 'waits for a place' : 'is on its way'}: ${slung.task.title}`)
-    if (!wait) return slung
-    const task = await this.call('task.wait', { task: slung.task.id })
-    this.log(`${task.state}${task.reason ? `: ${task.reason}` : ''}`)
-    if (task.state === 'failed') process.exitCode = 1
-    return {
-      task: task.id,
-      agent: slung.agent.name,
-      state: task.state,
-      branch: slung.agent.branch,
-      mergedAs: task.merged_as,
-      attempts: task.attempts,
+    const { 'task-file': file, wait, timeout, json: _json, ...request } = flags as typeof flags & { json?: boolean }
+    const slung = await this.call('sling', { ...request, task: await taskText(flags.task, file, flags.command) })
+    const { agent, task } = slung
+    if (!wait) {
+      this.say(
+        slung.queued
+          ? `${agent.name} waits for a free place: ${task.title}`
+          : `${agent.name} is on its way: ${task.title}`,
+      )
+      this.say(`Follow it: ov logs ${agent.name} -f`)
+      return { task: task.id, agent: agent.name, state: task.state, branch: agent.branch, queued: slung.queued }
     }
+    const limit = timeout === undefined ? {} : { timeoutMs: timeout * 1000 }
+    let ended: Outcome | undefined
+    await showSteps(
+      [
+        {
+          name: `${agent.name} ${oneLine(task.title, 60)}`,
+          work: async (tell) => {
+            ended = this.insideAgent
+              ? await this.call('task.wait', { task: task.id, ...limit })
+              : await followTask(await this.project(), task.id, tell, limit)
+            return lineOf(ended)
+          },
+        },
+      ],
+      { quiet: this.jsonEnabled() },
+    )
+    if (!ended)
+      throw new OvError('timeout', 'task.timeout', `${agent.name} is still at work.`, {
+        hint: 'It goes on without you: ov status',
+      })
+    process.exitCode = exitCodeOf(ended)
+    if (ended.state === 'failed') this.say(oneLine(ended.reason ?? '', 500))
+    return ended
+  }
+}
+
+/** The task's text, from the flag, standard input or a file; a command alone is its own task. */
+async function taskText(
+  task: string | undefined,
+  file: string | undefined,
+  command: string | undefined,
+): Promise<string> {
+  if (task === '-') return text(process.stdin)
+  if (task !== undefined) return task
+  if (file === undefined) {
+    if (command !== undefined) return ''
+    throw new OvError('user', 'sling.no-task', 'What is to be done?', {
+      hint: 'ov sling --task "Implement user authentication", or --task-file FILE, or --task - to read standard input',
+    })
+  }
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new OvError('user', 'sling.no-task-file', `${file} can't be read: ${codeOf(error) ?? error}.`, {
+      hint: 'Give a readable text file: --task-file issue.md',
+      cause: error,
+    })
   }
 }

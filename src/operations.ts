@@ -10,6 +10,7 @@ import { frameMail } from './mail/frame.ts'
 import { nameOf, reportsTo, sendMail } from './mail/send.ts'
 import { confirmMail, offerMail } from './mail/store.ts'
 import type { Project } from './project.ts'
+import { outcomeOf } from './tasks/outcome.ts'
 import { waitForTask } from './tasks/wait.ts'
 
 /** Who asks: the human at a terminal, or the agent whose socket it came by. Nothing in a request can say otherwise. */
@@ -59,11 +60,13 @@ export const OPERATIONS = {
   ),
   'task.wait': operation(
     z.strictObject({ task: z.string(), timeoutMs: z.number().optional() }),
-    (project, _speaker, input, gone) =>
-      waitForTask(project, input.task, {
+    async (project, _speaker, input, gone) => {
+      await waitForTask(project, input.task, {
         ...(input.timeoutMs === undefined ? {} : { timeoutMs: input.timeoutMs }),
         gone,
-      }),
+      })
+      return outcomeOf(project.db, input.task)
+    },
   ),
   done: operation(
     z.strictObject({ summary: z.string(), noChanges: z.boolean().optional() }),

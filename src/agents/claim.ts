@@ -4,9 +4,9 @@ import { recordEvent } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
 import { postMail, reportsTo } from '../mail/send.ts'
 import { enqueueMerge } from '../merge/store.ts'
-import { commitOf, commitsBetween, gitAt, uncommitted } from '../os/git.ts'
+import { changedOutside, commitOf, commitsBetween, gitAt, uncommitted } from '../os/git.ts'
 import type { Project } from '../project.ts'
-import { setTaskState } from '../tasks/store.ts'
+import { getTask, setTaskState, type Task } from '../tasks/store.ts'
 import { keepCommits } from '../worktrees/keep.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
 import { type Agent, getAgent, updateAgent } from './store.ts'
@@ -22,7 +22,7 @@ export interface Claim {
  * the `worker_done`, and it is done when the gates pass on the merged commit. Work that isn't there, or isn't
  * committed, is refused.
  *
- * @throws {OvError} `done.uncommitted`, `done.no-work`, `done.changed`
+ * @throws {OvError} `done.uncommitted`, `done.no-work`, `done.out-of-scope`
  */
 export async function claimDone(
   project: Project,
@@ -31,7 +31,8 @@ export async function claimDone(
 ): Promise<Claim> {
   const path = worktreePath(project, agent.worktree)
   const current = await getAgent(project.db, agent.id)
-  if (!current) throw new Error(`agent ${agent.id} has no row`)
+  const task = await getTask(project.db, agent.task_id)
+  if (!current || !task) throw new Error(`agent ${agent.id} or its task has no row`)
   const git = gitAt(path)
   const readOnly = project.roles[agent.capability].readOnly
   const head = await commitOf(git, 'HEAD')
@@ -53,6 +54,17 @@ export async function claimDone(
     }
   }
   const merges = !readOnly && ahead > 0
+  const outside = merges ? await outsideScope(project, current, task) : []
+  if (outside.length > 0) {
+    throw new OvError(
+      'user',
+      'done.out-of-scope',
+      `${outside.slice(0, 5).join(', ')} ${outside.length === 1 ? 'is' : 'are'} outside the scope of your task.`,
+      {
+        hint: `Change only what lies under ${scopeOf(task).join(', ')}: take the rest back (git checkout ${current.base_sha?.slice(0, 12)} -- FILE), commit, then say done again. If it must change: ov ask "…"`,
+      },
+    )
+  }
   if (head !== null && ahead > 0) await keepCommits(project, agent.id, path, current.base_sha)
   await write(project.db, async (tx) => {
     const now = project.clock.now()
@@ -86,6 +98,18 @@ export async function claimDone(
     })
   })
   return { state: merges ? 'queued-for-merge' : 'done', branch: agent.branch, commit: merges ? head : null }
+}
+
+/** Path prefixes a task may change; empty means all. */
+function scopeOf(task: Task): string[] {
+  return task.files_json === null ? [] : JSON.parse(task.files_json)
+}
+
+/** Files an agent's commits change that its task's scope does not name. */
+async function outsideScope(project: Project, agent: Agent, task: Task): Promise<string[]> {
+  const scope = scopeOf(task)
+  if (scope.length === 0 || agent.base_sha === null) return []
+  return changedOutside(project.git, agent.base_sha, `refs/heads/${agent.branch}`, scope)
 }
 
 /** An agent says it can't do its task. Its runner ends it after the turn. */

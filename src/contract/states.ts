@@ -46,6 +46,9 @@ export type TaskState = (typeof TASK_STATES)[number]
 /** A task in one of these never changes again. */
 export const FINAL_TASK_STATES = ['merged', 'done', 'failed', 'stopped'] as const satisfies readonly TaskState[]
 
+/** Who or what made a task fail. */
+export type FailedBy = 'agent' | 'conflict' | 'gate' | 'setup'
+
 export function isFinal(state: TaskState): boolean {
   return (FINAL_TASK_STATES as readonly TaskState[]).includes(state)
 }

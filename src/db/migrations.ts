@@ -9,7 +9,7 @@ export const MIGRATIONS: readonly string[] = [
 
   CREATE TABLE tasks (
     id TEXT PRIMARY KEY, run_id TEXT NOT NULL REFERENCES runs(id), title TEXT NOT NULL, body TEXT NOT NULL,
-    digest TEXT NOT NULL, state TEXT NOT NULL, reason TEXT, capability TEXT NOT NULL, command TEXT, files_json TEXT,
+    digest TEXT NOT NULL, state TEXT NOT NULL, reason TEXT, failed_by TEXT, capability TEXT NOT NULL, command TEXT, files_json TEXT,
     base_ref TEXT, attempts INTEGER NOT NULL DEFAULT 0, merged_as TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
   ) STRICT;
   CREATE INDEX tasks_by_run ON tasks(run_id, created_at);

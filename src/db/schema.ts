@@ -1,6 +1,6 @@
 import type { Generated } from 'kysely'
 import type { MailType, Priority } from '../contract/mail.ts'
-import type { AgentStateName, Capability, MergeState, TaskState, WaitingOn } from '../contract/states.ts'
+import type { AgentStateName, Capability, FailedBy, MergeState, TaskState, WaitingOn } from '../contract/states.ts'
 
 /** The tables as the query builder sees them. Times are integer ms, ids UUIDv7, flags 0 or 1, `*_json` JSON text. */
 export interface Schema {
@@ -32,6 +32,8 @@ export interface TaskRow {
   state: TaskState
   /** Why it failed or was stopped. */
   reason: string | null
+  /** What failed it, for the exit code; null unless it failed. */
+  failed_by: FailedBy | null
   capability: Capability
   /** For `shell`: the command line. */
   command: string | null

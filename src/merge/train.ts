@@ -199,11 +199,15 @@ async function settleRejected(
     const author = await agentOfTask(tx, task.id)
     const attemptsLeft = Math.max(0, project.config.merge.maxAttempts - task.attempts)
     if (!author || !isOpen(author)) {
-      await setTaskState(tx, task.id, 'failed', now, { reason: `${subject}, and its author has ended.\n${why.output}` })
+      await setTaskState(tx, task.id, 'failed', now, {
+        failedBy: why.why,
+        reason: `${subject}, and its author has ended.\n${why.output}`,
+      })
       return 'rejected'
     }
     if (attemptsLeft === 0) {
       await setTaskState(tx, task.id, 'failed', now, {
+        failedBy: why.why,
         reason: `${subject} after ${task.attempts} attempts.\n${why.output}`,
       })
       return 'rejected'

@@ -210,6 +210,13 @@ export async function commitsBetween(git: Git, base: string, tip: string): Promi
   return Number(await git.raw('rev-list', '--count', `${base}..${tip}`))
 }
 
+/** Files that differ between two commits and lie under none of these paths, which are taken literally. */
+export async function changedOutside(git: Git, from: string, to: string, paths: readonly string[]): Promise<string[]> {
+  const excluded = paths.map((path) => `:(exclude,literal)${path}`)
+  const text = await git.raw('diff', '--name-only', '--no-renames', '-z', from, to, '--', '.', ...excluded)
+  return text.split('\0').filter((file) => file !== '')
+}
+
 /** Adds a worktree on a new branch. Parallel adds collide inside git, so a collision is tried again. */
 export async function addWorktree(
   git: Git,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Capability, TaskState } from '../contract/states.ts'
+import type { Capability, FailedBy, TaskState } from '../contract/states.ts'
 import type { Db } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
 import { newId } from '../ids.ts'
@@ -36,6 +36,7 @@ export async function insertTask(tx: Db, task: NewTask, now: number): Promise<Ta
     digest: task.again ? `${digestOf(task)}:${id}` : digestOf(task),
     state: 'queued',
     reason: null,
+    failed_by: null,
     capability: task.capability,
     command: task.command,
     files_json: task.files === null ? null : JSON.stringify(task.files),
@@ -73,7 +74,7 @@ export async function setTaskState(
   id: string,
   state: TaskState,
   now: number,
-  more: { reason?: string | null; mergedAs?: string } = {},
+  more: { reason?: string | null; mergedAs?: string; failedBy?: FailedBy } = {},
 ): Promise<boolean> {
   const result = await tx
     .updateTable('tasks')
@@ -81,6 +82,7 @@ export async function setTaskState(
       state,
       updated_at: now,
       ...(more.reason === undefined ? {} : { reason: more.reason }),
+      ...(state === 'failed' ? { failed_by: more.failedBy ?? 'agent' } : {}),
       ...(more.mergedAs === undefined ? {} : { merged_as: more.mergedAs }),
     })
     .where('id', '=', id)

@@ -13,7 +13,7 @@ import { getTask, type Task } from './store.ts'
 export async function waitForTask(
   project: Project,
   id: string,
-  options: { timeoutMs?: number; gone?: AbortSignal; onChange?: (task: Task) => void } = {},
+  options: { timeoutMs?: number; gone?: AbortSignal; onChange?: (task: Task) => Promise<void> } = {},
 ): Promise<Task> {
   let wake: () => void = () => undefined
   const unwatch = watchDatabase(project.databasePath, () => wake())
@@ -25,7 +25,7 @@ export async function waitForTask(
       })
       const task = await getTask(project.db, id)
       if (!task) throw new OvError('user', 'task.unknown', `There is no task ${id}.`, { hint: 'ov status' })
-      options.onChange?.(task)
+      await options.onChange?.(task)
       if (isFinal(task.state)) return task
       const left = deadline === null ? Number.POSITIVE_INFINITY : deadline - project.clock.monotonic()
       if (left <= 0 || options.gone?.aborted) {

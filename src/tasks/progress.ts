@@ -1,0 +1,64 @@
+import { describeState } from '../agents/rules.ts'
+import { agentOfTask, stateOf } from '../agents/store.ts'
+import { isFinal } from '../contract/states.ts'
+import type { Db } from '../db/open.ts'
+import { recentEvents } from '../events/store.ts'
+import { oneLine } from '../mail/frame.ts'
+import type { Project } from '../project.ts'
+import { reconcile } from '../watchdog/reconcile.ts'
+import { type Outcome, outcomeOf } from './outcome.ts'
+import type { Task } from './store.ts'
+import { waitForTask } from './wait.ts'
+
+/** What is happening to a task right now, in a few words: `working: Bash npm test`, `waiting on merge`, `gate lint-clean`. */
+async function progressOf(db: Db, task: Task): Promise<string> {
+  if (isFinal(task.state)) return task.state
+  const agent = await agentOfTask(db, task.id)
+  if (!agent) return task.state
+  const [last] = await recentEvents(db, { agentId: agent.id }, 1)
+  const data: Record<string, unknown> = last === undefined ? {} : JSON.parse(last.data_json)
+  switch (last?.type) {
+    case 'tool.start':
+      return oneLine(`${data.tool}: ${data.summary}`, 100)
+    case 'merge.gate':
+      return oneLine(`gate ${data.gate}`, 100)
+    case 'merge.rejected':
+      return data.why === 'conflict' ? 'conflict: sent back' : oneLine(`gate ${data.gate} is red: sent back`, 100)
+    default:
+      return agent.state === 'waiting' && agent.waiting_on === 'merge'
+        ? 'in the merge queue'
+        : describeState(stateOf(agent))
+  }
+}
+
+/** Milliseconds between two looks after the fleet by somebody who only waits. */
+const RECONCILE_MS = 5_000
+
+/**
+ * Follows a task to its end, telling each change of what is happening, and looks after the fleet meanwhile: the
+ * one who waits may be the only one alive.
+ *
+ * @throws {OvError} `task.timeout`
+ */
+export async function followTask(
+  project: Project,
+  taskId: string,
+  tell: (progress: string) => void,
+  options: { timeoutMs?: number; gone?: AbortSignal } = {},
+): Promise<Outcome> {
+  let told = ''
+  const look = async (task: Task) => {
+    const progress = await progressOf(project.db, task)
+    if (progress !== told) tell(progress)
+    told = progress
+  }
+  const timer = setInterval(() => {
+    void reconcile(project).catch((error: unknown) => tell(`could not look after the fleet: ${String(error)}`))
+  }, RECONCILE_MS)
+  try {
+    await waitForTask(project, taskId, { ...options, onChange: look })
+    return await outcomeOf(project.db, taskId)
+  } finally {
+    clearInterval(timer)
+  }
+}
