@@ -7,6 +7,7 @@ import { enqueueMerge } from '../merge/store.ts'
 import { changedOutside, commitOf, commitsBetween, gitAt, uncommitted } from '../os/git.ts'
 import type { Project } from '../project.ts'
 import { getTask, setTaskState, type Task } from '../tasks/store.ts'
+import { startingPoint } from '../worktrees/base.ts'
 import { keepCommits } from '../worktrees/keep.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
 import { type Agent, getAgent, updateAgent } from './store.ts'
@@ -108,8 +109,9 @@ function scopeOf(task: Task): string[] {
 /** Files an agent's commits change that its task's scope does not name. */
 async function outsideScope(project: Project, agent: Agent, task: Task): Promise<string[]> {
   const scope = scopeOf(task)
-  if (scope.length === 0 || agent.base_sha === null) return []
-  return changedOutside(project.git, agent.base_sha, `refs/heads/${agent.branch}`, scope)
+  if (scope.length === 0) return []
+  // Against where it would be merged: what it took in from others is not its change.
+  return changedOutside(project.git, await startingPoint(project), `refs/heads/${agent.branch}`, scope)
 }
 
 /** An agent says it can't do its task. Its runner ends it after the turn. */

@@ -3,7 +3,7 @@ import { runtimeSection } from '../config/schema.ts'
 import type { AgentEvent, AgentRuntime, SessionSpec } from '../contract/runtime.ts'
 import { type AgentState, type EndState, isFinal } from '../contract/states.ts'
 import { write } from '../db/open.ts'
-import { messageOf } from '../errors.ts'
+import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
 import { unansweredBy } from '../mail/questions.ts'
@@ -13,6 +13,7 @@ import { perform } from '../operations.ts'
 import { watchDatabase } from '../os/files.ts'
 import { commitAll, commitsBetween, gitAt, removeWorktree, uncommitted } from '../os/git.ts'
 import { ownIdentity, stopProcessesOf } from '../os/process.ts'
+import { letServerEnd } from '../os/tmux.ts'
 import type { Project } from '../project.ts'
 import { usageMeter } from '../spend/meter.ts'
 import { recordUsage } from '../spend/store.ts'
@@ -34,7 +35,17 @@ import { programOf } from './routing.ts'
 import { afterFailure, afterTurn } from './rules.ts'
 import { openSession, type Session } from './session.ts'
 import { agentLogDir, dispatchQueued } from './start.ts'
-import { type Agent, getAgent, isFenced, isOpen, openChildren, setAgentState, takeOver, updateAgent } from './store.ts'
+import {
+  type Agent,
+  getAgent,
+  isFenced,
+  isOpen,
+  openAgents,
+  openChildren,
+  setAgentState,
+  takeOver,
+  updateAgent,
+} from './store.ts'
 import { clearOut, furnish, type Workplace, writePlanned } from './workplace.ts'
 
 const TICK_MS = 1_000
@@ -152,6 +163,8 @@ class Runner {
   }
 
   async close(): Promise<void> {
+    const { db, tmux } = this.#project
+    if (tmux !== null && (await openAgents(db)).length === 0) await letServerEnd(tmux)
     for (const close of this.#closers.splice(0)) await close()
     await this.#log.close()
   }
@@ -282,7 +295,10 @@ class Runner {
         this.#setbacks = 0
         await this.#handover.settle()
         await this.#keep()
-        if (event.claim === 'done') await this.#claimForIt()
+        if (event.claim === 'done') {
+          const refused = await this.#claimForIt()
+          if (refused !== null) return { name: 'failed', reason: refused }
+        }
         return this.#betweenTurns(true)
       case 'failed':
         return this.#onFailure(event)
@@ -383,16 +399,25 @@ class Runner {
     return null
   }
 
-  /** For runtimes whose good end is their word: what they left uncommitted is committed with the task as its message. */
-  async #claimForIt(): Promise<void> {
+  /**
+   * For runtimes whose good end is their word: what they left uncommitted is committed with the task as its message.
+   * Gives why the claim was refused, or null.
+   */
+  async #claimForIt(): Promise<string | null> {
     const task = await getTask(this.#project.db, this.#task.id)
     const me = await getAgent(this.#project.db, this.#agent.id)
-    if (!task || isFinal(task.state) || me?.claimed_done === 1) return
+    if (!task || isFinal(task.state) || me?.claimed_done === 1) return null
     const git = gitAt(this.#place.worktree)
     const message = `${oneLine(task.title, 72)}\n\n${trailers({ task: task.id, agent: this.#agent.name, runtime: this.#runtime.id })}\n`
     if (!this.#readOnly && (await uncommitted(git)).length > 0) await commitAll(git, message)
     const noChanges = this.#base !== null && (await commitsBetween(git, this.#base, 'HEAD')) === 0
-    await claimDone(this.#project, this.#agent, { summary: task.title, noChanges })
+    try {
+      await claimDone(this.#project, this.#agent, { summary: task.title, noChanges })
+      return null
+    } catch (error) {
+      if (!(error instanceof OvError)) throw error
+      return error.message
+    }
   }
 
   /** Drives the merge train beside the inbox, once at a time; entries that come meanwhile are taken along. */

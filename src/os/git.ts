@@ -210,10 +210,10 @@ export async function commitsBetween(git: Git, base: string, tip: string): Promi
   return Number(await git.raw('rev-list', '--count', `${base}..${tip}`))
 }
 
-/** Files that differ between two commits and lie under none of these paths, which are taken literally. */
-export async function changedOutside(git: Git, from: string, to: string, paths: readonly string[]): Promise<string[]> {
+/** Files that `tip` changed since it left `base`, and that lie under none of these paths, which are taken literally. */
+export async function changedOutside(git: Git, base: string, tip: string, paths: readonly string[]): Promise<string[]> {
   const excluded = paths.map((path) => `:(exclude,literal)${path}`)
-  const text = await git.raw('diff', '--name-only', '--no-renames', '-z', from, to, '--', '.', ...excluded)
+  const text = await git.raw('diff', '--name-only', '--no-renames', '-z', `${base}...${tip}`, '--', '.', ...excluded)
   return text.split('\0').filter((file) => file !== '')
 }
 

@@ -6,8 +6,6 @@ export interface Tmux {
   readonly socket: string
 }
 
-const HOLDER = 'ov-holder'
-
 /** The tmux server of this socket, or null when tmux is not installed. */
 export function tmuxAt(socket: string): Tmux | null {
   return findProgram('tmux') === null ? null : { socket }
@@ -35,47 +33,26 @@ export async function openSession(
   { cwd, env }: { cwd: string; env: Readonly<Record<string, string>> },
 ): Promise<string | null> {
   const clientEnv = { ...env, TERM: env.TERM ?? 'xterm-256color' }
-  // A holder session keeps the server alive between agents: a server that is just ending refuses new sessions.
   const args = [
-    'new-session',
-    '-d',
-    '-A',
-    '-s',
-    HOLDER,
-    'sleep',
-    'infinity',
-    ';',
-    'set-option',
-    '-g',
-    'update-environment',
-    Object.keys(clientEnv).join(' '),
-    ';',
-    'set-option',
-    '-g',
-    'history-limit',
-    '2000',
-    ';',
-    'new-session',
-    '-d',
-    '-s',
-    session,
-    '-x',
-    '200',
-    '-y',
-    '50',
-    '-c',
-    cwd,
-    ...argv.map(escapeSeparator),
-  ]
+    ['start-server'],
+    // Between two agents there may be no session for a moment: the server stays until `letServerEnd`.
+    ['set-option', '-s', 'exit-empty', 'off'],
+    ['set-option', '-g', 'update-environment', Object.keys(clientEnv).join(' ')],
+    ['set-option', '-g', 'history-limit', '2000'],
+    ['new-session', '-d', '-s', session, '-x', '200', '-y', '50', '-c', cwd, ...argv.map(escapeSeparator)],
+  ].flatMap((one, index) => (index === 0 ? one : [';', ...one]))
   for (let attempt = 0; ; attempt++) {
-    const has = await run(command(tmux, 'has-session', '-t', exactly(HOLDER)), { env: clientEnv })
-    const outcome = await run(command(tmux, ...(has.ok ? args.slice(args.indexOf('set-option')) : args)), {
-      env: clientEnv,
-    })
+    const outcome = await run(command(tmux, ...args), { env: clientEnv, timeoutMs: 10_000 })
     if (outcome.ok) return null
-    const racing = /duplicate session: ov-holder|server exited|lost server|no server running/.test(outcome.output)
-    if (!racing || attempt >= 5) return outcome.output.trim()
+    // A server that is just ending refuses new sessions; the next call starts another.
+    const ending = /server exited|lost server|no server running|error connecting/.test(outcome.output)
+    if (!ending || attempt >= 5) return outcome.output.trim()
   }
+}
+
+/** Lets the server end with its last session: nothing runs when nobody uses it. */
+export async function letServerEnd(tmux: Tmux): Promise<void> {
+  await run(command(tmux, 'set-option', '-s', 'exit-empty', 'on'), { timeoutMs: 10_000 })
 }
 
 /** A lone `;` at the end of an argument would separate tmux commands. */
@@ -90,7 +67,7 @@ export async function listSessions(tmux: Tmux): Promise<Map<string, number>> {
   if (!outcome.ok) return sessions
   for (const line of outcome.stdout.split('\n')) {
     const [name, pid] = line.split('\t')
-    if (name && pid && name !== HOLDER) sessions.set(name, Number(pid))
+    if (name && pid) sessions.set(name, Number(pid))
   }
   return sessions
 }
@@ -104,7 +81,7 @@ export function attachCommand(tmux: Tmux, session: string): string[] {
   return command(tmux, 'attach-session', '-t', exactly(session))
 }
 
-/** Ends the whole private server, holder included. */
+/** Ends the whole private server. */
 export async function killServer(tmux: Tmux): Promise<void> {
   await run(command(tmux, 'kill-server'))
 }
