@@ -4,6 +4,9 @@ import type { Db } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
 import { newId } from '../ids.ts'
 
+/** Mail offered to a reader is offered again when it isn't confirmed within this time. */
+export const OFFER_LEASE_MS = 30_000
+
 export type Mail = Omit<Schema['mail'], 'seq'> & { seq: number }
 
 export interface NewMail {

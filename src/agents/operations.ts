@@ -1,0 +1,66 @@
+import * as z from 'zod'
+import { agentOnly, operation } from '../broker/operation.ts'
+import { CAPABILITIES } from '../contract/states.ts'
+import { nameOf, reportsTo, sendMail } from '../mail/send.ts'
+import { outcomeOf } from '../tasks/outcome.ts'
+import { waitForTask } from '../tasks/wait.ts'
+import { claimDone, giveUp } from './claim.ts'
+import { type SlingRequest, sling } from './sling.ts'
+
+/** What can be asked about agents and their tasks. */
+export const AGENT_OPERATIONS = {
+  sling: operation(
+    z.strictObject({
+      capability: z.enum(CAPABILITIES),
+      task: z.string(),
+      name: z.string().optional(),
+      runtime: z.string().optional(),
+      model: z.string().optional(),
+      base: z.string().optional(),
+      files: z.array(z.string()).optional(),
+      command: z.string().optional(),
+      again: z.boolean().optional(),
+      queue: z.boolean().optional(),
+    }),
+    async (project, speaker, input) =>
+      sling(project, speaker.kind === 'agent' ? speaker.agent : null, input as SlingRequest),
+  ),
+  'task.wait': operation(
+    z.strictObject({ task: z.string(), timeoutMs: z.number().optional() }),
+    async (project, _speaker, input, gone) => {
+      await waitForTask(project, input.task, {
+        ...(input.timeoutMs === undefined ? {} : { timeoutMs: input.timeoutMs }),
+        gone,
+      })
+      return outcomeOf(project.db, input.task)
+    },
+  ),
+  done: operation(
+    z.strictObject({ summary: z.string(), noChanges: z.boolean().optional() }),
+    (project, speaker, input) =>
+      claimDone(project, agentOnly(speaker, 'ov done'), {
+        summary: input.summary,
+        noChanges: input.noChanges ?? false,
+      }),
+  ),
+  fail: operation(z.strictObject({ reason: z.string() }), (project, speaker, input) =>
+    giveUp(project, agentOnly(speaker, 'ov fail'), input.reason),
+  ),
+  ask: operation(
+    z.strictObject({ question: z.string(), to: z.string().optional(), options: z.array(z.string()).optional() }),
+    async (project, speaker, input) => {
+      const agent = agentOnly(speaker, 'ov ask')
+      const to = input.to ?? (await reportsTo(project.db, agent))
+      const [mail] = await sendMail(project, {
+        from: agent.id,
+        to,
+        type: 'question',
+        priority: 'high',
+        subject: input.question.split('\n')[0]?.slice(0, 120) ?? '',
+        body: input.question,
+        payload: input.options === undefined ? {} : { options: input.options },
+      })
+      return { mail: mail?.id ?? '', to: await nameOf(project.db, mail?.reader ?? to) }
+    },
+  ),
+} as const
