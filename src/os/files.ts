@@ -1,6 +1,21 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, renameSync, rmSync, watch, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  watch,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { codeOf } from '../errors.ts'
 
 /** Writes a file whole or not at all, making its folder. */
 export function writeWhole(path: string, content: string, mode = 0o644): void {
@@ -11,6 +26,54 @@ export function writeWhole(path: string, content: string, mode = 0o644): void {
     renameSync(draft, path)
   } catch (error) {
     rmSync(draft, { force: true })
+    throw error
+  }
+}
+
+/** Writes a new file whole; gives false and changes nothing when something is there already, even if it came this instant. */
+export function createWhole(path: string, content: string, mode = 0o644): boolean {
+  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`
+  try {
+    writeFileSync(draft, content, { mode, flush: true })
+    linkSync(draft, path)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false
+    throw error
+  } finally {
+    rmSync(draft, { force: true })
+  }
+}
+
+/** What answers "there is nothing for you to read here". */
+const UNREADABLE = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR', 'ELOOP', 'ENXIO', 'ENAMETOOLONG'])
+
+/**
+ * Text of a regular file of at most `limit` bytes, else null: a foreign tree may hold a link to a device or a pipe,
+ * which must neither be waited for nor read without end.
+ */
+export function readText(path: string, limit = 1024 * 1024): string | null {
+  let file: number
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  } catch (error) {
+    if (UNREADABLE.has(codeOf(error) ?? '')) return null
+    throw error
+  }
+  try {
+    const info = fstatSync(file)
+    return info.isFile() && info.size <= limit ? readFileSync(file, 'utf8') : null
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Names of what lies in a folder, sorted; none when it is missing or may not be read. */
+export function listFolder(path: string): string[] {
+  try {
+    return readdirSync(path).sort()
+  } catch (error) {
+    if (UNREADABLE.has(codeOf(error) ?? '')) return []
     throw error
   }
 }
