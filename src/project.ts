@@ -46,14 +46,14 @@ export function stateDirOf(root: string): string {
 export async function findRoot(cwd: string): Promise<{ root: string; bare: boolean }> {
   const git = gitAt(cwd)
   try {
-    const bare = (await git.raw('rev-parse', '--is-bare-repository')).trim() === 'true'
-    const gitDir = resolve(cwd, (await git.raw('rev-parse', '--git-dir')).trim())
-    const common = resolve(cwd, (await git.raw('rev-parse', '--git-common-dir')).trim())
-    if (bare) return { root: common, bare: true }
-    if (gitDir === common)
+    const facts = await git.raw('rev-parse', '--is-bare-repository', '--git-dir', '--git-common-dir')
+    const [isBare, gitDir = '.', common = '.'] = facts.replace(/\n$/, '').split('\n')
+    if (isBare === 'true') return { root: resolve(cwd, common), bare: true }
+    if (resolve(cwd, gitDir) === resolve(cwd, common)) {
       return { root: (await git.raw('rev-parse', '--show-toplevel')).replace(/\n$/, ''), bare: false }
+    }
     const main = (await listWorktrees(git))[0]
-    return { root: main?.path ?? common, bare: main?.bare ?? false }
+    return { root: main?.path ?? resolve(cwd, common), bare: main?.bare ?? false }
   } catch (error) {
     if (error instanceof GitFailure && /not a git repository/i.test(error.stderr)) {
       throw new OvError('user', 'project.no-git', `${cwd} is not inside a git repository.`, {
