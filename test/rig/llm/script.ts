@@ -1,0 +1,119 @@
+/**
+ * What a scripted model is asked and what it answers, in no vendor's words. A wire format (anthropic.ts) turns
+ * requests into `Ask`s and `Reply`s into bytes.
+ */
+
+/** One request to the model. */
+export interface Ask {
+  readonly model: string
+  readonly system: string
+  readonly messages: readonly Message[]
+  /** Names of the tools on offer. A request with none is a side request: a title, a summary. */
+  readonly tools: readonly string[]
+  readonly stream: boolean
+}
+
+export interface Message {
+  readonly role: 'user' | 'assistant'
+  /** All its text, tool calls and tool results left out. */
+  readonly text: string
+  readonly toolCalls: readonly { readonly id: string; readonly name: string; readonly input: unknown }[]
+  readonly toolResults: readonly { readonly id: string; readonly text: string; readonly isError: boolean }[]
+}
+
+export interface ToolCall {
+  readonly tool: string
+  readonly input: Readonly<Record<string, unknown>>
+}
+
+export type Reply =
+  | { readonly is: 'message'; readonly text: string; readonly calls: readonly ToolCall[] }
+  | {
+      readonly is: 'error'
+      readonly status: number
+      readonly type: string
+      readonly message: string
+      readonly headers: Readonly<Record<string, string>>
+    }
+  /** Never an answer. */
+  | { readonly is: 'hang' }
+  /** Some text, then the connection is cut. */
+  | { readonly is: 'drop'; readonly text: string }
+
+/** One move of the model. A `lasting` one answers every request from then on. */
+export interface Step {
+  reply(ask: Ask): Reply | Promise<Reply>
+  readonly lasting?: boolean
+}
+
+/** The model speaks and ends its turn. */
+export function say(text: string): Step {
+  return { reply: () => ({ is: 'message', text, calls: [] }) }
+}
+
+/** The model calls a tool; `input` may be made from what it was asked. */
+export function call(
+  tool: string,
+  input: Readonly<Record<string, unknown>> | ((ask: Ask) => Readonly<Record<string, unknown>>),
+  text = '',
+): Step {
+  return {
+    reply: (ask) => ({
+      is: 'message',
+      text,
+      calls: [{ tool, input: typeof input === 'function' ? input(ask) : input }],
+    }),
+  }
+}
+
+/** The service refuses, by an HTTP status. */
+export function refuse(
+  status: number,
+  { type = ERROR_TYPES[status] ?? 'api_error', message = `scripted error ${status}`, headers = {} } = {},
+): Step {
+  return { reply: () => ({ is: 'error', status, type, message, headers }) }
+}
+
+/** The names the services themselves give to these statuses. */
+const ERROR_TYPES: Readonly<Record<number, string>> = {
+  400: 'invalid_request_error',
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  429: 'rate_limit_error',
+  529: 'overloaded_error',
+}
+
+export function hang(): Step {
+  return { reply: () => ({ is: 'hang' }) }
+}
+
+export function drop(text = 'cut in the mid'): Step {
+  return { reply: () => ({ is: 'drop', text }) }
+}
+
+/** From here on, always this. */
+export function always(step: Step): Step {
+  return { ...step, lasting: true }
+}
+
+/** A step that waits for the test's hand. */
+export interface Held extends Step {
+  /** Resolves with the request once the model has been asked. */
+  readonly reached: Promise<Ask>
+  release(): void
+}
+
+export function held(step: Step): Held {
+  const reached = Promise.withResolvers<Ask>()
+  const released = Promise.withResolvers<void>()
+  return {
+    reached: reached.promise,
+    release: () => released.resolve(),
+    async reply(ask) {
+      reached.resolve(ask)
+      await released.promise
+      return step.reply(ask)
+    },
+  }
+}
