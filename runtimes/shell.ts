@@ -33,7 +33,7 @@ export default {
     argv: ['/bin/sh', '-c', command ?? 'exit 64'],
     env: { OV_TASK: prompt.slice(0, 32 * 1024), ...(feedbackFile === undefined ? {} : { OV_FEEDBACK: feedbackFile }) },
     files: [],
-    promptIncluded: true,
+    firstPrompt: 'included',
   }),
   sendInput: (text) => ({ by: 'frame', frame: { via: 'stdin', line: text } }),
   deployHooks: () => [],

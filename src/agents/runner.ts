@@ -46,7 +46,7 @@ import {
   takeOver,
   updateAgent,
 } from './store.ts'
-import { clearOut, furnish, type Workplace, writePlanned } from './workplace.ts'
+import { clearOut, furnish, readPlanned, type Workplace, writePlanned } from './workplace.ts'
 
 const TICK_MS = 1_000
 /** Every so many ticks a runner looks after the rest of the fleet too. */
@@ -204,7 +204,8 @@ class Runner {
       spec: (prompt) => this.#spec(prompt),
       program: programOf(this.#project.config, this.#runtime),
       environment,
-      writeFiles: (plan) => writePlanned(this.#place, plan),
+      writeFiles: (files) => writePlanned(this.#place, files),
+      readFile: (path) => readPlanned(this.#place, path),
       log: this.#log,
       emit: (event) => this.#inbox.put({ is: 'event', event }),
     })
@@ -212,10 +213,12 @@ class Runner {
   }
 
   #spec(prompt: string): SessionSpec {
+    // A runtime that reports no id of its own goes by the one it was given.
+    const resume = this.#sessionId ?? (this.#runtime.can.resume && this.#turns > 1 ? this.#place.sessionId : undefined)
     return {
       agent: this.#agent.name,
       sessionId: this.#place.sessionId,
-      ...(this.#sessionId === undefined ? {} : { resume: this.#sessionId }),
+      ...(resume === undefined ? {} : { resume }),
       worktree: this.#place.worktree,
       privateDir: this.#place.privateDir,
       ...(this.#agent.model === null ? {} : { model: this.#agent.model }),

@@ -1,17 +1,18 @@
 import type { ChildProcess } from 'node:child_process'
-import { StringDecoder } from 'node:string_decoder'
 import type {
   AgentEvent,
   AgentRuntime,
   Ask,
   Frame,
   LaunchPlan,
+  PlannedFile,
   SessionFacts,
   SessionSpec,
   Verdict,
 } from '../contract/runtime.ts'
 import { codeOf } from '../errors.ts'
-import { identify, type ProcessIdentity, spawnPiped } from '../os/process.ts'
+import { killProcessGroup, spawnPiped } from '../os/process.ts'
+import { splitLines } from './lines.ts'
 import type { RawLog } from './raw-log.ts'
 
 /** What the runner drives: one conversation with one agent CLI, whatever its protocol. */
@@ -22,7 +23,6 @@ export interface Session {
   steer(text: string): boolean
   answer(ask: Ask, verdict: Verdict): void
   readonly busy: boolean
-  readonly pid: number | null
   /** Lets the CLI end by itself: end of input, nothing more. */
   endInput(): void
 }
@@ -31,97 +31,158 @@ export interface SessionOptions {
   readonly runtime: AgentRuntime
   /** The spec of the next launch; `prompt` is the turn's. */
   readonly spec: (prompt: string) => SessionSpec
+  /** Absolute path of the runtime's program, null for one that needs none. */
   readonly program: string | null
   readonly environment: Readonly<Record<string, string>>
-  readonly writeFiles: (plan: LaunchPlan) => void
+  /** Writes files into the private folder. */
+  readonly writeFiles: (files: readonly PlannedFile[]) => void
+  /** A file of the private folder, null when it isn't there. */
+  readonly readFile: (path: string) => string | null
   readonly log: RawLog
   readonly emit: (event: AgentEvent) => void
 }
 
-/** Longest line that is parsed, in characters. A longer one is cut and reported as unknown. */
-const MAX_LINE = 16 * 1024 * 1024
 /** Kept of each stream for error messages, in characters. */
 const TAIL = 4096
+/** Longest part of a line that is passed on as `unknown`, in characters. */
+const UNKNOWN = 4096
+/** A process that should end with its turn, and whose turn has ended, is given this long to go by itself. */
+const LINGER_MS = 5_000
 
 /**
  * Opens a session with a structured runtime. A launch that fails is an event (`failed`), never an exception:
  * once opened, a session only ever reports.
+ *
+ * ```
+ *  duplex: launch ─► prompt ─► events … turn_end ─► prompt ─► …     (one process; gone between turns, it is resumed)
+ *  turn:   launch ─► events … turn_end ─► exit ─► launch ─► …        (one process a turn)
+ * ```
  */
 export function openSession(options: SessionOptions): Session {
-  const { runtime, emit } = options
+  const { runtime, emit, log } = options
   let child: ChildProcess | null = null
-  let protocol: LaunchPlan['protocol'] | null = null
+  let plan: LaunchPlan | null = null
   let busy = false
-  let sessionId: string | undefined
+  let session: string | undefined
   let turn: string | undefined
   let sequence = 0
+  /** A prompt that goes out as soon as the runtime has told its session's id. */
+  let held: string | null = null
+  /** `turn`: how the turn ended, by the runtime's word; it is reported when the process is gone. */
+  let ending: AgentEvent | null = null
+  let resetAt: number | null = null
 
   const facts = (): SessionFacts => ({
-    ...(sessionId === undefined ? {} : { session: sessionId }),
+    ...(session === undefined ? {} : { session }),
     ...(turn === undefined ? {} : { turn }),
     busy,
     sequence: sequence++,
   })
 
   const report = (event: AgentEvent) => {
-    if (event.type === 'started' && event.session !== undefined) sessionId = event.session
-    if (event.type === 'turn_start') turn = event.turn
-    if (event.type === 'turn_end' || event.type === 'failed') busy = false
+    switch (event.type) {
+      case 'started':
+        session = event.session ?? session
+        emit(event)
+        if (held === null || session === undefined) return
+        send(held)
+        held = null
+        return
+      case 'turn_start':
+        // Also one that nobody prompted: text sent at the very end of a turn makes a turn of its own.
+        turn = event.turn
+        busy = true
+        break
+      case 'rate_limited':
+        resetAt = event.resetAt
+        break
+      case 'turn_end':
+        busy = false
+        break
+      case 'failed':
+        busy = false
+        if (event.resetAt === undefined && event.cause === 'rate_limit' && resetAt !== null)
+          return emit({ ...event, resetAt })
+        break
+      case 'unknown':
+        return emit({ type: 'unknown', line: event.line.slice(0, UNKNOWN) })
+    }
     emit(event)
+  }
+
+  /** What was read from the process. With one process a turn, the turn's end waits for the process's. */
+  const heard = (event: AgentEvent, from: ChildProcess) => {
+    if (plan?.protocol !== 'turn' || !endsTurn(event)) return report(event)
+    ending = event
+    setTimeout(() => {
+      if (child === from && from.pid !== undefined) killProcessGroup(from.pid)
+    }, LINGER_MS).unref()
   }
 
   const write = (frame: Frame) => {
     if (frame.via !== 'stdin' || !child?.stdin?.writable) return
+    log.write('in', frame.line)
     child.stdin.write(`${frame.line}\n`)
-  }
-
-  const launch = (prompt: string) => {
-    const plan = runtime.start(options.spec(prompt))
-    protocol = plan.protocol
-    options.writeFiles(plan)
-    const [name = '', ...rest] = plan.argv
-    const argv = [options.program !== null && runtime.binaries.includes(name) ? options.program : name, ...rest]
-    const started = spawnPiped(argv, {
-      cwd: options.spec(prompt).worktree,
-      env: { ...options.environment, ...plan.env },
-    })
-    child = started
-    let stdoutTail = ''
-    let stderrTail = ''
-    started.on('error', (error) => {
-      // Spawn itself failed (the binary vanished, too many processes): no exit will follow.
-      if (started.pid === undefined)
-        report({ type: 'failed', cause: 'crash', message: `${argv[0]} could not be started: ${error.message}` })
-    })
-    started.stdin?.on('error', (error) => {
-      // The CLI closed its input; that it ended is told by its exit.
-      if (codeOf(error) !== 'EPIPE') report({ type: 'unknown', line: `stdin: ${error.message}` })
-    })
-    readLines(started.stdout, options.log, 'out', (line) => {
-      stdoutTail = `${stdoutTail}${line}\n`.slice(-TAIL)
-      for (const event of runtime.read(line)) report(event)
-    })
-    readLines(started.stderr, options.log, 'err', (line) => {
-      stderrTail = `${stderrTail}${line}\n`.slice(-TAIL)
-    })
-    // `close`, not `exit`: every line has been read by then.
-    started.on('close', (code, signal) => {
-      if (child === started) child = null
-      // A turn that was not ended by an event is ended by the exit. One that ended before (a `duplex` process told to go,
-      // a `turn` whose last line said so) has nothing more to report.
-      if (busy)
-        for (const event of runtime.exited({ code: signal === null ? code : null, signal, stderrTail, stdoutTail }))
-          report(event)
-    })
-    for (const frame of plan.hello ?? []) write(frame)
-    if (plan.stdin !== undefined) started.stdin?.end(plan.stdin)
-    else if (plan.protocol === 'turn') started.stdin?.end()
-    if (!plan.promptIncluded) send(prompt)
   }
 
   const send = (text: string) => {
     const input = runtime.sendInput(text, facts())
     if (input.by === 'frame') write(input.frame)
+  }
+
+  const collect = (paths: readonly string[]) =>
+    Object.fromEntries(
+      paths.flatMap((path) => {
+        const text = options.readFile(path)
+        return text === null ? [] : [[path, text]]
+      }),
+    )
+
+  const launch = (prompt: string) => {
+    const spec = options.spec(prompt)
+    const next = runtime.start(spec)
+    if (next.protocol !== 'duplex' && next.protocol !== 'turn') {
+      report({ type: 'failed', cause: 'refused', message: `${runtime.title} can't be driven by ${next.protocol}.` })
+      return
+    }
+    plan = next
+    ending = null
+    resetAt = null
+    options.writeFiles([...runtime.deployHooks(spec), ...next.files])
+    const [name = '', ...rest] = next.argv
+    const argv = [options.program !== null && runtime.binaries.includes(name) ? options.program : name, ...rest]
+    const started = spawnPiped(argv, { cwd: spec.worktree, env: { ...options.environment, ...next.env } })
+    child = started
+    started.on('error', (error) => {
+      // Spawn itself failed (the binary vanished, too many processes): no exit will follow.
+      if (started.pid !== undefined) return
+      child = null
+      report({ type: 'failed', cause: 'crash', message: `${argv[0]} could not be started: ${error.message}` })
+    })
+    started.stdin?.on('error', (error) => {
+      // The CLI closed its input; that it ended is told by its exit.
+      if (codeOf(error) !== 'EPIPE') report({ type: 'unknown', line: `stdin: ${error.message}` })
+    })
+    const stdout = follow(started.stdout, log, 'out', (line) => {
+      for (const event of runtime.read(line)) heard(event, started)
+    })
+    const stderr = follow(started.stderr, log, 'err', () => undefined)
+    // `close`, not `exit`: every line has been read by then.
+    started.on('close', (code, signal) => {
+      if (child === started) child = null
+      if (busy) {
+        const exit = { code: signal === null ? code : null, signal, stderrTail: stderr(), stdoutTail: stdout() }
+        const events = runtime.exited({ ...exit, collected: collect(next.collect ?? []) })
+        // A turn that an event ended has only details to add; one that none did is ended by the exit.
+        for (const event of events) if (ending === null || !endsTurn(event)) report(event)
+        if (ending !== null) report(ending)
+      }
+    })
+    for (const frame of next.hello ?? []) write(frame)
+    if (next.stdin !== undefined) started.stdin?.end(next.stdin)
+    else if (next.protocol === 'turn') started.stdin?.end()
+    if (next.firstPrompt === 'at-once') send(prompt)
+    if (next.firstPrompt === 'after-started') held = prompt
   }
 
   return {
@@ -131,7 +192,7 @@ export function openSession(options: SessionOptions): Session {
       else send(text)
     },
     steer(text) {
-      if (!runtime.can.steer || !busy || child === null || protocol !== 'duplex') return false
+      if (!runtime.can.steer || !busy || child === null || plan?.protocol !== 'duplex' || held !== null) return false
       send(text)
       return true
     },
@@ -142,47 +203,35 @@ export function openSession(options: SessionOptions): Session {
     get busy() {
       return busy
     },
-    get pid() {
-      return child?.pid ?? null
-    },
     endInput() {
       child?.stdin?.end()
     },
   }
 }
 
-/** Splits a stream into lines by `\n` alone (JSON may hold U+2028), logs each, and holds the stream while the log is behind. */
-function readLines(
+function endsTurn(event: AgentEvent): boolean {
+  return event.type === 'turn_end' || event.type === 'failed'
+}
+
+/** Reads a stream by lines, logs each, and holds the stream while the log is behind. Gives what tells its last lines. */
+function follow(
   stream: NodeJS.ReadableStream | null,
   log: RawLog,
   name: 'out' | 'err',
   each: (line: string) => void,
-): void {
-  if (!stream) return
-  const decoder = new StringDecoder('utf8')
-  let rest = ''
-  const flush = (text: string) => {
-    if (text === '') return
-    log.write(name, text)
-    each(text)
-  }
-  stream.on('data', (chunk: Buffer) => {
-    const parts = (rest + decoder.write(chunk)).split('\n')
-    rest = parts.pop() ?? ''
-    if (rest.length > MAX_LINE) {
-      flush(rest.slice(0, TAIL))
-      rest = ''
-    }
-    for (const line of parts) flush(line.length > MAX_LINE ? line.slice(0, TAIL) : line)
-    if (log.behind()) {
-      stream.pause()
-      log.caughtUp(() => stream.resume())
-    }
+): () => string {
+  let tail = ''
+  const lines = splitLines((line) => {
+    log.write(name, line)
+    tail = `${tail}${line.slice(-TAIL)}\n`.slice(-TAIL)
+    each(line)
   })
-  stream.on('end', () => flush(rest + decoder.end()))
-}
-
-/** The identity of a session's process, for stopping its tree. */
-export function sessionProcess(session: Session): ProcessIdentity | null {
-  return session.pid === null ? null : identify(session.pid)
+  stream?.on('data', (chunk: Buffer) => {
+    lines.push(chunk)
+    if (!log.behind()) return
+    stream.pause()
+    log.caughtUp(() => stream.resume())
+  })
+  stream?.on('end', () => lines.end())
+  return () => tail
 }

@@ -3,8 +3,8 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { BROKER_VARIABLE } from '../broker/protocol.ts'
 import { runtimeSection } from '../config/schema.ts'
-import type { AgentRuntime, LaunchPlan } from '../contract/runtime.ts'
-import { writeWhole } from '../os/files.ts'
+import type { AgentRuntime, PlannedFile } from '../contract/runtime.ts'
+import { readText, writeWhole } from '../os/files.ts'
 import { AGENT_MARKER } from '../os/process.ts'
 import type { Project } from '../project.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
@@ -54,10 +54,14 @@ export function furnish(project: Project, agent: Agent, runtime: AgentRuntime): 
   }
 }
 
-/** Writes what a launch plan needs into the private folder, readable by its owner alone. */
-export function writePlanned(place: Workplace, plan: LaunchPlan): void {
-  for (const file of plan.files)
-    writeWhole(join(place.privateDir, file.path), file.content, file.executable ? 0o700 : 0o600)
+/** Writes what a runtime needs into the private folder, readable by its owner alone. */
+export function writePlanned(place: Workplace, files: readonly PlannedFile[]): void {
+  for (const file of files) writeWhole(join(place.privateDir, file.path), file.content, file.executable ? 0o700 : 0o600)
+}
+
+/** A file that a runtime left in the private folder; null when it didn't. */
+export function readPlanned(place: Workplace, path: string): string | null {
+  return readText(join(place.privateDir, path))
 }
 
 /** Removes the private folder of an agent that has ended. */

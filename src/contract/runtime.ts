@@ -13,6 +13,8 @@ export type RuntimeId = string
  * - `turn`: one process a turn, resumed by session id or name (gemini, copilot, goose, cursor, amp, aider, shell).
  * - `serve`: a server on loopback; prompts are HTTP requests, events an SSE stream (opencode).
  * - `interactive`: the CLI's own screen in a tmux pane; prompts are pasted.
+ *
+ * docs/adr/0003-runtime-contract.md has the table of all eleven.
  */
 export type Protocol = 'duplex' | 'turn' | 'serve' | 'interactive'
 
@@ -27,12 +29,15 @@ export interface PlannedFile {
 export interface SessionSpec {
   /** The agent's name in `ov`, `^[a-z][a-z0-9-]{0,39}$`. */
   readonly agent: string
-  /** An id the engine chose for this session (UUID), for runtimes that let one choose. */
+  /** An id the engine chose for this session (UUID), for runtimes that let one choose an id or a name. */
   readonly sessionId: string
-  /** The runtime's own session id to take up again, where there is one and `can.resume`. */
+  /**
+   * Present when an earlier process of this session ran and `can.resume`: the id that runtime reported by `started`,
+   * or `sessionId` where it reports none (goose, aider).
+   */
   readonly resume?: string
   readonly worktree: string
-  /** The agent's private folder outside the worktree: config, hooks, prompt files. */
+  /** The agent's private folder outside the worktree: config, hooks, prompt files. Its `bin/` is first on the agent's PATH. */
   readonly privateDir: string
   /** The model to use, in this runtime's own vocabulary; absent means the runtime's default. */
   readonly model?: string
@@ -51,7 +56,7 @@ export interface SessionSpec {
   readonly feedbackFile?: string
 }
 
-/** How to run it. `argv` is never joined into a shell string. */
+/** How to run it. `argv` is never joined into a shell string; a name out of `binaries` in its first place becomes the program's path. */
 export interface LaunchPlan {
   readonly protocol: Protocol
   readonly argv: readonly string[]
@@ -62,8 +67,14 @@ export interface LaunchPlan {
   readonly stdin?: string
   /** `duplex`: frames written at once after the start, before the first prompt (handshakes). */
   readonly hello?: readonly Frame[]
-  /** True where the first prompt is already in argv or stdin; otherwise it goes by `sendInput`. */
-  readonly promptIncluded: boolean
+  /**
+   * How the first prompt gets there: already in argv, stdin or a file (`included`), by `sendInput` at once after
+   * `hello` (`at-once`), or by `sendInput` as soon as `started` was read, whose session id the frame needs
+   * (`after-started`: codex app-server, ACP).
+   */
+  readonly firstPrompt: 'included' | 'at-once' | 'after-started'
+  /** Files of the private folder whose content `exited` wants to see: usage that is not on stdout (copilot, sapling). */
+  readonly collect?: readonly string[]
 }
 
 /** One message to a running agent. */
@@ -119,12 +130,16 @@ export type AgentEvent =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'tool_start'; readonly id: string; readonly tool: string; readonly summary: string }
   | { readonly type: 'tool_end'; readonly id: string; readonly ok: boolean; readonly summary: string }
-  /** `scope` says what the counts cover: this turn alone, or all of the session so far (the engine subtracts). */
+  /**
+   * `added`: the counts come on top of all earlier ones (a turn, a step, a message). `total`: of the session so far;
+   * the engine subtracts, and a total that fell has begun anew (one process of a resumed session). Counts and cost may
+   * differ in this: claude reports a turn's tokens and the session's dollars.
+   */
   | {
       readonly type: 'usage'
       readonly usage: Usage
-      readonly scope: 'turn' | 'session'
-      readonly costScope: 'turn' | 'session'
+      readonly scope: 'added' | 'total'
+      readonly costScope: 'added' | 'total'
     }
   | { readonly type: 'rate_limited'; readonly resetAt: number | null; readonly message: string }
   | { readonly type: 'retrying'; readonly attempt: number; readonly delayMs: number; readonly cause: FailureCause }
@@ -146,6 +161,8 @@ export interface Ask {
   readonly writes?: string
   /** A tool that would wait for a human's click. */
   readonly interactive?: boolean
+  /** What the adapter itself needs to phrase the answer (ACP: the ids of the options); plain data, the engine hands it back. */
+  readonly data?: unknown
 }
 
 export type Verdict =
@@ -160,6 +177,8 @@ export interface ProcessExit {
   readonly stderrTail: string
   /** The last lines of stdout, at most 4 KiB. */
   readonly stdoutTail: string
+  /** What the plan wanted collected, by path; absent what the process did not write. */
+  readonly collected: Readonly<Record<string, string>>
 }
 
 /** What an interactive pane shows. */
@@ -181,7 +200,8 @@ export interface Can {
   readonly block: boolean
   /** Text can be brought into the context between prompts. */
   readonly inject: boolean
-  readonly usage: 'turn' | 'session' | false
+  /** It reports tokens; and what they cost. */
+  readonly usage: boolean
   readonly cost: boolean
   /** `mail`: the agent itself says it is done (`ov done`). `exit`: a turn that ends well is the claim, and the engine reports for it. */
   readonly reports: 'mail' | 'exit'
@@ -201,7 +221,10 @@ export interface LoginEvidence {
   readonly hint: string
 }
 
-/** A one-shot question: triage, conflict resolution. It must have no side effects. */
+/**
+ * A one-shot question: triage, conflict resolution. It must have no side effects: no tools, no session on disk.
+ * All of stdout is the answer, an exit code other than 0 is a failure.
+ */
 export interface OneShot {
   readonly argv: readonly string[]
   readonly stdin?: string
@@ -230,7 +253,10 @@ export interface AgentRuntime {
   sendInput(text: string, facts: SessionFacts): Input
   deployHooks(session: SessionSpec): readonly PlannedFile[]
   getPromptCommand(text: string, options: { readonly model?: string }): OneShot | null
-  /** One line of stdout (or one SSE datum). Never throws; a line it does not know is `unknown`. */
+  /**
+   * One line of stdout (or one SSE datum), without its line break. Never throws and keeps no state. A line it does not
+   * know is `unknown`; one that it knows and that says nothing to the engine is an empty list.
+   */
   read(line: string): readonly AgentEvent[]
   /** The process ended. For `duplex` an end during a turn is a failure; for `turn` it ends the turn. */
   exited(exit: ProcessExit): readonly AgentEvent[]

@@ -2,19 +2,19 @@ import type { AgentEvent, Usage } from '../contract/runtime.ts'
 
 type UsageEvent = Extract<AgentEvent, { type: 'usage' }>
 
-/** Turns what runtimes report, this turn's counts or the session's so far, into what each report adds. */
+/** Turns what runtimes report, what was added or the total so far, into what each report adds. */
 export function usageMeter(): (event: UsageEvent) => Usage {
   let before: Usage | null = null
   return ({ usage, scope, costScope }) => {
     const added = (key: 'input' | 'output' | 'cacheRead' | 'cacheWrite') =>
-      scope === 'turn' ? usage[key] : rise(usage[key], before?.[key])
+      scope === 'added' ? usage[key] : rise(usage[key], before?.[key])
     const counted = {
       ...usage,
       input: added('input'),
       output: added('output'),
       cacheRead: added('cacheRead'),
       cacheWrite: added('cacheWrite'),
-      costUsd: costScope === 'turn' ? usage.costUsd : rise(usage.costUsd, before?.costUsd),
+      costUsd: costScope === 'added' ? usage.costUsd : rise(usage.costUsd, before?.costUsd),
     }
     before = usage
     return counted

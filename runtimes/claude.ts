@@ -1,0 +1,526 @@
+import * as z from 'zod'
+import type { AgentEvent, AgentRuntime, Ask, FailureCause } from '../src/contract/runtime.ts'
+
+/**
+ * Claude Code, driven over stdin and stdout (`-p --input-format stream-json --output-format stream-json`).
+ *
+ * - One process lives through many turns. A prompt is echoed when it enters the context (`--replay-user-messages`), also
+ *   one that was sent in the middle of a turn; that echo is the proof of delivery.
+ * - Hooks come over the same pipes: `initialize` registers them, `hook_callback` asks, nothing is written to disk.
+ * - A `result` ends a turn. Its `usage` is the turn's, its `total_cost_usd` the session's. Assistant lines repeat the
+ *   usage of the request's start for each block: they are not counted.
+ * - `result.subtype` is `success` for refused API calls too; `is_error` tells.
+ * - The standing instructions go by file: an argument ends at 128 KiB. They are recorded with the conversation and sent
+ *   again on resume, whatever a later launch says.
+ * - Permission checks are off, as for every unattended CLI; root may do so only with `IS_SANDBOX` exactly `1`.
+ */
+export default {
+  id: 'claude',
+  title: 'Claude Code',
+  binaries: ['claude'],
+  versionArgs: ['--version'],
+  certified: ['2.1.328'],
+  install: 'npm install -g @anthropic-ai/claude-code',
+  login: {
+    env: ['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN', 'CLAUDE_CODE_OAUTH_TOKEN'],
+    files: ['.claude/.credentials.json'],
+    hint: 'claude auth login',
+  },
+  can: {
+    structured: 'duplex',
+    interactive: false,
+    resume: true,
+    steer: true,
+    block: true,
+    inject: true,
+    usage: true,
+    cost: true,
+    reports: 'mail',
+    prompts: true,
+    echo: true,
+  },
+  environment: [
+    'ANTHROPIC_API_KEY',
+    'ANTHROPIC_AUTH_TOKEN',
+    'ANTHROPIC_BASE_URL',
+    'ANTHROPIC_BETAS',
+    'ANTHROPIC_CUSTOM_HEADERS',
+    'ANTHROPIC_DEFAULT_*',
+    'ANTHROPIC_MODEL',
+    'CLAUDE_CODE_OAUTH_TOKEN',
+    'CLAUDE_CONFIG_DIR',
+  ],
+  models: {
+    'claude-fable': 'fable',
+    'claude-haiku': 'haiku',
+    'claude-opus': 'opus',
+    'claude-opus-4': 'opus',
+    'claude-sonnet': 'sonnet',
+    'claude-sonnet-4': 'sonnet',
+  },
+  start: (session) => ({
+    protocol: 'duplex',
+    argv: [
+      'claude',
+      '-p',
+      '--input-format',
+      'stream-json',
+      '--output-format',
+      'stream-json',
+      '--verbose',
+      '--replay-user-messages',
+      '--dangerously-skip-permissions',
+      '--append-system-prompt-file',
+      `${session.privateDir}/${INSTRUCTIONS}`,
+      '--disallowedTools',
+      [...UNFIT_TOOLS, ...(session.readOnly ? WRITING_TOOLS : [])].join(','),
+      ...(session.resume === undefined ? ['--session-id', session.sessionId] : ['--resume', session.resume]),
+      ...(session.model === undefined ? [] : [`--model=${session.model}`]),
+      ...session.extraArgs,
+    ],
+    env: { ...QUIET, ...UNATTENDED, ...(session.root ? { IS_SANDBOX: '1' } : {}) },
+    files: [{ path: INSTRUCTIONS, content: session.instructions }],
+    hello: [
+      request(HELLO, {
+        subtype: 'initialize',
+        hooks: { PreToolUse: [{ matcher: [...WRITING_TOOLS, ...ASKING_TOOLS].join('|'), hookCallbackIds: ['guard'] }] },
+      }),
+    ],
+    firstPrompt: 'at-once',
+  }),
+  sendInput: (text, { session }) => ({
+    by: 'frame',
+    frame: frame({
+      type: 'user',
+      message: { role: 'user', content: text },
+      parent_tool_use_id: null,
+      session_id: session ?? '',
+    }),
+  }),
+  deployHooks: () => [],
+  getPromptCommand: (text, { model }) => ({
+    argv: [
+      'claude',
+      '-p',
+      '--output-format',
+      'text',
+      '--tools',
+      '',
+      '--strict-mcp-config',
+      '--setting-sources',
+      '',
+      '--disable-slash-commands',
+      '--no-session-persistence',
+      ...(model === undefined ? [] : [`--model=${model}`]),
+    ],
+    stdin: text,
+    env: { ...QUIET, CLAUDE_CODE_DISABLE_FILE_MENTIONS: '1', CLAUDE_CODE_DISABLE_CLAUDE_MDS: '1' },
+  }),
+  read(line) {
+    const event = eventSchema.safeParse(parsed(line))
+    return event.success ? meaning(event.data, line) : [{ type: 'unknown', line }]
+  },
+  exited: ({ code, signal, stderrTail }) => [
+    {
+      type: 'failed',
+      cause: /cannot be used with root/i.test(stderrTail)
+        ? 'refused'
+        : /not logged in|\/login/i.test(stderrTail)
+          ? 'auth'
+          : code === 0
+            ? 'interrupted'
+            : 'crash',
+      message: `Claude Code ended in the middle of a turn (${signal ?? `exit code ${code}`}).\n${stderrTail}`.trim(),
+    },
+  ],
+  answer({ id, data }, verdict) {
+    if (data !== 'hook')
+      return frame({
+        type: 'control_response',
+        response: { subtype: 'error', request_id: id, error: verdict.allow ? 'Not supported.' : verdict.reason },
+      })
+    const said = verdict.allow
+      ? verdict.context === undefined
+        ? null
+        : { additionalContext: verdict.context }
+      : { permissionDecision: 'deny', permissionDecisionReason: verdict.reason }
+    return frame({
+      type: 'control_response',
+      response: {
+        subtype: 'success',
+        request_id: id,
+        response: said === null ? {} : { hookSpecificOutput: { hookEventName: 'PreToolUse', ...said } },
+      },
+    })
+  },
+  interrupt: ({ sequence }) => request(`ov-interrupt-${sequence}`, { subtype: 'interrupt' }),
+  stopSignal: 'SIGTERM',
+  screen: () => ({ is: 'unknown' }),
+} satisfies AgentRuntime
+
+const INSTRUCTIONS = 'instructions.md'
+const HELLO = 'ov-hello'
+
+const WRITING_TOOLS = ['Edit', 'MultiEdit', 'NotebookEdit', 'Write']
+/** They wait for a person at a screen. The CLI leaves them out by itself when nobody is there; a later version may not. */
+const ASKING_TOOLS = ['AskUserQuestion', 'ExitPlanMode']
+/**
+ * What an agent of a fleet must not use: tools that leave the worktree, wait for a person, outlive the turn or speak to
+ * other sessions past `ov`'s mail.
+ */
+const UNFIT_TOOLS = [
+  ...ASKING_TOOLS,
+  'CronCreate',
+  'CronDelete',
+  'CronList',
+  'EnterPlanMode',
+  'EnterWorktree',
+  'ExitWorktree',
+  'ListAgents',
+  'RemoteTrigger',
+  'ScheduleWakeup',
+  'SendMessage',
+]
+
+/** No updates, no telemetry. After four retries of its own (8 s) the engine decides; the default is ten (three minutes), even for a wrong key. */
+const QUIET = {
+  DISABLE_AUTOUPDATER: '1',
+  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+  CLAUDE_CODE_MAX_RETRIES: '4',
+}
+
+/**
+ * A turn is over when it ends: nothing goes on behind it. `@path` in somebody's mail reads no file, and notes to itself
+ * outside the worktree are off. Commands may run for an hour: gates and answers take their time.
+ */
+const UNATTENDED = {
+  CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: '1',
+  CLAUDE_CODE_DISABLE_FILE_MENTIONS: '1',
+  CLAUDE_CODE_DISABLE_AUTO_MEMORY: '1',
+  BASH_DEFAULT_TIMEOUT_MS: '600000',
+  BASH_MAX_TIMEOUT_MS: '3600000',
+}
+
+function frame(value: unknown): { readonly via: 'stdin'; readonly line: string } {
+  return { via: 'stdin', line: JSON.stringify(value) }
+}
+
+function request(id: string, body: Readonly<Record<string, unknown>>): ReturnType<typeof frame> {
+  return frame({ type: 'control_request', request_id: id, request: body })
+}
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    // Not JSON: the schema refuses it, and the line is reported as unknown.
+    return undefined
+  }
+}
+
+const block = z.looseObject({
+  type: z.string(),
+  text: z.string().optional(),
+  id: z.string().optional(),
+  name: z.string().optional(),
+  input: z.record(z.string(), z.unknown()).optional(),
+  tool_use_id: z.string().optional(),
+  is_error: z.boolean().nullish(),
+  content: z.unknown().optional(),
+})
+type Block = z.infer<typeof block>
+const content = z.union([z.string(), z.array(block)])
+const count = z.number().nonnegative().nullish()
+
+/** The lines of 2.1.328; the names are its own. */
+const eventSchema = z.discriminatedUnion('type', [
+  z.looseObject({
+    type: z.literal('system'),
+    subtype: z.string(),
+    session_id: z.string().optional(),
+    model: z.string().optional(),
+    claude_code_version: z.string().optional(),
+    attempt: z.number().optional(),
+    retry_delay_ms: z.number().optional(),
+    error_status: z.number().nullish(),
+    error: z.unknown().optional(),
+  }),
+  z.looseObject({
+    type: z.literal('assistant'),
+    message: z.looseObject({ content }),
+    parent_tool_use_id: z.string().nullish(),
+    is_api_error_message: z.boolean().optional(),
+  }),
+  z.looseObject({
+    type: z.literal('user'),
+    message: z.looseObject({ content }),
+    isReplay: z.boolean().optional(),
+  }),
+  z.looseObject({
+    type: z.literal('result'),
+    subtype: z.string(),
+    is_error: z.boolean(),
+    result: z.string().optional(),
+    errors: z.array(z.string()).optional(),
+    terminal_reason: z.string().nullish(),
+    api_error_status: z.number().nullish(),
+    api_error: z.string().nullish(),
+    local_command: z.string().optional(),
+    total_cost_usd: count,
+    usage: z
+      .looseObject({
+        input_tokens: count,
+        output_tokens: count,
+        cache_read_input_tokens: count,
+        cache_creation_input_tokens: count,
+      })
+      .optional(),
+    modelUsage: z.record(z.string(), z.unknown()).optional(),
+  }),
+  z.looseObject({
+    type: z.literal('rate_limit_event'),
+    rate_limit_info: z.looseObject({
+      status: z.string(),
+      resetsAt: z.number().nullish(),
+      rateLimitType: z.string().nullish(),
+    }),
+  }),
+  z.looseObject({
+    type: z.literal('control_request'),
+    request_id: z.string(),
+    request: z.looseObject({
+      subtype: z.string(),
+      input: z
+        .looseObject({
+          hook_event_name: z.string(),
+          tool_name: z.string().optional(),
+          tool_input: z.record(z.string(), z.unknown()).optional(),
+        })
+        .optional()
+        .catch(undefined),
+      tool_name: z.string().optional(),
+    }),
+  }),
+  z.looseObject({
+    type: z.literal('control_response'),
+    response: z.looseObject({ subtype: z.string(), request_id: z.string(), error: z.unknown().optional() }),
+  }),
+  z.looseObject({ type: z.literal(['control_cancel_request', 'keep_alive', 'stream_event', 'tool_progress']) }),
+])
+type Event = z.infer<typeof eventSchema>
+type Result = Extract<Event, { type: 'result' }>
+
+/** Lines about the CLI's own household: understood, and of no consequence to the engine. */
+const HOUSEHOLD = new Set([
+  'commands_changed',
+  'compact_boundary',
+  'hook_progress',
+  'hook_response',
+  'hook_started',
+  'informational',
+  'local_command_output',
+  'notification',
+  'permission_denied',
+  'session_state_changed',
+  'session_title_changed',
+  'status',
+  'task_notification',
+  'task_progress',
+  'task_started',
+  'task_updated',
+  'thinking_tokens',
+  'vcs_state_changed',
+])
+
+function meaning(event: Event, line: string): AgentEvent[] {
+  switch (event.type) {
+    case 'system':
+      if (event.subtype === 'init') {
+        return [
+          {
+            type: 'started',
+            ...(event.session_id === undefined ? {} : { session: event.session_id }),
+            ...(event.model === undefined ? {} : { model: event.model }),
+            ...(event.claude_code_version === undefined ? {} : { version: event.claude_code_version }),
+          },
+          // Printed again before every turn.
+          { type: 'turn_start' },
+        ]
+      }
+      if (event.subtype === 'api_retry') {
+        return [
+          {
+            type: 'retrying',
+            attempt: event.attempt ?? 0,
+            delayMs: event.retry_delay_ms ?? 0,
+            cause: causeOfStatus(event.error_status ?? null),
+          },
+        ]
+      }
+      return HOUSEHOLD.has(event.subtype) ? [] : [{ type: 'unknown', line }]
+    case 'assistant':
+      // What an API error says is in the result too, with its cause.
+      return event.is_api_error_message === true
+        ? []
+        : blocksOf(event.message.content).flatMap((one) => spoken(one, event.parent_tool_use_id ?? null))
+    case 'user':
+      if (event.isReplay === true) return [{ type: 'accepted', text: textOf(event.message.content) }]
+      return blocksOf(event.message.content).flatMap((one): AgentEvent[] =>
+        one.type === 'tool_result' && one.tool_use_id !== undefined
+          ? [
+              {
+                type: 'tool_end',
+                id: one.tool_use_id,
+                ok: one.is_error !== true,
+                summary: brief(textOf(one.content)),
+              },
+            ]
+          : [],
+      )
+    case 'result':
+      return [...usageOf(event), ending(event)]
+    case 'rate_limit_event': {
+      const { status, resetsAt, rateLimitType } = event.rate_limit_info
+      if (status !== 'rejected') return []
+      return [
+        {
+          type: 'rate_limited',
+          // It says seconds.
+          resetAt: resetsAt == null ? null : resetsAt * 1000,
+          message: `The ${rateLimitType?.replaceAll('_', ' ') ?? 'usage'} limit is reached.`,
+        },
+      ]
+    }
+    case 'control_request':
+      return [{ type: 'ask', ask: askOf(event) }]
+    case 'control_response':
+      // Our own answers are echoed; what matters is that the guard could not be installed.
+      return event.response.request_id === HELLO && event.response.subtype === 'error'
+        ? [{ type: 'failed', cause: 'crash', message: `Claude Code took no hooks: ${brief(event.response.error)}` }]
+        : []
+    case 'control_cancel_request':
+    case 'keep_alive':
+    case 'stream_event':
+    case 'tool_progress':
+      return []
+  }
+}
+
+function spoken(one: Block, subagent: string | null): AgentEvent[] {
+  if (one.type === 'text' && subagent === null && one.text !== undefined && one.text !== '')
+    return [{ type: 'text', text: one.text }]
+  if (one.type === 'tool_use' && one.id !== undefined && one.name !== undefined)
+    return [{ type: 'tool_start', id: one.id, tool: one.name, summary: brief(aimOf(one.input ?? {})) }]
+  return []
+}
+
+/** What a tool call is about: the command or the file, else all of its input. */
+function aimOf(input: Readonly<Record<string, unknown>>): unknown {
+  return input.command ?? input.file_path ?? input.notebook_path ?? input.pattern ?? input.url ?? input
+}
+
+function askOf(event: Extract<Event, { type: 'control_request' }>): Ask {
+  const { subtype, input } = event.request
+  if (subtype !== 'hook_callback' || input === undefined)
+    return { id: event.request_id, when: 'before_tool', tool: event.request.tool_name ?? subtype, interactive: true }
+  const tool = input.tool_name ?? ''
+  const writes = input.tool_input?.file_path ?? input.tool_input?.notebook_path
+  return {
+    id: event.request_id,
+    when: 'before_tool',
+    tool,
+    ...(typeof writes === 'string' ? { writes } : {}),
+    ...(ASKING_TOOLS.includes(tool) ? { interactive: true } : {}),
+    data: 'hook',
+  }
+}
+
+function usageOf(result: Result): AgentEvent[] {
+  // Its own commands (/compact) bring no usage of a turn.
+  if (result.usage === undefined) return []
+  const models = Object.keys(result.modelUsage ?? {})
+  return [
+    {
+      type: 'usage',
+      usage: {
+        input: result.usage.input_tokens ?? null,
+        output: result.usage.output_tokens ?? null,
+        cacheRead: result.usage.cache_read_input_tokens ?? null,
+        cacheWrite: result.usage.cache_creation_input_tokens ?? null,
+        costUsd: result.total_cost_usd ?? null,
+        ...(models[0] === undefined ? {} : { model: models[0] }),
+      },
+      scope: 'added',
+      costScope: 'total',
+    },
+  ]
+}
+
+function ending(result: Result): AgentEvent {
+  const said = result.result ?? ''
+  if (!result.is_error) return { type: 'turn_end', ...(said === '' ? {} : { text: said }) }
+  const message = said !== '' ? said : (result.errors ?? []).join('\n') || `The turn ended with ${result.subtype}.`
+  return { type: 'failed', cause: causeOf(result, message), message }
+}
+
+function causeOf(result: Result, message: string): FailureCause {
+  switch (result.terminal_reason) {
+    case 'aborted_streaming':
+    case 'aborted_tools':
+      return 'interrupted'
+    case 'blocking_limit':
+    case 'prompt_too_long':
+      return 'context'
+    case 'max_turns':
+    case 'budget_exhausted':
+      return 'limit'
+  }
+  if (result.subtype === 'error_max_turns' || result.subtype === 'error_max_budget_usd') return 'limit'
+  if (/not logged in|please run \/login|invalid api key/i.test(message)) return 'auth'
+  if (/prompt is too long/i.test(message)) return 'context'
+  if (/credit balance is too low/i.test(message)) return 'quota'
+  if (result.api_error_status != null) return causeOfStatus(result.api_error_status)
+  return result.terminal_reason === 'api_error' ? 'network' : 'unknown'
+}
+
+/** A status of the API; null means that no answer came at all. */
+function causeOfStatus(status: number | null): FailureCause {
+  if (status === null) return 'network'
+  if (status >= 500) return 'overloaded'
+  switch (status) {
+    case 400:
+      return 'refused'
+    case 401:
+    case 403:
+      return 'auth'
+    case 402:
+      return 'quota'
+    case 404:
+      return 'model'
+    case 408:
+      return 'network'
+    case 413:
+      return 'context'
+    case 429:
+      return 'rate_limit'
+    default:
+      return 'unknown'
+  }
+}
+
+function blocksOf(value: string | readonly Block[]): readonly Block[] {
+  return typeof value === 'string' ? [] : value
+}
+
+/** The text of a message or a tool's result, whatever its shape. */
+function textOf(value: unknown): string {
+  const known = content.safeParse(value)
+  if (!known.success) return ''
+  if (typeof known.data === 'string') return known.data
+  return known.data.flatMap((one) => one.text ?? []).join('\n')
+}
+
+function brief(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
+  return text.slice(0, 1000)
+}
