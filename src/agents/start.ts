@@ -1,5 +1,5 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
@@ -10,8 +10,14 @@ import type { Project } from '../project.ts'
 import { endAgent } from './finish.ts'
 import { type Agent, countLive, oldestQueued, takeOver } from './store.ts'
 
-/** The `ov` binary, beside which this module was built. */
-export const OV_MAIN = join(dirname(fileURLToPath(import.meta.url)), '..', 'main.js')
+/** The `ov` binary that this module belongs to: built, or the sources, which Node runs as they are. */
+export const OV_MAIN = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url),
+)
+
+/** How a runner is known among all processes: these words in its command line, behind the Node and the binary. */
+export const runnerWords = (agentId: string) => ['runner', agentId]
+export const RUNNER_POSITION = 2
 
 /** Starts queued agents, oldest first, while there is a place. Whoever notices a free place calls this; two at once are no harm. */
 export async function dispatchQueued(project: Project): Promise<Agent[]> {
@@ -44,7 +50,7 @@ export async function dispatchQueued(project: Project): Promise<Agent[]> {
  * It takes the agent over by itself; until then the agent is `starting` and a dead start is put back in the queue.
  */
 async function launchRunner(project: Project, agent: Agent): Promise<void> {
-  const argv = [process.execPath, OV_MAIN, 'runner', agent.id, String(agent.fence)]
+  const argv = [process.execPath, OV_MAIN, ...runnerWords(agent.id), String(agent.fence)]
   const env = runnerEnvironment()
   const folder = agentLogDir(project, agent)
   try {

@@ -172,6 +172,16 @@ function alive(who: ProcessIdentity | undefined): who is ProcessIdentity {
   return who !== undefined && liveness(who) !== 'gone'
 }
 
+/** Pids of processes whose command line holds these words, one after another, at this position. */
+export function processesRunning(words: readonly string[], position: number): number[] {
+  return allProcesses()
+    .map((stat) => stat.pid)
+    .filter((pid) => {
+      const argv = readOptional(`/proc/${pid}/cmdline`)?.split('\0') ?? []
+      return words.every((word, index) => argv[position + index] === word)
+    })
+}
+
 /** Processes whose working directory lies in `directory`, for naming them to a person. They are never signalled for that alone. */
 export function processesIn(directory: string): number[] {
   return allProcesses()

@@ -1,15 +1,15 @@
 import { endAgent } from '../agents/finish.ts'
-import { dispatchQueued } from '../agents/start.ts'
+import { dispatchQueued, RUNNER_POSITION, runnerWords } from '../agents/start.ts'
 import { type Agent, getAgent, openAgents, ownerOf, takeOver } from '../agents/store.ts'
 import { write } from '../db/open.ts'
 import { recordEvent } from '../events/store.ts'
-import { liveness, ownIdentity, stopProcessesOf } from '../os/process.ts'
+import { liveness, ownIdentity, processesRunning, stopProcessesOf } from '../os/process.ts'
 import type { Project } from '../project.ts'
 import { keepCommits } from '../worktrees/keep.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
 
-/** A start whose starter died is given this long to be taken over by its runner. */
-const START_GRACE_MS = 10_000
+/** A start whose starter died is given this long until its runner shows among the processes. */
+const START_GRACE_MS = 2_000
 /** So often a start is tried again before the agent is failed. */
 const MAX_STARTS = 3
 
@@ -23,7 +23,7 @@ export async function reconcile(project: Project): Promise<Agent[]> {
     if (agent.state === 'queued') continue
     const owner = ownerOf(agent)
     if (owner === null || liveness(owner) !== 'gone') continue
-    if (agent.state === 'starting' && project.clock.now() - agent.state_since < START_GRACE_MS) continue
+    if (agent.state === 'starting' && stillStarting(project, agent)) continue
     // Asked twice: a row can be older than the look at the kernel.
     const again = await getAgent(project.db, agent.id)
     if (again?.fence !== agent.fence || again.state !== agent.state) continue
@@ -42,6 +42,12 @@ export async function reconcile(project: Project): Promise<Agent[]> {
   }
   await dispatchQueued(project)
   return ended
+}
+
+/** The starter of a start ends as soon as the runner runs; that is no death while the runner is on its way. */
+function stillStarting(project: Project, agent: Agent): boolean {
+  const age = project.clock.now() - agent.state_since
+  return (age >= 0 && age < START_GRACE_MS) || processesRunning(runnerWords(agent.id), RUNNER_POSITION).length > 0
 }
 
 async function requeue(project: Project, agent: Agent): Promise<void> {
