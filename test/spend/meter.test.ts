@@ -12,7 +12,7 @@ const usage = (input: number | null, costUsd: number | null): Usage => ({
 
 test('cumulative counts are taken apart, counts of a turn are taken as they are, and unknown is never zero', () => {
   const meter = usageMeter()
-  const event = (value: Usage) => meter({ type: 'usage', usage: value, scope: 'turn', costScope: 'session' })
+  const event = (value: Usage) => meter({ type: 'usage', usage: value, scope: 'added', costScope: 'total' })
   expect(event(usage(100, 0.5))).toMatchObject({ input: 100, output: null, costUsd: 0.5 })
   expect(event(usage(40, 0.75))).toMatchObject({ input: 40, output: null, costUsd: 0.25 })
   expect(event(usage(null, null))).toMatchObject({ input: null, costUsd: null })
@@ -20,6 +20,6 @@ test('cumulative counts are taken apart, counts of a turn are taken as they are,
 
 test('a session’s counter that falls was begun anew: all of it is new', () => {
   const meter = usageMeter()
-  const event = (value: Usage) => meter({ type: 'usage', usage: value, scope: 'session', costScope: 'session' }).input
+  const event = (value: Usage) => meter({ type: 'usage', usage: value, scope: 'total', costScope: 'total' }).input
   expect([event(usage(1200, null)), event(usage(2400, null)), event(usage(300, null))]).toEqual([1200, 1200, 300])
 })
