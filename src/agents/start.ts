@@ -6,6 +6,7 @@ import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
 import { ownIdentity, spawnDetached } from '../os/process.ts'
 import { openSession } from '../os/tmux.ts'
+import { runnerCommand } from '../os/tree.ts'
 import type { Project } from '../project.ts'
 import { endAgent } from './finish.ts'
 import { type Agent, countLive, oldestQueued, takeOver } from './store.ts'
@@ -14,10 +15,6 @@ import { type Agent, countLive, oldestQueued, takeOver } from './store.ts'
 export const OV_MAIN = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url),
 )
-
-/** How a runner is known among all processes: these words in its command line, behind the Node and the binary. */
-export const runnerWords = (agentId: string) => ['runner', agentId]
-export const RUNNER_POSITION = 2
 
 /** Starts queued agents, oldest first, while there is a place. Whoever notices a free place calls this; two at once are no harm. */
 export async function dispatchQueued(project: Project): Promise<Agent[]> {
@@ -50,7 +47,7 @@ export async function dispatchQueued(project: Project): Promise<Agent[]> {
  * It takes the agent over by itself; until then the agent is `starting` and a dead start is put back in the queue.
  */
 async function launchRunner(project: Project, agent: Agent): Promise<void> {
-  const argv = [process.execPath, OV_MAIN, ...runnerWords(agent.id), String(agent.fence)]
+  const argv = runnerCommand(OV_MAIN, agent.id, agent.fence)
   const env = runnerEnvironment()
   const folder = agentLogDir(project, agent)
   try {

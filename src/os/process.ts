@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
 import { execa } from 'execa'
 import { codeOf } from '../errors.ts'
 
@@ -48,11 +47,17 @@ export function liveness(who: ProcessIdentity): Liveness {
   }
 }
 
-interface Stat {
-  readonly pid: number
+/** A process as the kernel describes it. */
+export interface Stat extends ProcessIdentity {
   readonly parent: number
+  /** One letter: R, S, D, T (stopped), Z (zombie), X (dead), … */
   readonly state: string
-  readonly start: string
+  /** Short name, at most 15 bytes, chosen by the process itself. */
+  readonly name: string
+  /** Id of its session, which is the pid of the process that began it. */
+  readonly session: number
+  /** Its controlling terminal, 0 for none. */
+  readonly terminal: number
 }
 
 /** Start time of a live process; null for none or a zombie. Throws what the kernel refuses to tell. */
@@ -70,131 +75,79 @@ function statOf(pid: number): Stat | null {
     throw error
   }
   // The command name is in parentheses and may hold anything; the fields begin behind the last one.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  return { pid, state: fields[0] ?? '', parent: Number(fields[1]), start: fields[19] ?? '' }
+  const end = text.lastIndexOf(')')
+  const fields = text.slice(end + 2).split(' ')
+  return {
+    pid,
+    start: fields[19] ?? '',
+    boot: bootId(),
+    state: fields[0] ?? '',
+    parent: Number(fields[1]),
+    session: Number(fields[3]),
+    terminal: Number(fields[4]),
+    name: text.slice(text.indexOf('(') + 1, end),
+  }
 }
 
 function readOptional(path: string): string | undefined {
+  return unlessHidden(() => readFileSync(path, 'utf8'))
+}
+
+/** What the kernel hides from us (another user's process) or has no more (it ended meanwhile) is undefined. */
+function unlessHidden<T>(look: () => T): T | undefined {
   try {
-    return readFileSync(path, 'utf8')
+    return look()
   } catch (error) {
     if (['ENOENT', 'EACCES', 'ESRCH', 'EPERM'].includes(codeOf(error) ?? '')) return undefined
     throw error
   }
 }
 
-function allProcesses(): Stat[] {
+/** All live processes this one may see; zombies are not among them. */
+export function allProcesses(): Stat[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      try {
-        return statOf(Number(name)) ?? []
-      } catch {
-        // Another user's process under hidepid: not ours to know.
-        return []
-      }
-    })
+    .flatMap((name) => unlessHidden(() => statOf(Number(name))) ?? [])
+    .filter((stat) => stat.state !== 'Z' && stat.state !== 'X')
 }
 
-/** The name of the environment variable by which every process of an agent is known. */
-export const AGENT_MARKER = 'OV_AGENT_ID'
-
-/**
- * All live processes of an agent: those that carry its marker in their environment, and all descendants
- * of those and of `roots`. The calling process and its ancestors are never among them.
- */
-export function processesOf(agentId: string, roots: readonly number[]): ProcessIdentity[] {
-  const all = allProcesses().filter((stat) => stat.state !== 'Z' && stat.state !== 'X')
-  const marker = `${AGENT_MARKER}=${agentId}`
-  const members = new Set<number>(roots)
-  for (const stat of all) {
-    const environment = readOptional(`/proc/${stat.pid}/environ`)
-    if (environment?.split('\0').includes(marker)) members.add(stat.pid)
-  }
-  for (let grown = true; grown; ) {
-    const fresh = all.filter((stat) => members.has(stat.parent) && !members.has(stat.pid))
-    grown = fresh.length > 0
-    for (const stat of fresh) members.add(stat.pid)
-  }
-  const spared = ancestorsOf(process.pid, all)
-  return all
-    .filter((stat) => members.has(stat.pid) && !spared.has(stat.pid))
-    .map((stat) => ({ pid: stat.pid, start: stat.start, boot: bootId() }))
+/** The environment a process was started with, as `NAME=value`; empty when it may not be read. */
+export function environmentOf(pid: number): string[] {
+  return readOptional(`/proc/${pid}/environ`)?.split('\0') ?? []
 }
 
-function ancestorsOf(pid: number, all: readonly Stat[]): Set<number> {
-  const parents = new Map(all.map((stat) => [stat.pid, stat.parent]))
-  const line = new Set<number>()
-  for (let at: number | undefined = pid; at !== undefined && at > 0 && !line.has(at); at = parents.get(at)) line.add(at)
-  return line
+/** The command line of a process; empty when it may not be read. */
+export function argumentsOf(pid: number): string[] {
+  return readOptional(`/proc/${pid}/cmdline`)?.split('\0').slice(0, -1) ?? []
 }
 
-/** Sends a signal only if that very process still runs. True when it was sent. */
+/** The folder a process works in, or undefined when it may not be read. */
+export function workingFolderOf(pid: number): string | undefined {
+  return unlessHidden(() => readlinkSync(`/proc/${pid}/cwd`))
+}
+
+/** Names the pid namespace of a process, or undefined when it may not be read. */
+export function pidNamespaceOf(pid: number): string | undefined {
+  return unlessHidden(() => readlinkSync(`/proc/${pid}/ns/pid`))
+}
+
+/** When a process began, in ms since the epoch, to about 10 ms. */
+export function startedAt(who: Pick<ProcessIdentity, 'start'>): number {
+  const upMs = Number(readOptional('/proc/uptime')?.split(' ')[0] ?? 0) * 1000
+  // The kernel shows clock ticks in units of 1/100 s to user space, whatever its own rate.
+  return Date.now() - upMs + Number(who.start) * 10
+}
+
+/** Sends a signal only if that very process still runs. True when it was sent; another user's process can't be sent any. */
 export function signal(who: ProcessIdentity, name: NodeJS.Signals): boolean {
   if (liveness(who) !== 'alive') return false
   try {
     process.kill(who.pid, name)
     return true
   } catch (error) {
-    if (codeOf(error) === 'ESRCH') return false
+    if (codeOf(error) === 'ESRCH' || codeOf(error) === 'EPERM') return false
     throw error
   }
-}
-
-/**
- * Stops every process of an agent: `polite` first, SIGKILL after `graceMs`, again until none is left.
- * Returns the survivors (empty when all are gone).
- */
-export async function stopProcessesOf(
-  agentId: string,
-  roots: readonly number[],
-  { polite = 'SIGTERM' as NodeJS.Signals, graceMs = 1_500, patienceMs = 8_000 } = {},
-): Promise<ProcessIdentity[]> {
-  const started = performance.now()
-  // The tree is read once before the first signal: a child whose parent has died can no longer be found by descent.
-  const known = new Map(processesOf(agentId, roots).map((who) => [who.pid, who]))
-  for (const who of known.values()) signal(who, polite)
-  for (;;) {
-    for (const who of processesOf(
-      agentId,
-      [...known.keys()].filter((pid) => alive(known.get(pid))),
-    ))
-      known.set(who.pid, who)
-    const left = [...known.values()].filter(alive)
-    const elapsed = performance.now() - started
-    if (left.length === 0 || elapsed > patienceMs) return left
-    if (elapsed > graceMs) for (const who of left) signal(who, 'SIGKILL')
-    await delay(elapsed < 200 ? 5 : 25)
-  }
-}
-
-function alive(who: ProcessIdentity | undefined): who is ProcessIdentity {
-  return who !== undefined && liveness(who) !== 'gone'
-}
-
-/** Pids of processes whose command line holds these words, one after another, at this position. */
-export function processesRunning(words: readonly string[], position: number): number[] {
-  return allProcesses()
-    .map((stat) => stat.pid)
-    .filter((pid) => {
-      const argv = readOptional(`/proc/${pid}/cmdline`)?.split('\0') ?? []
-      return words.every((word, index) => argv[position + index] === word)
-    })
-}
-
-/** Processes whose working directory lies in `directory`, for naming them to a person. They are never signalled for that alone. */
-export function processesIn(directory: string): number[] {
-  return allProcesses()
-    .filter((stat) => {
-      try {
-        const cwd = readlinkSync(`/proc/${stat.pid}/cwd`)
-        return cwd === directory || cwd.startsWith(`${directory}/`)
-      } catch {
-        // Gone meanwhile, or another user's: nothing to name.
-        return false
-      }
-    })
-    .map((stat) => stat.pid)
 }
 
 export interface Outcome {

@@ -1,9 +1,10 @@
 import { endAgent } from '../agents/finish.ts'
-import { dispatchQueued, RUNNER_POSITION, runnerWords } from '../agents/start.ts'
+import { dispatchQueued } from '../agents/start.ts'
 import { type Agent, getAgent, openAgents, ownerOf, takeOver } from '../agents/store.ts'
 import { write } from '../db/open.ts'
 import { recordEvent } from '../events/store.ts'
-import { liveness, ownIdentity, processesRunning, stopProcessesOf } from '../os/process.ts'
+import { liveness, ownIdentity } from '../os/process.ts'
+import { runnersOf, stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
 import { keepCommits } from '../worktrees/keep.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
@@ -35,7 +36,7 @@ export async function reconcile(project: Project): Promise<Agent[]> {
       takeOver(tx, agent, [agent.state], ownIdentity(), agent.state, project.clock.now()),
     )
     if (taken === null) continue
-    await stopProcessesOf(agent.id, [])
+    await stopProcessesOf(agent.id, runnersOf(agent.id))
     await keepCommits(project, agent.id, worktreePath(project, agent.worktree), agent.base_sha)
     await endAgent(project, taken, { name: 'failed', reason: 'Its runner died.' })
     ended.push(taken)
@@ -47,7 +48,7 @@ export async function reconcile(project: Project): Promise<Agent[]> {
 /** The starter of a start ends as soon as the runner runs; that is no death while the runner is on its way. */
 function stillStarting(project: Project, agent: Agent): boolean {
   const age = project.clock.now() - agent.state_since
-  return (age >= 0 && age < START_GRACE_MS) || processesRunning(runnerWords(agent.id), RUNNER_POSITION).length > 0
+  return (age >= 0 && age < START_GRACE_MS) || runnersOf(agent.id).length > 0
 }
 
 async function requeue(project: Project, agent: Agent): Promise<void> {

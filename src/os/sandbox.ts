@@ -1,0 +1,69 @@
+import { pidNamespaceOf, run } from './process.ts'
+
+/**
+ * How the processes of an agent are held together, so that they end with their runner, whatever ends it:
+ * - `pid-namespace`: all of them, at once, by the kernel; also what has cleared its environment or become a daemon.
+ * - `death-signal`: the agent's first process alone; the rest is found by its marker.
+ * - `none`: nothing ends by itself.
+ *
+ * It keeps nobody from anything else: files, network and users are as outside. (Inside a pid namespace made by
+ * bubblewrap programs can't gain privileges, so `sudo` doesn't work there.)
+ */
+export interface Containment {
+  readonly kind: 'pid-namespace' | 'death-signal' | 'none'
+  /** The argv that runs `argv` contained. A death by signal shows as exit code 128 + signal, as in a shell. */
+  wrap(argv: readonly string[]): string[]
+}
+
+const WITH_PARENT = ['setpriv', '--pdeathsig', 'KILL', '--']
+
+/** All there are, best first. */
+export const CONTAINMENTS: readonly Containment[] = [
+  {
+    kind: 'pid-namespace',
+    wrap: (argv) => [
+      'bwrap',
+      '--unshare-pid',
+      '--die-with-parent',
+      ...['--dev-bind', '/', '/'],
+      ...['--proc', '/proc'],
+      '--',
+      ...argv,
+    ],
+  },
+  {
+    // For root only. The shell is the namespace's first process: a first process gets no signal it has no handler for,
+    // and has to reap what others leave behind.
+    kind: 'pid-namespace',
+    wrap: (argv) => [
+      ...WITH_PARENT,
+      ...['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', '--'],
+      ...['/bin/sh', '-c', '"$@"; exit $?', 'sh'],
+      ...argv,
+    ],
+  },
+  { kind: 'death-signal', wrap: (argv) => [...WITH_PARENT, ...argv] },
+]
+
+const NONE: Containment = { kind: 'none', wrap: (argv) => [...argv] }
+
+let found: Promise<Containment> | undefined
+
+/** The best containment that works here, tried once a process: a program that is installed may still be forbidden. */
+export function containment(): Promise<Containment> {
+  found ??= firstThatWorks()
+  return found
+}
+
+async function firstThatWorks(): Promise<Containment> {
+  for (const way of CONTAINMENTS) if (await works(way)) return way
+  return NONE
+}
+
+/** Runs a probe in it that says which pid namespace it is in; that needs a `/proc` of that namespace too. */
+export async function works(way: Containment): Promise<boolean> {
+  const outcome = await run(way.wrap(['readlink', '/proc/self/ns/pid']), { timeoutMs: 3_000 })
+  if (!outcome.ok) return false
+  const apart = outcome.stdout.trim() !== pidNamespaceOf(process.pid)
+  return apart === (way.kind === 'pid-namespace')
+}
