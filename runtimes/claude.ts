@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { AgentEvent, AgentRuntime, Ask, FailureCause } from '../src/contract/runtime.ts'
+import type { AgentEvent, AgentRuntime, Ask, FailureCause, Verdict } from '../src/contract/runtime.ts'
 
 /**
  * Claude Code, driven over stdin and stdout (`-p --input-format stream-json --output-format stream-json`).
@@ -7,8 +7,8 @@ import type { AgentEvent, AgentRuntime, Ask, FailureCause } from '../src/contrac
  * - One process lives through many turns. A prompt is echoed when it enters the context (`--replay-user-messages`), also
  *   one that was sent in the middle of a turn; that echo is the proof of delivery.
  * - Hooks come over the same pipes: `initialize` registers them, `hook_callback` asks, nothing is written to disk.
- * - A `result` ends a turn. Its `usage` is the turn's, its `total_cost_usd` the session's. Assistant lines repeat the
- *   usage of the request's start for each block: they are not counted.
+ * - A `result` ends a turn. Its `model_usage_since_last_result` is all that the turn used, compaction and subagents
+ *   included. Assistant lines repeat the usage of the request's start for each block: they are not counted.
  * - `result.subtype` is `success` for refused API calls too; `is_error` tells.
  * - The standing instructions go by file: an argument ends at 128 KiB. They are recorded with the conversation and sent
  *   again on resume, whatever a later launch says.
@@ -133,24 +133,14 @@ export default {
       message: `Claude Code ended in the middle of a turn (${signal ?? `exit code ${code}`}).\n${stderrTail}`.trim(),
     },
   ],
-  answer({ id, data }, verdict) {
-    if (data !== 'hook')
-      return frame({
-        type: 'control_response',
-        response: { subtype: 'error', request_id: id, error: verdict.allow ? 'Not supported.' : verdict.reason },
-      })
-    const said = verdict.allow
-      ? verdict.context === undefined
-        ? null
-        : { additionalContext: verdict.context }
-      : { permissionDecision: 'deny', permissionDecisionReason: verdict.reason }
+  answer({ id, data: hook }, verdict) {
+    if (typeof hook !== 'string') {
+      const error = verdict.allow ? 'Nobody is there to answer.' : verdict.reason
+      return frame({ type: 'control_response', response: { subtype: 'error', request_id: id, error } })
+    }
     return frame({
       type: 'control_response',
-      response: {
-        subtype: 'success',
-        request_id: id,
-        response: said === null ? {} : { hookSpecificOutput: { hookEventName: 'PreToolUse', ...said } },
-      },
+      response: { subtype: 'success', request_id: id, response: hookAnswer(hook, verdict) },
     })
   },
   interrupt: ({ sequence }) => request(`ov-interrupt-${sequence}`, { subtype: 'interrupt' }),
@@ -264,8 +254,6 @@ const eventSchema = z.discriminatedUnion('type', [
     errors: z.array(z.string()).optional(),
     terminal_reason: z.string().nullish(),
     api_error_status: z.number().nullish(),
-    api_error: z.string().nullish(),
-    local_command: z.string().optional(),
     total_cost_usd: count,
     usage: z
       .looseObject({
@@ -275,7 +263,18 @@ const eventSchema = z.discriminatedUnion('type', [
         cache_creation_input_tokens: count,
       })
       .optional(),
-    modelUsage: z.record(z.string(), z.unknown()).optional(),
+    model_usage_since_last_result: z
+      .record(
+        z.string(),
+        z.looseObject({
+          inputTokens: count,
+          outputTokens: count,
+          cacheReadInputTokens: count,
+          cacheCreationInputTokens: count,
+          costUSD: count,
+        }),
+      )
+      .optional(),
   }),
   z.looseObject({
     type: z.literal('rate_limit_event'),
@@ -309,6 +308,7 @@ const eventSchema = z.discriminatedUnion('type', [
 ])
 type Event = z.infer<typeof eventSchema>
 type Result = Extract<Event, { type: 'result' }>
+type ControlRequest = Extract<Event, { type: 'control_request' }>
 
 /** Lines about the CLI's own household: understood, and of no consequence to the engine. */
 const HOUSEHOLD = new Set([
@@ -419,26 +419,65 @@ function aimOf(input: Readonly<Record<string, unknown>>): unknown {
   return input.command ?? input.file_path ?? input.notebook_path ?? input.pattern ?? input.url ?? input
 }
 
-function askOf(event: Extract<Event, { type: 'control_request' }>): Ask {
-  const { subtype, input } = event.request
-  if (subtype !== 'hook_callback' || input === undefined)
-    return { id: event.request_id, when: 'before_tool', tool: event.request.tool_name ?? subtype, interactive: true }
-  const tool = input.tool_name ?? ''
+/** In the words of a command hook's JSON. An empty object has no objection. */
+function hookAnswer(hook: string, verdict: Verdict): Readonly<Record<string, unknown>> {
+  if (verdict.allow)
+    return verdict.context === undefined
+      ? {}
+      : { hookSpecificOutput: { hookEventName: hook, additionalContext: verdict.context } }
+  return hook === 'PreToolUse'
+    ? {
+        hookSpecificOutput: {
+          hookEventName: hook,
+          permissionDecision: 'deny',
+          permissionDecisionReason: verdict.reason,
+        },
+      }
+    : { decision: 'block', reason: verdict.reason }
+}
+
+const WHEN = new Map<string, Ask['when']>([
+  ['PreToolUse', 'before_tool'],
+  ['PostToolUse', 'after_tool'],
+  ['UserPromptSubmit', 'prompt'],
+  ['Stop', 'stop'],
+])
+
+/** A hook that asks. Whatever else wants an answer (a dialog, a question) has nobody to give it. */
+function askOf({ request_id: id, request: { subtype, input, tool_name } }: ControlRequest): Ask {
+  const when = WHEN.get(input?.hook_event_name ?? '')
+  if (subtype !== 'hook_callback' || input === undefined || when === undefined)
+    return { id, when: 'before_tool', tool: tool_name ?? subtype, interactive: true }
   const writes = input.tool_input?.file_path ?? input.tool_input?.notebook_path
   return {
-    id: event.request_id,
-    when: 'before_tool',
-    tool,
-    ...(typeof writes === 'string' ? { writes } : {}),
-    ...(ASKING_TOOLS.includes(tool) ? { interactive: true } : {}),
-    data: 'hook',
+    id,
+    when,
+    ...(input.tool_name === undefined ? {} : { tool: input.tool_name }),
+    ...(typeof writes === 'string' && WRITING_TOOLS.includes(input.tool_name ?? '') ? { writes } : {}),
+    ...(ASKING_TOOLS.includes(input.tool_name ?? '') ? { interactive: true } : {}),
+    data: input.hook_event_name,
   }
 }
 
 function usageOf(result: Result): AgentEvent[] {
-  // Its own commands (/compact) bring no usage of a turn.
+  const models = result.model_usage_since_last_result
+  if (models !== undefined) {
+    return Object.entries(models).map(([model, used]) => ({
+      type: 'usage',
+      usage: {
+        input: used.inputTokens ?? null,
+        output: used.outputTokens ?? null,
+        cacheRead: used.cacheReadInputTokens ?? null,
+        cacheWrite: used.cacheCreationInputTokens ?? null,
+        costUsd: used.costUSD ?? null,
+        model,
+      },
+      scope: 'added',
+      costScope: 'added',
+    }))
+  }
   if (result.usage === undefined) return []
-  const models = Object.keys(result.modelUsage ?? {})
+  // Earlier versions tell the turn's tokens and the session's dollars.
   return [
     {
       type: 'usage',
@@ -448,7 +487,6 @@ function usageOf(result: Result): AgentEvent[] {
         cacheRead: result.usage.cache_read_input_tokens ?? null,
         cacheWrite: result.usage.cache_creation_input_tokens ?? null,
         costUsd: result.total_cost_usd ?? null,
-        ...(models[0] === undefined ? {} : { model: models[0] }),
       },
       scope: 'added',
       costScope: 'total',

@@ -1,0 +1,31 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { run } from '../../src/os/process.ts'
+
+const CACHE = resolve(import.meta.dirname, '..', '..', '.cache')
+
+/**
+ * Installs an npm package of an agent CLI into `.cache/<name>-<version>` unless it is there, and gives the folder its
+ * programs lie in. npm runs a package's install script only where `allowScripts` names it.
+ */
+export async function installed(name: string, version: string, program: string): Promise<string> {
+  const folder = join(CACHE, `${name.replaceAll('/', '-').replace(/^@/, '')}-${version}`)
+  const bin = join(folder, 'node_modules', '.bin')
+  if (await answers(join(bin, program), version)) return bin
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(
+    join(folder, 'package.json'),
+    `${JSON.stringify({ private: true, dependencies: { [name]: version }, allowScripts: { [name]: true } }, null, 2)}\n`,
+  )
+  const install = await run(['npm', 'install', '--prefix', folder, '--no-audit', '--no-fund', '--no-package-lock'], {
+    cwd: folder,
+    timeoutMs: 280_000,
+  })
+  if (!install.ok || !(await answers(join(bin, program), version)))
+    throw new Error(`npm could not install ${name}@${version}:\n${install.output}`)
+  return bin
+}
+
+async function answers(program: string, version: string): Promise<boolean> {
+  return existsSync(program) && (await run([program, '--version'], { timeoutMs: 20_000 })).stdout.includes(version)
+}

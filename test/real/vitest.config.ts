@@ -1,0 +1,13 @@
+import { resolve } from 'node:path'
+import { defineConfig } from 'vitest/config'
+
+/** Tests that drive real agent CLIs, installed from npm, against a scripted model on loopback. */
+export default defineConfig({
+  root: resolve(import.meta.dirname, '..', '..'),
+  test: {
+    include: ['test/real/**/*.test.ts'],
+    testTimeout: 120_000,
+    hookTimeout: 300_000,
+    maxWorkers: 2,
+  },
+})

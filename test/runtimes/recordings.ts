@@ -1,0 +1,35 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const FOLDER = join(import.meta.dirname, 'fixtures')
+
+/**
+ * What a real CLI printed, one event a line. The file's name says it all:
+ * `<runtime>-<version>.works-<what>.ndjson`, or `….fails-<cause>-<what>.ndjson` for a session that ends in that failure.
+ */
+export interface Recording {
+  readonly file: string
+  readonly runtime: string
+  readonly version: string
+  /** The cause it fails with, null when it works. */
+  readonly fails: string | null
+  readonly lines: readonly string[]
+}
+
+const NAME = /^(?<runtime>[a-z]+)-(?<version>[\d.]+)\.(?:works|fails-(?<cause>[a-z_]+))-[a-z0-9_-]+\.ndjson$/
+
+export function recordings(): Recording[] {
+  return readdirSync(FOLDER)
+    .filter((file) => file.endsWith('.ndjson'))
+    .map((file) => {
+      const { runtime, version, cause } = NAME.exec(file)?.groups ?? {}
+      if (runtime === undefined || version === undefined) throw new Error(`${file} is not named as recordings are`)
+      const lines = readFileSync(join(FOLDER, file), 'utf8').split('\n').filter(Boolean)
+      return { file, runtime, version, fails: cause ?? null, lines }
+    })
+}
+
+/** Counts that a recording's session used in all, by its file. */
+export const USED: Readonly<Record<string, Readonly<Record<string, number>>>> = JSON.parse(
+  readFileSync(join(FOLDER, 'used.json'), 'utf8'),
+)
