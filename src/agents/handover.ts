@@ -9,6 +9,9 @@ import type { Project } from '../project.ts'
 import type { Agent } from './store.ts'
 import type { Workplace } from './workplace.ts'
 
+/** No prompt begins with foreign text: to some CLIs a `/` in the first place is a command of their own. */
+const TASK = '# Your task\n\n'
+
 /** Mail on its way into an agent's context: offered, not yet seen there. */
 export interface Handover {
   /** The next turn's prompt, made of the mail that waits; null when none does. */
@@ -70,7 +73,10 @@ export function handoverFor(project: Project, agent: Agent, runtime: AgentRuntim
       const feedback = rest.filter((mail) => mail.type === 'merge_failed')
       if (feedback.length > 0)
         writeWhole(place.feedbackFile, feedback.map((mail) => `# ${mail.subject}\n\n${mail.body}\n`).join('\n'))
-      const parts = [dispatch?.body, rest.length > 0 ? await framed(rest) : undefined]
+      const parts = [
+        dispatch && (runtime.can.prompts ? `${TASK}${dispatch.body}` : dispatch.body),
+        rest.length > 0 ? await framed(rest) : undefined,
+      ]
       return parts.filter((part) => part !== undefined).join('\n\n')
     },
     async urgentText() {

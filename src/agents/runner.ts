@@ -466,7 +466,7 @@ class Runner {
 const REMINDER = [
   'Your turn ended, but you have not said how your task stands. Do one of these now:',
   '- it is done and committed: ov done --summary "what you did"',
-  '- you need an answer first: ov ask "your question" --wait',
+  '- you need an answer first: ov ask "your question"',
   '- it cannot be done: ov fail --reason "why"',
 ].join('\n')
 
