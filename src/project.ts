@@ -1,10 +1,11 @@
-import { lstatSync, mkdirSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, realpathSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import type { Kysely } from 'kysely'
-import { BUILT_IN_ROLES, type Roles } from './agents/manifest.ts'
+import { type Roles, readManifest } from './agents/manifest.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { loadConfig } from './config/load.ts'
+import { type Loaded, loadConfig, placeOf } from './config/load.ts'
+import { invalidConfig, type Problem, sayProblem } from './config/problem.ts'
 import type { Config } from './config/schema.ts'
 import { openDatabase } from './db/open.ts'
 import type { Schema } from './db/schema.ts'
@@ -17,6 +18,8 @@ export interface Project {
   /** The main checkout, or the repository itself when bare. */
   readonly root: string
   readonly bare: boolean
+  /** The folder whose `overstory.yaml` holds: the root, unless `project.root` named another repository. */
+  readonly configRoot: string
   readonly stateDir: string
   /** Private folder (0700) for sockets, short enough for their path limit. */
   readonly socketDir: string
@@ -29,6 +32,8 @@ export interface Project {
   readonly clock: Clock
   readonly tmux: Tmux | null
   readonly name: string
+  /** What the human should know about the configuration, one line each. */
+  readonly notes: readonly string[]
   close(): Promise<void>
 }
 
@@ -65,33 +70,81 @@ export async function findRoot(cwd: string): Promise<{ root: string; bare: boole
   }
 }
 
+export interface Location {
+  readonly root: string
+  readonly bare: boolean
+  readonly configRoot: string
+  readonly loaded: Loaded
+  readonly warnings: readonly Problem[]
+}
+
+/**
+ * Where the project around `cwd` is, and what is configured for it: the repository `cwd` lies in, or the one that
+ * `project.root` of its configuration names. A `project.root` that is not here (somebody else's path) is a warning.
+ *
+ * @throws {OvError} `project.no-git`, `config.invalid`
+ */
+export async function locateProject(cwd: string): Promise<Location> {
+  const here = await findRoot(cwd)
+  const loaded = await loadConfig(here.root)
+  const found = { ...here, configRoot: here.root, loaded, warnings: loaded.warnings }
+  const wanted = loaded.config.project.root
+  if (wanted === undefined) return found
+  const folder = resolve(here.root, wanted)
+  if (existsSync(folder) && realpathSync(folder) === realpathSync(here.root)) return found
+  const named = await repositoryAt(folder)
+  if (named !== null) return { ...found, ...named }
+  const { file, place } = placeOf(loaded.layers, ['project', 'root'])
+  const message = `project.root names ${wanted}, which is no git repository here; ${here.root} is used`
+  return { ...found, warnings: [...loaded.warnings, { file, place, key: 'project.root', message }] }
+}
+
+/** The repository that a folder itself is, not merely lies in: a home folder may be one too. */
+async function repositoryAt(folder: string): Promise<{ root: string; bare: boolean } | null> {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return null
+  try {
+    const found = await findRoot(folder)
+    const itself = found.bare ? realpathSync(found.root) === realpathSync(folder) : existsSync(join(folder, '.git'))
+    return itself ? found : null
+  } catch (error) {
+    if (error instanceof OvError && error.code === 'project.no-git') return null
+    throw error
+  }
+}
+
 /** Opens the project around `cwd`. `ov init` must have been here. */
 export async function openProject(cwd: string, { clock = systemClock }: { clock?: Clock } = {}): Promise<Project> {
-  const { root, bare } = await findRoot(cwd)
+  const { root, bare, configRoot, loaded, warnings } = await locateProject(cwd)
+  const { config } = loaded
   const stateDir = stateDirOf(root)
   const databasePath = join(stateDir, 'state.db')
-  const config = loadConfig(root)
   try {
     lstatSync(stateDir)
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
-    throw new OvError('user', 'project.not-initialised', `${root} is not set up for ov yet.`, { hint: 'ov init' })
+    throw new OvError('user', 'project.not-initialised', `${root} is not set up for ov yet.`, {
+      hint: root === configRoot ? 'ov init' : `cd '${root}' && ov init`,
+    })
   }
+  const { roles, problems } = await readManifest(configRoot, config.agents.manifest)
+  if (problems.length > 0) throw invalidConfig(problems)
   const socketDir = socketDirOf(root)
   const db = openDatabase(databasePath)
   return {
     root,
     bare,
+    configRoot,
     stateDir,
     socketDir,
     databasePath,
     config,
-    roles: BUILT_IN_ROLES,
+    roles,
     db,
     git: gitAt(root),
     clock,
     tmux: tmuxAt(join(socketDir, 'tmux.sock')),
     name: config.project.name ?? basename(root),
+    notes: warnings.map(sayProblem),
     close: () => db.destroy(),
   }
 }

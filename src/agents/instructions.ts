@@ -1,21 +1,29 @@
-import { readFileSync } from 'node:fs'
-import { dirname, isAbsolute, join } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Capability } from '../contract/states.ts'
+import { OvError } from '../errors.ts'
 import type { Project } from '../project.ts'
 import type { Task } from '../tasks/store.ts'
 import type { Agent } from './store.ts'
 
 const BUILT_IN = join(dirname(fileURLToPath(import.meta.url)), '..', 'capabilities')
 
+/**
+ * The instructions of a capability: the file the manifest names, else the built-in one.
+ * @throws {OvError} `manifest.no-instructions` when the file is not there
+ */
+export function instructionsFile(project: Pick<Project, 'roles'>, capability: Capability): string {
+  const file = project.roles[capability].instructions ?? join(BUILT_IN, `${capability}.md`)
+  if (existsSync(file)) return file
+  throw new OvError('user', 'manifest.no-instructions', `The instructions of ${capability} are not at ${file}.`, {
+    hint: `Write them there, or take "instructions" of ${capability} out of the agent manifest.`,
+  })
+}
+
 /** What an agent is told for good: its role, then its task's overlay (scope, gates, how to speak to `ov`, when it is done). */
 export function instructionsFor(project: Project, agent: Agent, task: Task, parentName: string): string {
   const role = project.roles[agent.capability]
-  const file =
-    role.instructions === undefined
-      ? join(BUILT_IN, `${agent.capability}.md`)
-      : isAbsolute(role.instructions)
-        ? role.instructions
-        : join(project.root, role.instructions)
   const scope: string[] = task.files_json === null ? [] : JSON.parse(task.files_json)
   const gates = project.config.project.qualityGates.map((gate) =>
     typeof gate === 'string' ? gate : `${gate.name} (\`${gate.command}\`)`,
@@ -27,11 +35,12 @@ export function instructionsFor(project: Project, agent: Agent, task: Task, pare
     ...(scope.length === 0
       ? []
       : [`- Scope: change only files under ${scope.map((path) => `\`${path}\``).join(', ')}.`]),
+    ...(role.tools === undefined ? [] : [`- Tools meant for your role: ${role.tools.join(', ')}.`]),
     ...(role.readOnly
       ? ['- You are read-only: change no file.']
       : [
           `- Quality gates that run on your work after the merge: ${gates.length === 0 ? 'none are configured' : gates.join(', ')}. Run them yourself first.`,
         ]),
   ]
-  return `${readFileSync(file, 'utf8').trim()}\n\n${overlay.join('\n')}\n`
+  return `${readFileSync(instructionsFile(project, agent.capability), 'utf8').trim()}\n\n${overlay.join('\n')}\n`
 }

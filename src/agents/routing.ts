@@ -1,51 +1,80 @@
-import { runtimeSection } from '../config/schema.ts'
+import { type Config, runtimeSection } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import type { Capability } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
 import { findProgram } from '../os/files.ts'
 import type { Project } from '../project.ts'
+import type { Role } from './manifest.ts'
 import { loadRuntime, runtimeIds } from './registry.ts'
 
 export interface RuntimeChoice {
   readonly runtime: AgentRuntime
+  /** In the runtime's own vocabulary; null is its default. */
+  readonly model: string | null
+}
+
+/** What is configured for an agent: the id of its runtime, and the model as it was written, if one was. */
+export interface Route {
+  readonly runtime: string
   readonly model: string | null
 }
 
 /**
- * Which runtime and model an agent gets: flag, then the manifest's role, then `runtime.capabilities`, then a
- * `models` entry that names a runtime, then `runtime.default`. A `models` entry that names a runtime means that
- * runtime with its own default model.
+ * Which runtime and model an agent gets.
+ * - runtime: flag (`--command` implies `shell`) › `runtime.capabilities` › a `models` entry that names a runtime ›
+ *   the role's in the agent manifest › `runtime.default`
+ * - model: flag › `models` › the role's
  *
- * @throws {OvError} `runtime.unknown`, `runtime.not-installed`, `sling.no-command`
+ * A model belongs to the runtime it was configured for: where another one is chosen by a flag, or by a stronger
+ * source, it is left out and that runtime's default model holds.
+ *
+ * @param runtimes ids of all runtimes, to tell a runtime in `models` from a model
+ */
+export function routeFor(
+  config: Pick<Config, 'models' | 'runtime'>,
+  role: Pick<Role, 'runtime' | 'model'>,
+  runtimes: readonly string[],
+  request: { capability: Capability; runtime?: string; model?: string; command?: string },
+): Route {
+  const entry = config.models[request.capability]
+  const namesRuntime = entry !== undefined && runtimes.includes(entry)
+  const configured = config.runtime.capabilities[request.capability] ?? (namesRuntime ? entry : undefined)
+  const usual = configured ?? role.runtime ?? config.runtime.default
+  const runtime = request.runtime ?? (request.command === undefined ? usual : 'shell')
+  const ofConfig = namesRuntime || runtime !== usual ? undefined : entry
+  const ofRole = runtime === (role.runtime ?? config.runtime.default) && !namesRuntime ? role.model : undefined
+  return { runtime, model: request.model ?? ofConfig ?? ofRole ?? null }
+}
+
+/**
+ * The runtime and model of a new agent, loaded and checked.
+ *
+ * @throws {OvError} `runtime.unknown`, `runtime.not-installed`, `sling.no-command`, `sling.command-not-shell`
  */
 export async function chooseRuntime(
   project: Pick<Project, 'config' | 'roles'>,
   request: { capability: Capability; runtime?: string; model?: string; command?: string },
 ): Promise<RuntimeChoice> {
   const { config } = project
-  const role = project.roles[request.capability]
-  const configured = config.models[request.capability]
-  const namesRuntime = configured !== undefined && runtimeIds().includes(configured)
-  const id =
-    request.runtime ??
-    (request.command === undefined ? undefined : 'shell') ??
-    role.runtime ??
-    config.runtime.capabilities[request.capability] ??
-    (namesRuntime ? configured : undefined) ??
-    config.runtime.default
-  const runtime = await loadRuntime(id)
-  if (id === 'shell' && request.command === undefined) {
+  const route = routeFor(config, project.roles[request.capability], runtimeIds(), request)
+  const runtime = await loadRuntime(route.runtime)
+  if (runtime.id === 'shell' && request.command === undefined) {
     throw new OvError('user', 'sling.no-command', 'The shell runtime needs a command.', {
       hint: 'ov sling --runtime shell --task "Format" --command \'npm run format\'',
     })
   }
-  if (id !== 'shell' && request.command !== undefined) {
-    throw new OvError('user', 'sling.command-not-shell', `--command goes with --runtime shell, not with ${id}.`, {
-      hint: 'Leave one of the two out.',
-    })
+  if (runtime.id !== 'shell' && request.command !== undefined) {
+    throw new OvError(
+      'user',
+      'sling.command-not-shell',
+      `--command goes with --runtime shell, not with ${runtime.id}.`,
+      {
+        hint: 'Leave one of the two out.',
+      },
+    )
   }
   programOf(config, runtime)
-  const model = request.model ?? (namesRuntime ? undefined : configured) ?? role.model ?? null
+  const { model } = route
   return { runtime, model: model === null ? null : (runtime.models[model] ?? model) }
 }
 
@@ -53,7 +82,7 @@ export async function chooseRuntime(
  * Absolute path of a runtime's program, or null for one that needs none.
  * @throws {OvError} `runtime.not-installed`
  */
-export function programOf(config: Project['config'], runtime: AgentRuntime): string | null {
+export function programOf(config: Config, runtime: AgentRuntime): string | null {
   if (runtime.binaries.length === 0) return null
   const section = runtimeSection(config, runtime.id)
   for (const name of section.binary === undefined ? runtime.binaries : [section.binary]) {

@@ -9,6 +9,7 @@ import { commitOf } from '../os/git.ts'
 import { canonicalBranch, type Project } from '../project.ts'
 import { beginRun, currentRun, endRun, type Run } from '../tasks/runs.ts'
 import { digestOf, findOpenTwin, insertTask, type Task } from '../tasks/store.ts'
+import { instructionsFile } from './instructions.ts'
 import { chooseRuntime } from './routing.ts'
 import { mayStart } from './rules.ts'
 import { dispatchQueued } from './start.ts'
@@ -64,6 +65,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
     })
   }
   const choice = await chooseRuntime(project, request)
+  if (choice.runtime.can.prompts) instructionsFile(project, request.capability)
   if (request.base !== undefined && (await commitOf(project.git, request.base)) === null) {
     throw new OvError('user', 'sling.no-base', `There is no commit "${oneLine(request.base, 60)}" to start from.`, {
       hint: 'Give a branch, tag or commit: --base main',

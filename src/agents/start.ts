@@ -53,7 +53,7 @@ async function launchRunner(project: Project, agent: Agent): Promise<void> {
   try {
     mkdirSync(folder, { recursive: true })
     if (project.tmux !== null) {
-      const refused = await openSession(project.tmux, agent.name, argv, { cwd: project.root, env })
+      const refused = await openSession(project.tmux, agent.name, argv, { cwd: project.configRoot, env })
       if (refused === null) return
       await recordEvent(project.db, {
         at: project.clock.now(),
@@ -64,7 +64,7 @@ async function launchRunner(project: Project, agent: Agent): Promise<void> {
       })
     }
     const log = openSync(join(folder, 'runner.log'), 'a')
-    spawnDetached(argv, { cwd: project.root, env, logFd: log })
+    spawnDetached(argv, { cwd: project.configRoot, env, logFd: log })
     closeSync(log)
   } catch (error) {
     await endAgent(project, agent, { name: 'failed', reason: `Its runner could not be started: ${messageOf(error)}` })

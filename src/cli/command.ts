@@ -14,7 +14,10 @@ export abstract class OvCommand extends Command {
 
   /** The project around the current folder, opened once. */
   protected async project(): Promise<Project> {
-    this.#project ??= await openProject(process.cwd())
+    if (this.#project === undefined) {
+      this.#project = await openProject(process.cwd())
+      for (const note of this.#project.notes) this.say(`Note: ${note}`)
+    }
     return this.#project
   }
 

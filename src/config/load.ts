@@ -1,16 +1,130 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { parse } from 'yaml'
-import { OvError } from '../errors.ts'
-import { type Config, configSchema } from './schema.ts'
+import { runtimeIds } from '../agents/registry.ts'
+import { checkSource, valueAt } from './check.ts'
+import { isMapping, type Mapping, readSource, type Source } from './document.ts'
+import { environmentSettings } from './environment.ts'
+import { invalidConfig, type Problem } from './problem.ts'
+import { type Config, type ConfigSchema, configSchemaFor } from './schema.ts'
+import { type JsonSchema, jsonSchemaOf } from './settings.ts'
 
 export const CONFIG_FILE = 'overstory.yaml'
+/** Laid over `overstory.yaml` on this machine only; git does not see it. */
+export const LOCAL_CONFIG_FILE = 'overstory.local.yaml'
 
-/** Reads the configuration of a project. */
-export function loadConfig(root: string): Config {
-  const path = join(root, CONFIG_FILE)
-  const raw: unknown = existsSync(path) ? (parse(readFileSync(path, 'utf8')) ?? {}) : {}
-  const parsed = configSchema.safeParse(raw)
-  if (!parsed.success) throw new OvError('user', 'config.invalid', parsed.error.message)
-  return parsed.data
+/** One source of settings that passed its check, and which of the kinds it is. */
+export interface Layer extends Source {
+  readonly kind: 'environment' | 'local' | 'project' | 'user'
+}
+
+/** What was read, and everything that is wrong with it. */
+export interface Reading {
+  /** Sources without problems, the strongest first. */
+  readonly layers: readonly Layer[]
+  readonly problems: readonly Problem[]
+  /** What works, but hardly as it was meant. */
+  readonly warnings: readonly Problem[]
+}
+
+export interface Loaded {
+  readonly config: Config
+  readonly layers: readonly Layer[]
+  readonly warnings: readonly Problem[]
+}
+
+let schema: ConfigSchema | undefined
+
+/** The schema of `overstory.yaml`, with a section for each runtime there is. */
+export function configSchema(): ConfigSchema {
+  schema ??= configSchemaFor(runtimeIds())
+  return schema
+}
+
+let shape: JsonSchema | undefined
+
+/** The same as JSON Schema, for editors and for looking keys up. */
+export function configJsonSchema(): JsonSchema {
+  shape ??= jsonSchemaOf(configSchema())
+  return shape
+}
+
+/** The user's own configuration, for all projects. */
+export function userConfigFile(): string {
+  return join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'overstory', 'config.yaml')
+}
+
+/** Keys that say which project this is; for all projects at once they make no sense. */
+const PROJECT_ONLY = ['name', 'root', 'canonicalBranch'] as const
+
+/** Reads every source of settings for the project in `root` and checks each of them whole. Changes nothing, throws nothing. */
+export async function readConfig(root: string): Promise<Reading> {
+  const layers: Layer[] = []
+  const problems: Problem[] = []
+  const take = (kind: Layer['kind'], source: Source) => {
+    const checked = checkSource(configSchema(), source)
+    problems.push(...checked.problems)
+    if (checked.problems.length === 0) layers.push({ ...source, kind, value: checked.value })
+  }
+
+  const environment = await environmentSettings(process.env, configJsonSchema)
+  problems.push(...environment.problems)
+  for (const source of environment.sources) take('environment', source)
+  for (const { kind, path, file } of configFiles(root)) {
+    const read = await readSource(path, file)
+    if (read === null) continue
+    problems.push(...read.problems)
+    if (read.source === null) continue
+    if (kind === 'user') problems.push(...projectOnly(read.source))
+    take(kind, read.source)
+  }
+  return { layers, problems, warnings: environment.warnings }
+}
+
+/** Where the value of a key stands; `default` where nobody set it. */
+export function placeOf(layers: readonly Layer[], path: readonly PropertyKey[]): Pick<Problem, 'file' | 'place'> {
+  const layer = layers.find((candidate) => valueAt(candidate.value, path) !== undefined)
+  return { file: layer?.file ?? 'default', place: layer?.place(path, 'value') ?? null }
+}
+
+/** The files that settings of a project can stand in, the strongest first, whether or not they are there. */
+export function configFiles(root: string): { kind: Layer['kind']; path: string; file: string }[] {
+  const user = userConfigFile()
+  const home = `${homedir()}/`
+  return [
+    { kind: 'local', path: join(root, LOCAL_CONFIG_FILE), file: LOCAL_CONFIG_FILE },
+    { kind: 'project', path: join(root, CONFIG_FILE), file: CONFIG_FILE },
+    { kind: 'user', path: user, file: user.startsWith(home) ? `~/${user.slice(home.length)}` : user },
+  ]
+}
+
+function projectOnly(source: Source): Problem[] {
+  const project = source.value.project
+  return PROJECT_ONLY.filter((name) => isMapping(project) && name in project).map((name) => ({
+    file: source.file,
+    place: source.place(['project', name], 'key'),
+    key: `project.${name}`,
+    message: `project.${name} belongs into the ${CONFIG_FILE} of a project, not into the settings for all`,
+  }))
+}
+
+/**
+ * The configuration of the project in `root`: environment over `overstory.local.yaml` over `overstory.yaml` over the
+ * user's own over the defaults. Mappings are merged key by key, lists are replaced.
+ *
+ * @throws {OvError} `config.invalid`, with everything that is wrong
+ */
+export async function loadConfig(root: string): Promise<Loaded> {
+  const { layers, problems, warnings } = await readConfig(root)
+  if (problems.length > 0) throw invalidConfig(problems)
+  const merged = layers.toReversed().reduce<Mapping>((below, layer) => overlay(below, layer.value), {})
+  return { config: configSchema().parse(merged), layers, warnings }
+}
+
+function overlay(below: Mapping, above: Mapping): Mapping {
+  const merged: Record<string, unknown> = { ...below }
+  for (const [key, value] of Object.entries(above)) {
+    const held = merged[key]
+    merged[key] = isMapping(held) && isMapping(value) ? overlay(held, value) : value
+  }
+  return merged
 }

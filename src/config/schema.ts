@@ -1,95 +1,248 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import * as z from 'zod'
-import { CAPABILITIES } from '../contract/states.ts'
+import { CAPABILITIES, type Capability } from '../contract/states.ts'
+import { isWithin } from '../os/files.ts'
+
+const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
+const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/
+const A_DURATION = 'must be a duration such as 500ms, 60s, 10m or 1h'
+/** Node's timers end at 2³¹ ms; a longer one would fire at once. */
+const LONGEST_HOURS = 24 * 24
 
 /** `60s`, `2m`, `1h`, `500ms`, or a number of seconds; gives milliseconds. */
 const duration = z
-  .union([
-    z.string().regex(/^\d+(\.\d+)?(ms|s|m|h)$/, 'a duration such as 500ms, 60s, 10m or 1h'),
-    z.number().nonnegative(),
-  ])
-  .transform((value) => {
-    if (typeof value === 'number') return value * 1000
-    const [, amount = '0', unit = 's'] = /^([\d.]+)(ms|s|m|h)$/.exec(value) ?? []
-    return Number(amount) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit as 'ms' | 's' | 'm' | 'h']
+  .union([z.string().regex(DURATION, A_DURATION), z.number()], {
+    error: A_DURATION,
   })
+  .transform((value) => {
+    if (typeof value === 'number') return value * UNITS.s
+    const [, amount = '0', unit = 's'] = DURATION.exec(value) ?? []
+    return Number(amount) * UNITS[unit as keyof typeof UNITS]
+  })
+  .refine((ms) => ms > 0 && ms <= LONGEST_HOURS * UNITS.h, `must be more than 0 and at most ${LONGEST_HOURS}h`)
 
-const gate = z.union([
-  z.string().min(1),
-  z.strictObject({ name: z.string().min(1), command: z.string().min(1), timeout: duration.optional() }),
-])
+/** A path as people write it: `~` is the home folder. */
+export const path = z
+  .string()
+  .min(1)
+  .transform((text) => (text === '~' || text.startsWith('~/') ? join(homedir(), text.slice(1)) : text))
 
-const capability = z.enum(CAPABILITIES)
+const line = z
+  .string()
+  .min(1)
+  .regex(/^[^\p{Cc}]*$/u, 'must be one line of plain text')
+
+const gateName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/,
+    'must be a name (letters, digits, dots, dashes); for a command of your own write {name: …, command: …}',
+  )
+
+const gate = z.union(
+  [gateName, z.strictObject({ name: gateName, command: z.string().min(1), timeout: duration.optional() })],
+  { error: 'must be the name of a gate, or {name: …, command: …, timeout: …}' },
+)
+
+const gates = z.array(gate).superRefine((list, context) => {
+  const seen = new Set<string>()
+  for (const [index, entry] of list.entries()) {
+    const name = typeof entry === 'string' ? entry : entry.name
+    if (seen.has(name))
+      context.addIssue({ code: 'custom', path: [index], message: `names the gate "${name}" a second time` })
+    seen.add(name)
+  }
+})
+
+/** One optional entry a capability. */
+export function perCapability<T extends z.ZodType>(entry: (capability: Capability) => T) {
+  const shape = Object.fromEntries(CAPABILITIES.map((capability) => [capability, entry(capability).optional()]))
+  return z.strictObject(shape as Record<Capability, z.ZodOptional<T>>)
+}
 
 const section = z.strictObject({
-  args: z.array(z.string()).default([]),
+  binary: path
+    .optional()
+    .describe('Name or path of its program. Unset: its usual names are looked for on PATH.')
+    .meta({ examples: ['~/.local/bin/claude'] }),
+  args: z.array(z.string()).prefault([]).describe('Arguments added to every start of it.'),
   env: z
-    .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*\*?$/, 'a variable name; values stay in the environment'))
-    .default([]),
-  binary: z.string().optional(),
+    .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*\*?$/, 'must be the name of a variable; its value stays outside'))
+    .prefault([])
+    .describe(
+      'Names of environment variables its agents may see, beyond the safe ones. A * at the end matches any rest.',
+    )
+    .meta({ examples: [['DATABASE_URL', 'AWS_*']] }),
 })
 
-/** The whole of `overstory.yaml`. Every key has a default; unknown keys are refused. */
-export const configSchema = z.strictObject({
-  project: z
-    .strictObject({
-      name: z.string().min(1).optional(),
-      root: z.string().min(1).optional(),
-      canonicalBranch: z.string().min(1).optional(),
-      qualityGates: z.array(gate).default([]),
-    })
-    .prefault({}),
-  agents: z
-    .strictObject({
-      manifest: z.string().default('agent-manifest.json'),
-      maxConcurrent: z.number().int().min(1).max(500).default(5),
-      maxDepth: z.number().int().min(0).max(10).default(3),
-      maxSessionsPerRun: z.number().int().min(1).default(100),
-    })
-    .prefault({}),
-  worktrees: z
-    .strictObject({
-      baseDir: z.string().default('.overstory/worktrees'),
-      setup: z.array(z.string()).default([]),
-      copy: z.array(z.string()).default([]),
-    })
-    .prefault({}),
-  merge: z
-    .strictObject({
-      auto: z.boolean().default(true),
-      maxAttempts: z.number().int().min(1).max(20).default(3),
-      gateTimeout: duration.default(600_000),
-    })
-    .prefault({}),
-  watchdog: z
-    .strictObject({
-      tier0: z
-        .strictObject({
-          enabled: z.boolean().default(true),
-          interval: duration.default(60_000),
-          nudgeAfter: duration.default(120_000),
-        })
-        .prefault({}),
-      tier1: z
-        .strictObject({ enabled: z.boolean().default(true), model: z.string().default('claude-haiku') })
-        .prefault({}),
-    })
-    .prefault({}),
-  models: z.partialRecord(capability, z.string()).default({}),
-  runtime: z
-    .object({
-      default: z.string().default('claude'),
-      capabilities: z.partialRecord(capability, z.string()).default({}),
-    })
-    .catchall(section)
-    .prefault({}),
-})
+export type RuntimeSection = z.output<typeof section>
 
-export type Config = z.infer<typeof configSchema>
-export type RuntimeSection = z.infer<typeof section>
+/**
+ * The whole of `overstory.yaml`: what may stand in it, what it means (the descriptions are the only ones there are)
+ * and what holds where nothing stands. Unknown keys are refused. Without a default, a key is off or found out.
+ *
+ * @param runtimes ids of all runtimes: each may have a section of its own
+ */
+export function configSchemaFor(runtimes: readonly string[]) {
+  const sections = Object.fromEntries(
+    runtimes.map((id) => [
+      id,
+      section.optional().describe(`Settings of ${id}. Each runtime may have a section like this, under its own name.`),
+    ]),
+  )
+  return z.strictObject({
+    project: z
+      .strictObject({
+        name: line
+          .optional()
+          .describe('What the project is called. Unset: the name of its folder.')
+          .meta({ examples: ['my-project'] }),
+        root: path
+          .optional()
+          .describe(
+            'The repository this file speaks about; ~ is your home folder, a relative path starts at this file. Unset, or where it does not exist: the repository the file lies in.',
+          )
+          .meta({ examples: ['~/projects/my-project'] }),
+        canonicalBranch: line
+          .optional()
+          .describe(
+            'The branch that always stays green and that finished work is merged into. Unset: the default branch of origin, else main or master.',
+          )
+          .meta({ examples: ['main'] }),
+        qualityGates: gates
+          .prefault([])
+          .describe(
+            'Checks that must pass on the exact merged commit before it lands. A name (tests-pass, lint-clean, type-check, build) stands for the command found in the project; anything else is written out, with a timeout of its own if wanted.',
+          )
+          .meta({ examples: [['tests-pass', { name: 'e2e', command: 'npm run e2e', timeout: '15m' }]] }),
+      })
+      .prefault({})
+      .describe('The repository, and when its work counts as done.'),
+    agents: z
+      .strictObject({
+        manifest: path
+          .prefault('agent-manifest.json')
+          .describe(
+            'File that changes what the roles are, in JSON or YAML. Where it is missing the built-in roles hold.',
+          ),
+        maxConcurrent: z
+          .int()
+          .min(1)
+          .max(500)
+          .default(5)
+          .describe('Agents at work at the same time. Further tasks wait in a queue.'),
+        maxDepth: z.int().min(0).max(10).default(3).describe('How deep agents may sling agents. 0: only you may.'),
+        maxSessionsPerRun: z
+          .int()
+          .min(1)
+          .max(100_000)
+          .default(100)
+          .describe('Agents that one run (one outing of the fleet) may have in all.'),
+      })
+      .prefault({})
+      .describe('How many agents there may be, and who they are.'),
+    worktrees: z
+      .strictObject({
+        baseDir: path
+          .prefault('.overstory/worktrees')
+          .describe('Folder for the worktrees of agents, relative to the project or absolute.'),
+        setup: z
+          .array(z.string().min(1))
+          .prefault([])
+          .describe('Commands run in every fresh worktree, before its agent starts and before gates are run.')
+          .meta({ examples: [['npm ci']] }),
+        copy: z
+          .array(
+            z
+              .string()
+              .min(1)
+              .refine((file) => isWithin('/project', file), 'must be a file inside the project, relative to it'),
+          )
+          .prefault([])
+          .describe('Ignored files that a worktree needs too. They are copied from the project where they exist.')
+          .meta({ examples: [['.env']] }),
+      })
+      .prefault({})
+      .describe('Where agents work.'),
+    merge: z
+      .strictObject({
+        auto: z.boolean().default(true).describe('Merge and land finished work by itself. Off: ov merge does it.'),
+        maxAttempts: z
+          .int()
+          .min(1)
+          .max(20)
+          .default(3)
+          .describe('Attempts an agent has in all, when conflicts or red gates send its work back.'),
+        gateTimeout: duration
+          .prefault('10m')
+          .describe('Time for one gate, or one set-up command, that names no other.'),
+      })
+      .prefault({})
+      .describe('How finished work reaches the canonical branch.'),
+    watchdog: z
+      .strictObject({
+        tier0: z
+          .strictObject({
+            enabled: z.boolean().default(true).describe('Look after agents mechanically.'),
+            interval: duration.prefault('60s').describe('Time between two looks.'),
+            nudgeAfter: duration.prefault('120s').describe('Silence after which an agent is nudged.'),
+          })
+          .prefault({})
+          .describe('Its mechanical tier.'),
+        tier1: z
+          .strictObject({
+            enabled: z.boolean().default(true).describe('Ask a model about agents that nudges do not help.'),
+            model: line.prefault('claude-haiku').describe('The model that is asked.'),
+          })
+          .prefault({})
+          .describe('Its triage tier.'),
+      })
+      .prefault({})
+      .describe('Who notices that an agent hangs.'),
+    models: perCapability((capability) =>
+      line
+        .describe('A model, or the name of a runtime. Unset: the default model of the runtime.')
+        .meta({ examples: [MODEL_EXAMPLES[capability]] }),
+    )
+      .prefault({})
+      .describe(
+        'The model each capability works with. The name of a runtime means that runtime with its own default model.',
+      ),
+    runtime: z
+      .strictObject({
+        default: line.prefault('claude').describe('The agent CLI that agents are, where nothing else says another.'),
+        capabilities: perCapability(() =>
+          line.describe('The name of a runtime. Unset: runtime.default.').meta({ examples: ['claude'] }),
+        )
+          .prefault({})
+          .describe('Another agent CLI for some capabilities.'),
+        ...sections,
+      })
+      .prefault({})
+      .describe('Which agent CLIs are used, and how.')
+      .transform(({ default: preferred, capabilities, ...rest }) => ({
+        default: preferred,
+        capabilities,
+        sections: rest as Readonly<Record<string, RuntimeSection | undefined>>,
+      })),
+  })
+}
+
+const MODEL_EXAMPLES: Readonly<Record<Capability, string>> = {
+  coordinator: 'claude-opus-4',
+  lead: 'claude-opus-4',
+  scout: 'claude-haiku',
+  builder: 'claude-sonnet-4',
+  reviewer: 'claude-sonnet-4',
+  merger: 'claude-sonnet-4',
+  monitor: 'claude-haiku',
+}
+
+export type ConfigSchema = ReturnType<typeof configSchemaFor>
+export type Config = z.output<ConfigSchema>
 
 /** The settings of one runtime (`runtime.<name>`), or their defaults. */
 export function runtimeSection(config: Config, runtime: string): RuntimeSection {
-  const found = config.runtime[runtime]
-  return typeof found === 'object' && 'args' in found ? (found as RuntimeSection) : section.parse({})
+  return config.runtime.sections[runtime] ?? section.parse({})
 }
-export type GateSetting = z.infer<typeof gate>

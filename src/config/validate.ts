@@ -1,0 +1,139 @@
+import { existsSync } from 'node:fs'
+import { type Manifest, readManifest } from '../agents/manifest.ts'
+import { runtimeIds } from '../agents/registry.ts'
+import { CAPABILITIES } from '../contract/states.ts'
+import { nearest } from '../nearest.ts'
+import { commitOf, gitAt } from '../os/git.ts'
+import { detectProject } from '../preflight/detect.ts'
+import { findRoot, locateProject } from '../project.ts'
+import { type Layer, type Loaded, placeOf, readConfig } from './load.ts'
+import { keyName, type Problem } from './problem.ts'
+
+export interface Validation {
+  readonly valid: boolean
+  /** Files and variables that settings come from, the strongest first. */
+  readonly sources: readonly string[]
+  readonly problems: readonly Problem[]
+  /** What is allowed, but will hardly do what was meant. */
+  readonly warnings: readonly Problem[]
+}
+
+/**
+ * Checks all configuration of the project around `cwd`: each file and variable, the agent manifest, and whether what
+ * they name is there (runtimes, gates, branch, root).
+ *
+ * @throws {OvError} `project.no-git`
+ */
+export async function validateConfig(cwd: string): Promise<Validation> {
+  const { root } = await findRoot(cwd)
+  const { layers, problems, warnings } = await readConfig(root)
+  if (problems.length > 0) return { valid: false, sources: sourcesOf(layers), problems, warnings }
+  const { loaded, ...found } = await locateProject(cwd)
+  const manifest = await readManifest(root, loaded.config.agents.manifest)
+  const wrong = [...manifest.problems, ...missingInstructions(manifest)]
+  return {
+    valid: wrong.length === 0,
+    sources: [...sourcesOf(layers), ...(manifest.source === null ? [] : [manifest.source.file])],
+    problems: wrong,
+    warnings: [
+      ...found.warnings,
+      ...unknownRuntimes(loaded, manifest),
+      ...contradictions(loaded),
+      ...gatesWithoutCommand(loaded, found.root),
+      ...(await missingBranch(loaded, found.root)),
+      ...missingManifest(loaded, manifest),
+    ],
+  }
+}
+
+function sourcesOf(layers: readonly Layer[]): string[] {
+  return layers.map((layer) => layer.file)
+}
+
+/** A remark about the value of a key of `overstory.yaml`, at the place it was set. */
+function remark({ layers }: Loaded, path: readonly PropertyKey[], message: string): Problem {
+  return { ...placeOf(layers, path), key: keyName(path), message }
+}
+
+function missingInstructions({ roles, source }: Manifest): Problem[] {
+  return CAPABILITIES.flatMap((capability) => {
+    const file = roles[capability].instructions
+    if (source === null || file === undefined || existsSync(file)) return []
+    const path = [capability, 'instructions']
+    const message = `${keyName(path)} names ${file}, which does not exist`
+    return [{ file: source.file, place: source.place(path, 'value'), key: keyName(path), message }]
+  })
+}
+
+function unknownRuntimes(loaded: Loaded, { roles, source }: Manifest): Problem[] {
+  const known = runtimeIds()
+  const say = (key: string, id: string) => {
+    const near = nearest(id, known)
+    return `${key}: there is no runtime "${id}". ${near === null ? `Known: ${known.join(', ')}` : `Did you mean "${near}"?`}`
+  }
+  const { runtime } = loaded.config
+  const settings: [string[], string | undefined][] = [
+    [['runtime', 'default'], runtime.default],
+    ...CAPABILITIES.map((name): [string[], string | undefined] => [
+      ['runtime', 'capabilities', name],
+      runtime.capabilities[name],
+    ]),
+  ]
+  const unknown = (id: string | undefined): id is string => id !== undefined && !known.includes(id)
+  return [
+    ...settings.flatMap(([path, id]) => (unknown(id) ? [remark(loaded, path, say(path.join('.'), id))] : [])),
+    ...CAPABILITIES.flatMap((name) => {
+      const id = roles[name].runtime
+      if (source === null || !unknown(id)) return []
+      const path = [name, 'runtime']
+      return [
+        { file: source.file, place: source.place(path, 'value'), key: keyName(path), message: say(keyName(path), id) },
+      ]
+    }),
+  ]
+}
+
+function contradictions(loaded: Loaded): Problem[] {
+  const { models, runtime } = loaded.config
+  const known = runtimeIds()
+  return CAPABILITIES.flatMap((name) => {
+    const [model, chosen] = [models[name], runtime.capabilities[name]]
+    if (model === undefined || chosen === undefined || model === chosen || !known.includes(model)) return []
+    return [
+      remark(
+        loaded,
+        ['models', name],
+        `models.${name} names the runtime ${model}, but runtime.capabilities.${name} says ${chosen}, which holds`,
+      ),
+    ]
+  })
+}
+
+function gatesWithoutCommand(loaded: Loaded, root: string): Problem[] {
+  const wanted = loaded.config.project.qualityGates
+  if (wanted.length === 0) return []
+  const { gates } = detectProject(root)
+  return wanted.flatMap((gate, index) => {
+    if (typeof gate !== 'string' || gates[gate] !== undefined) return []
+    const found = Object.keys(gates)
+    const message = `the gate "${gate}" stands for no command of this project and would never be green. ${
+      found.length === 0 ? 'No checks were found' : `Found: ${found.join(', ')}`
+    }. Give it one: {name: ${gate}, command: …}`
+    return [remark(loaded, ['project', 'qualityGates', index], message)]
+  })
+}
+
+async function missingBranch(loaded: Loaded, root: string): Promise<Problem[]> {
+  const branch = loaded.config.project.canonicalBranch
+  if (branch === undefined || (await commitOf(gitAt(root), `refs/heads/${branch}`)) !== null) return []
+  const path = ['project', 'canonicalBranch']
+  return [remark(loaded, path, `project.canonicalBranch: there is no branch "${branch}" with a commit`)]
+}
+
+/** The usual name may be missing; a name that somebody chose is likely a mistake. */
+function missingManifest(loaded: Loaded, { source }: Manifest): Problem[] {
+  const { manifest } = loaded.config.agents
+  if (source !== null || manifest === 'agent-manifest.json') return []
+  const path = ['agents', 'manifest']
+  return [remark(loaded, path, `agents.manifest names ${manifest}, which does not exist; the built-in roles hold`)]
+}
