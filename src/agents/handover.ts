@@ -1,9 +1,7 @@
 import type { AgentRuntime } from '../contract/runtime.ts'
-import { write } from '../db/open.ts'
-import { recordEvent } from '../events/store.ts'
+import { confirmDelivery, type Letter, letGo, type Transcript, takeMail } from '../mail/deliver.ts'
 import { frameMail } from '../mail/frame.ts'
-import { nameOf } from '../mail/send.ts'
-import { confirmMail, hasOfferable, type Mail, OFFER_LEASE_MS, offerMail, withdrawOffers } from '../mail/store.ts'
+import { hasWaiting, type Wanted } from '../mail/store.ts'
 import { writeWhole } from '../os/files.ts'
 import type { Project } from '../project.ts'
 import type { Agent } from './store.ts'
@@ -22,75 +20,71 @@ export interface Handover {
   accepted(text: string): Promise<void>
   /** The turn ran: all that was offered for it has been delivered. */
   settle(): Promise<void>
-  /** What was offered was not taken; it is offered again at once. */
+  /** What was offered was not taken; it is offered again, unless the transcript has it. */
   withdraw(): Promise<void>
 }
 
-/** Hands mail over at turn boundaries: claim, hand over with its id, see it in the context, mark it delivered. */
-export function handoverFor(project: Project, agent: Agent, runtime: AgentRuntime, place: Workplace): Handover {
-  let offered: Mail[] = []
+/**
+ * Hands mail over at turn boundaries: claim, hand over with its id, see it in the context, mark it delivered.
+ *
+ * @param transcript what is in the agent's context, where its runtime lets one look
+ */
+export function handoverFor(
+  project: Project,
+  agent: Agent,
+  runtime: AgentRuntime,
+  place: Workplace,
+  transcript?: Transcript,
+): Handover {
+  const reader = { id: agent.id, fence: agent.fence, ...(transcript === undefined ? {} : { transcript }) }
+  /** Ids in hand, by the offer they were taken under. */
+  const inHand = new Map<string, Set<string>>()
 
-  const confirm = async (mails: readonly Mail[]) => {
-    if (mails.length === 0) return
-    const ids = mails.map((mail) => mail.id)
-    offered = offered.filter((mail) => !ids.includes(mail.id))
-    await write(project.db, async (tx) => {
-      const now = project.clock.now()
-      await confirmMail(tx, agent.id, ids, now)
-      await recordEvent(tx, {
-        at: now,
-        type: 'mail.delivered',
-        runId: agent.run_id,
-        agentId: agent.id,
-        data: { mail: ids },
-      })
-    })
+  const confirm = async (taken: (id: string) => boolean) => {
+    for (const [offer, ids] of inHand) {
+      const done = [...ids].filter(taken)
+      if (done.length > 0) await confirmDelivery(project, agent.id, offer, done)
+      for (const id of done) ids.delete(id)
+      if (ids.size > 0) continue
+      inHand.delete(offer)
+      letGo(offer)
+    }
   }
 
-  const offer = async (wanted: (mail: Mail) => boolean): Promise<Mail[]> => {
-    if (!(await hasOfferable(project.db, agent.id, project.clock.now(), OFFER_LEASE_MS))) return []
-    return write(project.db, async (tx) => {
-      const mails = await offerMail(tx, agent.id, project.clock.now(), OFFER_LEASE_MS)
-      const left = mails.filter((mail) => !wanted(mail)).map((mail) => mail.id)
-      await withdrawOffers(tx, agent.id, left)
-      return mails.filter(wanted)
-    })
+  const take = async (wanted: Wanted): Promise<readonly Letter[]> => {
+    if (!(await hasWaiting(project.db, agent.id, wanted))) return []
+    const delivery = await takeMail(project, reader, wanted)
+    if (delivery === null) return []
+    inHand.set(delivery.offer, new Set(delivery.letters.map(({ mail }) => mail.id)))
+    return delivery.letters
   }
-
-  const framed = async (mails: readonly Mail[]) =>
-    frameMail(await Promise.all(mails.map(async (mail) => ({ mail, from: await nameOf(project.db, mail.sender) }))))
 
   return {
     async nextPrompt() {
       // A command understands no prompt: only its dispatch and a failed merge make it run; other mail it asks for itself.
-      const mails = await offer(
-        (mail) => runtime.can.prompts || mail.type === 'dispatch' || mail.type === 'merge_failed',
-      )
-      if (mails.length === 0) return null
-      offered.push(...mails)
-      const dispatch = mails.find((mail) => mail.type === 'dispatch')
-      const rest = mails.filter((mail) => mail !== dispatch)
-      const feedback = rest.filter((mail) => mail.type === 'merge_failed')
+      const letters = await take(runtime.can.prompts ? {} : { types: ['dispatch', 'merge_failed'] })
+      if (letters.length === 0) return null
+      const dispatch = letters.find(({ mail }) => mail.type === 'dispatch')
+      const rest = letters.filter((letter) => letter !== dispatch)
+      const feedback = rest.filter(({ mail }) => mail.type === 'merge_failed')
       if (feedback.length > 0)
-        writeWhole(place.feedbackFile, feedback.map((mail) => `# ${mail.subject}\n\n${mail.body}\n`).join('\n'))
-      const parts = [
-        dispatch && (runtime.can.prompts ? `${TASK}${dispatch.body}` : dispatch.body),
-        rest.length > 0 ? await framed(rest) : undefined,
-      ]
+        writeWhole(place.feedbackFile, feedback.map(({ mail }) => `# ${mail.subject}\n\n${mail.body}\n`).join('\n'))
+      // The dispatch is the prompt itself; its id goes along, so that the transcript can tell that it arrived.
+      const task =
+        dispatch &&
+        (runtime.can.prompts ? `${TASK}${dispatch.mail.body}\n\n[ov-mail ${dispatch.mail.id}]` : dispatch.mail.body)
+      const parts = [task, rest.length > 0 ? frameMail(rest) : undefined]
       return parts.filter((part) => part !== undefined).join('\n\n')
     },
     async urgentText() {
-      const mails = await offer((mail) => mail.priority === 'urgent')
-      offered.push(...mails)
-      return mails.length === 0 ? null : framed(mails)
+      const letters = await take({ priority: 'urgent' })
+      return letters.length === 0 ? null : frameMail(letters)
     },
-    // The dispatch is the prompt itself and carries no id; with it in the context, so is what came along.
-    accepted: (text) => confirm(offered.filter((mail) => mail.type === 'dispatch' || text.includes(mail.id))),
-    settle: () => confirm(offered),
+    accepted: (text) => confirm((id) => text.includes(id)),
+    settle: () => confirm(() => true),
     async withdraw() {
-      const ids = offered.map((mail) => mail.id)
-      offered = []
-      if (ids.length > 0) await write(project.db, (tx) => withdrawOffers(tx, agent.id, ids))
+      for (const offer of inHand.keys()) letGo(offer)
+      inHand.clear()
     },
   }
 }

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { agentOnly, operation } from '../broker/operation.ts'
 import { CAPABILITIES } from '../contract/states.ts'
-import { nameOf, reportsTo, sendMail } from '../mail/send.ts'
+import { ask } from '../mail/ask.ts'
 import { outcomeOf } from '../tasks/outcome.ts'
 import { waitForTask } from '../tasks/wait.ts'
 import { claimDone, giveUp } from './claim.ts'
@@ -48,19 +48,6 @@ export const AGENT_OPERATIONS = {
   ),
   ask: operation(
     z.strictObject({ question: z.string(), to: z.string().optional(), options: z.array(z.string()).optional() }),
-    async (project, speaker, input) => {
-      const agent = agentOnly(speaker, 'ov ask')
-      const to = input.to ?? (await reportsTo(project.db, agent))
-      const [mail] = await sendMail(project, {
-        from: agent.id,
-        to,
-        type: 'question',
-        priority: 'high',
-        subject: input.question.split('\n')[0]?.slice(0, 120) ?? '',
-        body: input.question,
-        payload: input.options === undefined ? {} : { options: input.options },
-      })
-      return { mail: mail?.id ?? '', to: await nameOf(project.db, mail?.reader ?? to) }
-    },
+    (project, speaker, input) => ask(project, agentOnly(speaker, 'ov ask'), input),
   ),
 } as const

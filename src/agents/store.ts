@@ -191,6 +191,14 @@ export async function updateAgent(tx: Db, own: Ownership, patch: Patch): Promise
 }
 
 /**
+ * Makes sure, inside a transaction, that an agent still has this owner.
+ * @throws {OvError} `agent.fenced` when another owner has taken over.
+ */
+export async function assertOwned(tx: Db, own: Ownership): Promise<void> {
+  if ((await getAgent(tx, own.id))?.fence !== own.fence) throw fenced(own)
+}
+
+/**
  * Moves an agent to a state, as its owner. An ended agent never moves again.
  * @throws {OvError} `agent.fenced` when another owner has taken over or it has ended.
  */

@@ -2,10 +2,18 @@ import type * as z from 'zod'
 import type { Agent } from '../agents/store.ts'
 import { HUMAN } from '../contract/mail.ts'
 import { OvError } from '../errors.ts'
+import type { Reader, Transcript } from '../mail/deliver.ts'
 import type { Project } from '../project.ts'
 
 /** Who asks: the human at a terminal, or the agent whose socket it came by. Nothing in a request can say otherwise. */
-export type Speaker = { readonly kind: 'human' } | { readonly kind: 'agent'; readonly agent: Agent }
+export type Speaker =
+  | { readonly kind: 'human' }
+  | {
+      readonly kind: 'agent'
+      readonly agent: Agent
+      /** What is in its context, where its runtime lets one look. */
+      readonly transcript?: Transcript
+    }
 
 /** One thing that can be asked of `ov`: what it takes, and what it does for whom. `gone` aborts when the caller hangs up. */
 export interface Operation<I extends z.ZodType, R> {
@@ -17,9 +25,16 @@ export function operation<I extends z.ZodType, R>(input: I, run: Operation<I, R>
   return { input, run }
 }
 
-/** The speaker's id as a sender and reader of mail. */
-export function mailboxOf(speaker: Speaker): string {
+/** The speaker's id as a sender of mail. */
+export function senderOf(speaker: Speaker): string {
   return speaker.kind === 'human' ? HUMAN : speaker.agent.id
+}
+
+/** The speaker as a reader of mail. */
+export function readerOf(speaker: Speaker): Reader {
+  if (speaker.kind === 'human') return { id: HUMAN }
+  const { agent, transcript } = speaker
+  return { id: agent.id, ...(transcript === undefined ? {} : { transcript }) }
 }
 
 /** @throws {OvError} `broker.agents-only` when the human asks for what only an agent can do. */

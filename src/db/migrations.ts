@@ -65,4 +65,11 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX usage_by_agent ON usage(agent_id);
   `,
+  `
+  ALTER TABLE mail ADD COLUMN offer_id TEXT;
+  ALTER TABLE mail ADD COLUMN holder_pid INTEGER;
+  ALTER TABLE mail ADD COLUMN holder_start TEXT;
+  ALTER TABLE mail ADD COLUMN holder_boot TEXT;
+  CREATE INDEX mail_by_sender ON mail(sender, seq);
+  `,
 ]

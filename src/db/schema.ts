@@ -108,8 +108,13 @@ export interface MailRow {
   body: string
   payload_json: string
   created_at: number
-  /** When it was last handed to its reader, not yet confirmed. */
+  /** When it was last offered to its reader, and by which offer. Only that offer can confirm it. */
   offered_at: number | null
+  offer_id: string | null
+  /** Identity of the process that made the offer: while it lives, nobody else gets the mail. */
+  holder_pid: number | null
+  holder_start: string | null
+  holder_boot: string | null
   /** When its reader had it for certain. */
   delivered_at: number | null
   bounced_at: number | null

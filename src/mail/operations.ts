@@ -1,10 +1,41 @@
 import * as z from 'zod'
-import { mailboxOf, operation } from '../broker/operation.ts'
-import { PRIORITIES, SENDABLE_TYPES } from '../contract/mail.ts'
-import { write } from '../db/open.ts'
-import { frameMail } from './frame.ts'
-import { nameOf, sendMail } from './send.ts'
-import { confirmMail, OFFER_LEASE_MS, offerMail } from './store.ts'
+import { operation, readerOf, type Speaker, senderOf } from '../broker/operation.ts'
+import { MAIL_TYPES, PRIORITIES, SENDABLE_TYPES } from '../contract/mail.ts'
+import { OvError } from '../errors.ts'
+import { confirmDelivery, type Delivery, letGo, lettersOf, type Post, takeMail } from './deliver.ts'
+import { meantMail, meantParty } from './find.ts'
+import { excerptOf, frameMail, framesOf } from './frame.ts'
+import { replyTo } from './reply.ts'
+import { sendMail } from './send.ts'
+import { findMail, type Mail, type MailQuery, type Wanted } from './store.ts'
+import { headsOf, type MailHead, type MailView, viewsOf } from './view.ts'
+import { waitForMail } from './wait.ts'
+
+/** Most mails listed at once. */
+const MAX_LIST = 1_000
+
+/** Mail a reader takes: to be shown, then confirmed by its `offer`. What is not confirmed is offered again. */
+export interface Taken {
+  /** Null when there is nothing to confirm. */
+  readonly offer: string | null
+  readonly mail: readonly MailView[]
+  /** All of it as one framed block, for a prompt; empty when there is none. */
+  readonly prompt: string
+}
+
+/** One mail that was sent, for each reader. */
+export interface Sent {
+  readonly id: string
+  readonly thread: string
+  readonly to: string
+}
+
+const filter = {
+  from: z.string().optional(),
+  to: z.string().optional(),
+  types: z.array(z.enum(MAIL_TYPES)).optional(),
+  thread: z.string().optional(),
+}
 
 /** What can be asked about mail. */
 export const MAIL_OPERATIONS = {
@@ -17,35 +48,138 @@ export const MAIL_OPERATIONS = {
       priority: z.enum(PRIORITIES),
       payload: z.unknown().optional(),
     }),
-    async (project, speaker, input) => {
-      const sent = await sendMail(project, { ...input, from: mailboxOf(speaker) })
-      return {
-        sent: await Promise.all(sent.map(async (mail) => ({ id: mail.id, to: await nameOf(project.db, mail.reader) }))),
-      }
+    async (project, speaker, input) => ({
+      sent: await receiptsOf(project, await sendMail(project, { ...input, from: senderOf(speaker) })),
+    }),
+  ),
+  'mail.reply': operation(
+    z.strictObject({
+      id: z.string(),
+      body: z.string(),
+      type: z.enum(SENDABLE_TYPES).optional(),
+      priority: z.enum(PRIORITIES).optional(),
+    }),
+    async (project, speaker, { id, body, type, priority }) => {
+      const mail = await meantMail(project.db, id, visibleTo(speaker))
+      const sent = await replyTo(project, senderOf(speaker), mail, {
+        body,
+        ...(type === undefined ? {} : { type }),
+        ...(priority === undefined ? {} : { priority }),
+      })
+      return { sent: await receiptsOf(project, [sent]) }
     },
   ),
-  /** Offers what is unread. The caller prints it and then confirms; what it could not print is offered again. */
-  'mail.check': operation(z.strictObject({}), async (project, speaker) => {
-    const offered = await write(project.db, (tx) =>
-      offerMail(tx, mailboxOf(speaker), project.clock.now(), OFFER_LEASE_MS),
-    )
-    const mails = await Promise.all(
-      offered.map(async (mail) => ({ mail, from: await nameOf(project.db, mail.sender) })),
-    )
-    return {
-      mail: mails.map(({ mail, from }) => ({
-        id: mail.id,
-        from,
-        type: mail.type,
-        priority: mail.priority,
-        subject: mail.subject,
-        body: mail.body,
-        at: mail.created_at,
-      })),
-      prompt: mails.length === 0 ? '' : frameMail(mails),
-    }
+  /** Takes what waits. The caller shows it and then confirms; hanging up before lets go of it. */
+  'mail.check': operation(z.strictObject({}), async (project, speaker, _input, gone) =>
+    handed(project, await takeMail(project, readerOf(speaker)), gone),
+  ),
+  /** What waits, by its heads alone, taking nothing. */
+  'mail.peek': operation(z.strictObject({}), async (project, speaker): Promise<{ mail: MailHead[] }> => {
+    const mails = await findMail(project.db, { reader: senderOf(speaker), unread: true }, MAX_LIST)
+    const ordered = mails.sort((a, b) => a.priority_rank - b.priority_rank || a.seq - b.seq)
+    return { mail: await headsOf(project.db, ordered) }
   }),
-  'mail.confirm': operation(z.strictObject({ ids: z.array(z.string()) }), async (project, speaker, input) => ({
-    confirmed: await write(project.db, (tx) => confirmMail(tx, mailboxOf(speaker), input.ids, project.clock.now())),
-  })),
+  /** Waits for mail and takes it, as `mail.check` does. */
+  'mail.wait': operation(
+    z.strictObject({
+      from: filter.from,
+      types: filter.types,
+      thread: filter.thread,
+      timeoutMs: z.number().positive().optional(),
+    }),
+    async (project, speaker, input, gone) => {
+      const wanted: Wanted = {
+        ...(input.from === undefined ? {} : { sender: await meantParty(project.db, input.from) }),
+        ...(input.types === undefined ? {} : { types: input.types }),
+        ...(input.thread === undefined ? {} : { thread: await threadOf(project, speaker, input.thread) }),
+      }
+      const delivery = await waitForMail(project, readerOf(speaker), wanted, { timeoutMs: input.timeoutMs, gone })
+      return handed(project, delivery, gone)
+    },
+  ),
+  'mail.confirm': operation(
+    z.strictObject({ offer: z.string(), ids: z.array(z.string()) }),
+    async (project, speaker, { offer, ids }) => ({
+      confirmed: await confirmDelivery(project, senderOf(speaker), offer, ids),
+    }),
+  ),
+  'mail.list': operation(
+    z.strictObject({
+      ...filter,
+      unread: z.boolean().optional(),
+      limit: z.number().int().min(1).max(MAX_LIST),
+    }),
+    async (project, speaker, input): Promise<{ mail: MailHead[] }> => {
+      const query: MailQuery = {
+        ...ownOf(speaker),
+        ...(input.from === undefined ? {} : { sender: await meantParty(project.db, input.from) }),
+        ...(input.to === undefined ? {} : { reader: await meantParty(project.db, input.to) }),
+        ...(input.types === undefined ? {} : { types: input.types }),
+        ...(input.thread === undefined ? {} : { thread: await threadOf(project, speaker, input.thread) }),
+        unread: input.unread ?? false,
+      }
+      return { mail: await headsOf(project.db, (await findMail(project.db, query, input.limit)).reverse()) }
+    },
+  ),
+  /** Whole mails by id. Unread mail of one's own is taken by it, and confirmed like any other. */
+  'mail.read': operation(
+    z.strictObject({ ids: z.array(z.string()).min(1).max(MAX_LIST) }),
+    async (project, speaker, { ids }, gone) => {
+      const mails: Mail[] = []
+      for (const id of ids) mails.push(await meantMail(project.db, id, visibleTo(speaker)))
+      const own = mails.filter((mail) => mail.reader === senderOf(speaker) && mail.delivered_at === null)
+      const delivery =
+        own.length === 0 ? null : await takeMail(project, readerOf(speaker), { ids: own.map((mail) => mail.id) })
+      const { offer } = await handed(project, delivery, gone)
+      const prompt = framesOf(await lettersOf(project.db, mails), { whole: true })
+      const taken = delivery?.letters.map(({ mail }) => mail.id) ?? []
+      return { offer, taken, mail: await viewsOf(project.db, mails), prompt }
+    },
+  ),
+  /** Mails that hold a text in subject or body, newest first. */
+  'mail.search': operation(
+    z.strictObject({ text: z.string(), limit: z.number().int().min(1).max(MAX_LIST) }),
+    async (project, speaker, { text, limit }): Promise<{ mail: (MailHead & { excerpt: string })[] }> => {
+      if (text.trim() === '')
+        throw new OvError('user', 'mail.no-text', 'What is to be looked for?', { hint: 'ov mail search "login form"' })
+      const mails = await findMail(project.db, { ...ownOf(speaker), text }, limit)
+      const heads = await headsOf(project.db, mails)
+      return { mail: heads.map((head, index) => ({ ...head, excerpt: excerptOf(mails[index]?.body ?? '', text) })) }
+    },
+  ),
 } as const
+
+/** Whose mail a speaker may see: an agent its own, the human everybody's (undefined). */
+function visibleTo(speaker: Speaker): string | undefined {
+  return speaker.kind === 'human' ? undefined : speaker.agent.id
+}
+
+function ownOf(speaker: Speaker): { party?: string } {
+  const party = visibleTo(speaker)
+  return party === undefined ? {} : { party }
+}
+
+/** The thread a mail of this id belongs to: any of its mails names it. */
+async function threadOf(project: Post, speaker: Speaker, id: string): Promise<string> {
+  return (await meantMail(project.db, id, visibleTo(speaker))).thread_id
+}
+
+/** Mail in hand as an answer. Whoever hangs up lets go of it, confirmed or not. */
+async function handed(project: Post, delivery: Delivery | null, gone: AbortSignal): Promise<Taken> {
+  if (delivery === null) return { offer: null, mail: [], prompt: '' }
+  const { offer, letters } = delivery
+  if (gone.aborted) letGo(offer)
+  else gone.addEventListener('abort', () => letGo(offer), { once: true })
+  return {
+    offer,
+    mail: await viewsOf(
+      project.db,
+      letters.map(({ mail }) => mail),
+    ),
+    prompt: frameMail(letters),
+  }
+}
+
+async function receiptsOf(project: Post, mails: readonly Mail[]): Promise<Sent[]> {
+  return (await headsOf(project.db, mails)).map(({ id, thread, to }) => ({ id, thread, to }))
+}

@@ -1,11 +1,14 @@
-import { findAgent, getAgent, isOpen, openAgents } from '../agents/store.ts'
+import { type Agent, findAgent, getAgent, isOpen, openAgents } from '../agents/store.ts'
 import { HUMAN, MAIL_PAYLOADS, type MailType, type Priority, SYSTEM } from '../contract/mail.ts'
 import { CAPABILITIES, NAME_PATTERN } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
+import { nearest } from '../nearest.ts'
 import type { Project } from '../project.ts'
-import { insertMail, type Mail } from './store.ts'
+import { oneLine } from './frame.ts'
+import { checkText, keptText } from './rules.ts'
+import { insertMail, type Mail, openQuestions } from './store.ts'
 
 /** A mail before it has readers: `to` is an address, `from` an agent's id, `human` or `ov`. */
 export interface Draft {
@@ -20,9 +23,24 @@ export interface Draft {
   readonly replyTo?: string
 }
 
-/** Sends a mail; when this resolves it is committed. One row for each reader. */
-export function sendMail(project: Project, draft: Draft): Promise<Mail[]> {
-  return write(project.db, (tx) => postMail(tx, draft, project.clock.now()))
+/**
+ * Sends a mail somebody wrote; when this resolves it is committed. One row for each reader. An answer that names no
+ * thread belongs to the newest question its reader still has with the sender.
+ *
+ * @throws {OvError} `mail.no-subject`, `mail.too-long`, and what `postMail` throws
+ */
+export function sendMail(project: Pick<Project, 'db' | 'clock'>, draft: Draft): Promise<Mail[]> {
+  checkText({ subject: draft.subject, body: draft.body ?? '', payload: draft.payload })
+  return write(project.db, async (tx) => {
+    const now = project.clock.now()
+    if (draft.type !== 'answer' || draft.threadId !== undefined) return postMail(tx, draft, now)
+    const [reader, ...others] = await resolveReaders(tx, draft.to, draft.from)
+    const asked =
+      reader === undefined || others.length > 0
+        ? undefined
+        : (await openQuestions(tx, { sender: reader, reader: draft.from })).at(-1)
+    return postMail(tx, asked ? { ...draft, threadId: asked.thread_id, replyTo: asked.id } : draft, now)
+  })
 }
 
 /**
@@ -33,15 +51,17 @@ export function sendMail(project: Project, draft: Draft): Promise<Mail[]> {
 export async function postMail(tx: Db, draft: Draft, now: number): Promise<Mail[]> {
   const payload = MAIL_PAYLOADS[draft.type].safeParse(draft.payload ?? {})
   if (!payload.success) {
+    const issue = payload.error.issues[0]
+    const where = issue?.path.length ? ` at "${issue.path.join('.')}"` : ''
     throw new OvError(
       'user',
       'mail.payload',
-      `A mail of type ${draft.type} cannot carry this payload: ${payload.error.issues[0]?.message}.`,
+      `A mail of type ${draft.type} cannot carry this payload${where}: ${issue?.message}.`,
+      { hint: PAYLOAD_HINTS[draft.type] ?? `Leave --payload out, or see what ${draft.type} carries: docs/mail.md` },
     )
   }
-  const readers = await resolveReaders(tx, draft.to, draft.from)
   const sent: Mail[] = []
-  for (const reader of readers) {
+  for (const reader of await resolveReaders(tx, draft.to, draft.from)) {
     const mail = await insertMail(
       tx,
       {
@@ -49,8 +69,8 @@ export async function postMail(tx: Db, draft: Draft, now: number): Promise<Mail[
         reader,
         type: draft.type,
         priority: draft.priority ?? 'normal',
-        subject: draft.subject,
-        body: draft.body ?? '',
+        subject: keptText(draft.subject),
+        body: keptText(draft.body ?? ''),
         payload: payload.data,
         ...(draft.threadId === undefined ? {} : { threadId: draft.threadId }),
         ...(draft.replyTo === undefined ? {} : { replyTo: draft.replyTo }),
@@ -61,19 +81,24 @@ export async function postMail(tx: Db, draft: Draft, now: number): Promise<Mail[
       at: now,
       type: 'mail.sent',
       agentId: reader === HUMAN ? null : reader,
-      data: { mail: mail.id, from: draft.from, type: draft.type },
+      data: { mail: mail.id, from: draft.from, to: reader, type: mail.type, priority: mail.priority },
     })
     sent.push(mail)
   }
   return sent
 }
 
+const PAYLOAD_HINTS: Partial<Record<MailType, string>> = {
+  decision_gate: `Give the choices: --payload '{"options":["ship it","wait"]}'`,
+  question: `Choices are optional: --payload '{"options":["yes","no"]}'`,
+}
+
 /** Readers' ids of an address: an agent's name or id, `@capability`, `@all`, `coordinator`, `human`. */
-async function resolveReaders(tx: Db, to: string, from: string): Promise<string[]> {
+export async function resolveReaders(tx: Db, to: string, from: string): Promise<string[]> {
   if (to === HUMAN) return [HUMAN]
-  if (to === '@all' || to.startsWith('@')) {
+  if (to.startsWith('@')) {
     const group = to.slice(1)
-    if (group !== 'all' && !(CAPABILITIES as readonly string[]).includes(group)) throw unknownReader(to)
+    if (group !== 'all' && !(CAPABILITIES as readonly string[]).includes(group)) throw await unknownReader(tx, to)
     const members = (await openAgents(tx)).filter(
       (agent) => agent.id !== from && (group === 'all' || agent.capability === group),
     )
@@ -83,32 +108,43 @@ async function resolveReaders(tx: Db, to: string, from: string): Promise<string[
       })
     return members.map((agent) => agent.id)
   }
-  const agent =
-    to === 'coordinator'
-      ? (await openAgents(tx)).find((one) => one.capability === 'coordinator')
-      : ((await getAgent(tx, to)) ?? (await findAgent(tx, to)))
-  if (!agent) {
+  if (to === 'coordinator') {
+    const coordinator = (await openAgents(tx)).find((one) => one.capability === 'coordinator' && one.id !== from)
     // Without a coordinator at work its mail is the human's to read.
-    if (to === 'coordinator') return [HUMAN]
-    throw unknownReader(to)
+    return [coordinator?.id ?? HUMAN]
   }
-  if (!isOpen(agent)) {
-    throw new OvError('user', 'mail.recipient-gone', `${agent.name} is ${agent.state} and will not read mail.`, {
-      hint: 'Send it to its lead, or sling a new agent: ov sling --task "…"',
-    })
-  }
+  const agent = (await getAgent(tx, to)) ?? (await findAgent(tx, to))
+  if (!agent) throw await unknownReader(tx, to)
+  if (!isOpen(agent)) throw await endedReader(tx, agent)
   return [agent.id]
 }
 
-function unknownReader(to: string): OvError {
-  const what = NAME_PATTERN.test(to) ? `There is no agent "${to}".` : `"${to}" is not an address.`
+async function endedReader(tx: Db, agent: Agent): Promise<OvError> {
+  const instead = await nameOf(tx, await reportsTo(tx, agent))
+  return new OvError('user', 'mail.recipient-gone', `${agent.name} is ${agent.state} and will not read mail.`, {
+    hint: `It reported to ${instead}: ov mail send --to ${instead} --subject "…"`,
+  })
+}
+
+async function unknownReader(tx: Db, to: string): Promise<OvError> {
+  const addresses = [...CAPABILITIES.map((one) => `@${one}`), '@all', 'coordinator', HUMAN]
+  const names = (await openAgents(tx)).map((agent) => agent.name)
+  const shown = oneLine(to, 60)
+  const what =
+    NAME_PATTERN.test(to) || to.startsWith('@')
+      ? `There is no "${shown}" to write to.`
+      : `"${shown}" is not an address.`
+  const meant = nearest(to, [...names, ...addresses])
   return new OvError('user', 'mail.recipient-unknown', what, {
-    hint: `An agent's name, ${CAPABILITIES.map((one) => `@${one}`).join(', ')}, @all, coordinator or human. See who is there: ov status`,
+    hint:
+      meant === null
+        ? `Write to an agent's name, ${addresses.join(', ')}. See who is there: ov status`
+        : `Did you mean ${meant}?`,
   })
 }
 
 /** The address of whoever an agent reports to: the nearest open ancestor, else the human. */
-export async function reportsTo(tx: Db, agent: { parent_id: string | null }): Promise<string> {
+export async function reportsTo(tx: Db, agent: { readonly parent_id: string | null }): Promise<string> {
   for (let id = agent.parent_id; id !== null; ) {
     const parent = await getAgent(tx, id)
     if (!parent) break

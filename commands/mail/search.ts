@@ -1,0 +1,34 @@
+import { Args, Flags } from '@oclif/core'
+import { OvCommand } from '../../src/cli/command.ts'
+import { shortId } from '../../src/cli/letters.ts'
+import { age, columns } from '../../src/cli/output.ts'
+import { oneLine } from '../../src/mail/frame.ts'
+
+export default class MailSearch extends OvCommand {
+  static override summary = 'Find mail by its text, newest first'
+  static override description =
+    'Looks for the text as it stands in subjects and bodies, whatever the case of its letters.'
+  static override examples = ['<%= config.bin %> mail search "login form"']
+  static override args = {
+    text: Args.string({ required: true, description: 'what to look for' }),
+  }
+  static override flags = {
+    limit: Flags.integer({ min: 1, max: 1000, default: 20, description: 'so many at most, the newest' }),
+  }
+
+  async run() {
+    const { args, flags } = await this.parse(MailSearch)
+    const result = await this.call('mail.search', { text: args.text, limit: flags.limit })
+    const now = Date.now()
+    const rows = result.mail.map((mail) => [
+      shortId(mail.id),
+      age(now - mail.at),
+      `${oneLine(mail.from, 40)} → ${oneLine(mail.to, 40)}`,
+      oneLine(mail.subject, 60),
+      mail.excerpt,
+    ])
+    if (rows.length === 0) this.say('No mail holds that text.')
+    else this.log(columns([['ID', 'AGE', 'FROM → TO', 'SUBJECT', 'TEXT'], ...rows]))
+    return result
+  }
+}
