@@ -86,7 +86,11 @@ export interface Location {
  */
 export async function locateProject(cwd: string): Promise<Location> {
   const here = await findRoot(cwd)
-  const loaded = await loadConfig(here.root)
+  return followRoot(here, await loadConfig(here.root))
+}
+
+/** The location a repository's configuration leads to. */
+export async function followRoot(here: { root: string; bare: boolean }, loaded: Loaded): Promise<Location> {
   const found = { ...here, configRoot: here.root, loaded, warnings: loaded.warnings }
   const wanted = loaded.config.project.root
   if (wanted === undefined) return found

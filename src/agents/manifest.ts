@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import * as z from 'zod'
-import { checkSource } from '../config/check.ts'
+import { checkSource, ONCE } from '../config/check.ts'
 import { readSource, type Source } from '../config/document.ts'
 import type { Problem } from '../config/problem.ts'
 import { path, perCapability } from '../config/schema.ts'
@@ -63,7 +63,7 @@ export async function readManifest(root: string, file: string): Promise<Manifest
   const { value, problems } = checkSource(manifestSchema, read.source)
   const all = [...read.problems, ...problems]
   if (all.length > 0) return { roles: BUILT_IN_ROLES, source: null, problems: all }
-  const settings = manifestSchema.parse(value)
+  const settings = manifestSchema.parse(value, ONCE)
   const roles = CAPABILITIES.map((name): [Capability, Role] => [name, roleFrom(name, settings[name], root)])
   return { roles: Object.fromEntries(roles) as Roles, source: { ...read.source, value }, problems: [] }
 }

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { OvError } from '../errors.ts'
+import { nearest } from '../nearest.ts'
 
 /** The folder is the registry: one file, one runtime. */
 const FOLDER = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'runtimes')
@@ -23,8 +24,12 @@ export function runtimeIds(): string[] {
 export async function loadRuntime(id: string): Promise<AgentRuntime> {
   const file = join(FOLDER, `${id}${EXTENSION}`)
   if (!/^[a-z][a-z0-9-]*$/.test(id) || !existsSync(file)) {
+    const near = nearest(id, runtimeIds())
     throw new OvError('user', 'runtime.unknown', `There is no runtime "${id}".`, {
-      hint: `Known runtimes: ${runtimeIds().join(', ')}`,
+      hint:
+        near === null
+          ? `Known runtimes: ${runtimeIds().join(', ')}`
+          : `Did you mean ${near}? All: ${runtimeIds().join(', ')}`,
     })
   }
   const module: { default: AgentRuntime } = await import(pathToFileURL(file).href)

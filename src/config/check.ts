@@ -4,6 +4,9 @@ import { isMapping, type Mapping, type Source } from './document.ts'
 import { keyName, type Problem } from './problem.ts'
 import { type JsonSchema, jsonSchemaOf, schemaAt, settingsOf } from './settings.ts'
 
+/** Read once and never again: compiling a checker for it would take longer than checking it. */
+export const ONCE = { jitless: true } as const
+
 type Issue = z.core.$ZodIssue
 
 /**
@@ -17,7 +20,7 @@ export function checkSource(schema: z.ZodType, source: Source): { value: Mapping
     return shape
   }
   const value = hasNull(source.value) ? withoutEmptySections(source.value, shapeOf()) : source.value
-  const result = schema.safeParse(value)
+  const result = schema.safeParse(value, ONCE)
   if (result.success) return { value, problems: [] }
   const problems = result.error.issues
     .flatMap((issue) => flatten(issue))

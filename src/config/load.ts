@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { runtimeIds } from '../agents/registry.ts'
-import { checkSource, valueAt } from './check.ts'
+import { checkSource, ONCE, valueAt } from './check.ts'
 import { isMapping, type Mapping, readSource, type Source } from './document.ts'
 import { environmentSettings } from './environment.ts'
 import { invalidConfig, type Problem } from './problem.ts'
@@ -114,10 +114,15 @@ function projectOnly(source: Source): Problem[] {
  * @throws {OvError} `config.invalid`, with everything that is wrong
  */
 export async function loadConfig(root: string): Promise<Loaded> {
-  const { layers, problems, warnings } = await readConfig(root)
-  if (problems.length > 0) throw invalidConfig(problems)
+  const reading = await readConfig(root)
+  if (reading.problems.length > 0) throw invalidConfig(reading.problems)
+  return settle(reading)
+}
+
+/** What holds, by sources that are without problems. */
+export function settle({ layers, warnings }: Reading): Loaded {
   const merged = layers.toReversed().reduce<Mapping>((below, layer) => overlay(below, layer.value), {})
-  return { config: configSchema().parse(merged), layers, warnings }
+  return { config: configSchema().parse(merged, ONCE), layers, warnings }
 }
 
 function overlay(below: Mapping, above: Mapping): Mapping {

@@ -1,5 +1,5 @@
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { isAbsolute, join } from 'node:path'
 import * as z from 'zod'
 import { CAPABILITIES, type Capability } from '../contract/states.ts'
 import { isWithin } from '../os/files.ts'
@@ -63,6 +63,10 @@ export function perCapability<T extends z.ZodType>(entry: (capability: Capabilit
 
 const section = z.strictObject({
   binary: path
+    .refine(
+      (text) => isAbsolute(text) || !text.includes('/'),
+      'must be a name to look for on PATH, or an absolute path',
+    )
     .optional()
     .describe('Name or path of its program. Unset: its usual names are looked for on PATH.')
     .meta({ examples: ['~/.local/bin/claude'] }),

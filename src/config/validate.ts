@@ -5,8 +5,8 @@ import { CAPABILITIES } from '../contract/states.ts'
 import { nearest } from '../nearest.ts'
 import { commitOf, gitAt } from '../os/git.ts'
 import { detectProject } from '../preflight/detect.ts'
-import { findRoot, locateProject } from '../project.ts'
-import { type Layer, type Loaded, placeOf, readConfig } from './load.ts'
+import { findRoot, followRoot } from '../project.ts'
+import { type Layer, type Loaded, placeOf, readConfig, settle } from './load.ts'
 import { keyName, type Problem } from './problem.ts'
 
 export interface Validation {
@@ -25,10 +25,12 @@ export interface Validation {
  * @throws {OvError} `project.no-git`
  */
 export async function validateConfig(cwd: string): Promise<Validation> {
-  const { root } = await findRoot(cwd)
-  const { layers, problems, warnings } = await readConfig(root)
+  const here = await findRoot(cwd)
+  const { root } = here
+  const reading = await readConfig(root)
+  const { layers, problems, warnings } = reading
   if (problems.length > 0) return { valid: false, sources: sourcesOf(layers), problems, warnings }
-  const { loaded, ...found } = await locateProject(cwd)
+  const { loaded, ...found } = await followRoot(here, settle(reading))
   const manifest = await readManifest(root, loaded.config.agents.manifest)
   const wrong = [...manifest.problems, ...missingInstructions(manifest)]
   return {

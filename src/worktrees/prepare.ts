@@ -1,5 +1,6 @@
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { ignoreFolder } from '../config/local.ts'
 import { OvError } from '../errors.ts'
 import { isWithin } from '../os/files.ts'
 import { addWorktree, commitOf, type Git, gitAt, listWorktrees } from '../os/git.ts'
@@ -18,13 +19,16 @@ export function worktreePath(project: Pick<Project, 'root' | 'config'>, worktree
  * @throws {OvError} `worktree.taken` when something else lies at its path
  */
 export async function prepareWorktree(project: Project, path: string, branch: string, base: string): Promise<string> {
-  const known = (await listWorktrees(project.git)).find((tree) => tree.path === path)
+  // Git knows a worktree by its real path, which the configured one may reach by a symbolic link.
+  const real = existsSync(path) ? realpathSync(path) : path
+  const known = (await listWorktrees(project.git)).find((tree) => tree.path === real)
   if (known && existsSync(path)) {
     if (known.branch !== branch) throw taken(path)
     return (await project.git.raw('merge-base', `refs/heads/${branch}`, base)).trim()
   }
   if (known) await project.git.raw('worktree', 'prune')
   if (existsSync(path)) throw taken(path)
+  await ignoreFolder(project, dirname(path))
   mkdirSync(dirname(path), { recursive: true })
   const tip = await commitOf(project.git, `refs/heads/${branch}`)
   if (tip === null) await addWorktree(project.git, path, { branch, base })

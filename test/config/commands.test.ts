@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ignoreLocalConfig } from '../../src/config/local.ts'
@@ -115,7 +115,7 @@ test('project.root names the repository that is worked on, runners included; one
 })
 
 test('what worktrees.* and merge.* say is done: base folder, copied files, set-up, attempts', async () => {
-  write('.gitignore', '.env\n/trees/\n')
+  write('.gitignore', '.env\n')
   git(home, repo, 'add', '--all')
   git(home, repo, 'commit', '--quiet', '--message', 'Ignore')
   write('.env', 'KEY=1\n')
@@ -138,6 +138,8 @@ test('what worktrees.* and merge.* say is done: base folder, copied files, set-u
   ])
   expect(JSON.parse(slung.stdout)).toMatchObject({ state: 'failed', attempts: 2, branch: expect.any(String) })
   const { branch } = JSON.parse(slung.stdout)
+  // The human's checkout does not show the worktrees as work of theirs.
+  expect(git(home, repo, 'status', '--porcelain')).toBe('?? overstory.yaml')
   expect(git(home, repo, 'show', `${branch}:where`)).toBe(`${join(repo, 'trees', 'builder-1')}\nKEY=1\nready`)
 })
 
@@ -159,4 +161,31 @@ test('a role of the manifest holds: a read-only builder merges nothing, a model 
   const scout = await home.ov(repo, ['sling', '--capability', 'scout', '--task', 'Look'])
   expect(scout.code).toBe(2)
   expect(scout.output).toContain('There is no runtime "nosuch"')
+})
+
+test('a variable reaches the runner: OV_MERGE_MAX_ATTEMPTS=1 ends a task at its first red gate', async () => {
+  write('overstory.yaml', "project: { qualityGates: [{ name: never, command: 'false' }] }\nmerge: { maxAttempts: 5 }\n")
+  await home.ov(repo, ['init'])
+  const task = ['sling', '--runtime', 'shell', '--task', 'T', '--command', 'date > when', '--wait', '--json']
+  const slung = await home.ov(repo, task, { env: { OV_MERGE_MAX_ATTEMPTS: '1' } })
+  expect(JSON.parse(slung.stdout)).toMatchObject({ state: 'failed', attempts: 1 })
+})
+
+test('runtime.<name> says which program is started, with which arguments, and what it sees of the environment', async () => {
+  const program = join(home.path, 'my-claude')
+  const seen = join(home.path, 'seen')
+  writeFileSync(program, `#!/bin/sh\n{ echo "$@"; env; } > '${seen}'\nexit 1\n`, { mode: 0o755 })
+  write(
+    'overstory.yaml',
+    `runtime: { claude: { binary: ${program}, args: [--my-flag], env: [MY_*] } }\nmodels: { builder: claude }\n`,
+  )
+  await home.ov(repo, ['init'])
+  const env = { MY_TOKEN: 'one', OTHER_TOKEN: 'two' }
+  const slung = await home.ov(repo, ['sling', '--task', 'T', '--wait', '--json'], { env })
+  expect(JSON.parse(slung.stdout)).toMatchObject({ state: 'failed' })
+  const text = readFileSync(seen, 'utf8')
+  expect(text.split('\n')[0]).toContain('--my-flag')
+  expect(text.split('\n')[0]).not.toContain('--model')
+  expect(text).toContain('MY_TOKEN=one')
+  expect(text).not.toContain('OTHER_TOKEN')
 })

@@ -133,6 +133,10 @@ test.each([
     'runtime: { claude: { env: [TOKEN=abc] } }\n',
     'overstory.yaml:1:28: runtime.claude.env[0] must be the name of a variable; its value stays outside, not "TOKEN=abc"',
   ],
+  [
+    'runtime: { claude: { binary: bin/claude } }\n',
+    'overstory.yaml:1:30: runtime.claude.binary must be a name to look for on PATH, or an absolute path, not "bin/claude"',
+  ],
   ['agents:\n\tmaxDepth: 3\n', 'overstory.yaml:2:1: a tab is used to indent; YAML takes spaces only'],
   ['merge: { auto: true }\nmerge: { auto: false }\n', 'overstory.yaml:2:1: the key "merge" is given twice'],
   ['a: 1\n---\nb: 2\n', 'overstory.yaml:2:1: holds several documents (---), of which only one could count'],
@@ -254,4 +258,9 @@ test('explain names the source of a value, with what it stands in front of', asy
   expect(() => explainConfig(layers, 'agents.maxDept')).toThrow(
     expect.objectContaining({ hint: 'Did you mean: ov config explain agents.maxDepth' }),
   )
+})
+
+test('a byte order mark and Windows line ends are no mistakes', async () => {
+  write('overstory.yaml', '\uFEFFagents:\r\n  maxDepth: 2\r\n  maxConcurrent: 9\r\n')
+  expect((await loadConfig(root)).config.agents).toMatchObject({ maxDepth: 2, maxConcurrent: 9 })
 })
