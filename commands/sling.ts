@@ -54,7 +54,7 @@ Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or
 
   async run() {
     const { flags } = await this.parse(Sling)
-    const { 'task-file': file, wait, timeout, json: _json, ...request } = flags as typeof flags & { json?: boolean }
+    const { 'task-file': file, wait, timeout, json: _json, quiet, ...request } = flags
     const slung = await this.call('sling', { ...request, task: await taskText(flags.task, file, flags.command) })
     const { agent, task } = slung
     if (!wait) {
@@ -80,7 +80,7 @@ Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or
           },
         },
       ],
-      { quiet: this.jsonEnabled() },
+      { quiet: quiet || this.jsonEnabled() },
     )
     if (!ended)
       throw new OvError('timeout', 'task.timeout', `${agent.name} is still at work.`, {

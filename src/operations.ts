@@ -1,6 +1,5 @@
 import type * as z from 'zod'
 import { AGENT_OPERATIONS } from './agents/operations.ts'
-import { type Agent, findAgent } from './agents/store.ts'
 import type { Operation, Speaker } from './broker/operation.ts'
 import { OvError } from './errors.ts'
 import { MAIL_OPERATIONS } from './mail/operations.ts'
@@ -36,12 +35,4 @@ export async function perform(
     )
   }
   return run(project, speaker, parsed.data, gone)
-}
-
-/** The agent a person means, or the error that helps. */
-export async function namedAgent(project: Project, name: string): Promise<Agent> {
-  const agent = await findAgent(project.db, name)
-  if (!agent)
-    throw new OvError('user', 'agent.unknown', `There is no agent "${name}".`, { hint: 'See who is there: ov status' })
-  return agent
 }

@@ -6,6 +6,7 @@ import { outcomeOf } from '../tasks/outcome.ts'
 import { waitForTask } from '../tasks/wait.ts'
 import { claimDone, giveUp } from './claim.ts'
 import { type SlingRequest, sling } from './sling.ts'
+import { chooseToStop, stopAgents } from './stop.ts'
 
 /** What can be asked about agents and their tasks. */
 export const AGENT_OPERATIONS = {
@@ -49,5 +50,20 @@ export const AGENT_OPERATIONS = {
   ask: operation(
     z.strictObject({ question: z.string(), to: z.string().optional(), options: z.array(z.string()).optional() }),
     (project, speaker, input) => ask(project, agentOnly(speaker, 'ov ask'), input),
+  ),
+  /** The human may stop anybody; an agent only those it or its own have slung. */
+  stop: operation(
+    z.strictObject({
+      agents: z.array(z.string()),
+      all: z.boolean(),
+      tree: z.boolean(),
+      reason: z.string().optional(),
+    }),
+    async (project, speaker, input) => {
+      const by = speaker.kind === 'agent' ? speaker.agent : null
+      const chosen = await chooseToStop(project, by, input)
+      const reason = input.reason ?? `Stopped by ${by === null ? 'the human' : by.name}.`
+      return { stopped: await stopAgents(project, chosen, { reason, all: input.all && by === null }) }
+    },
   ),
 } as const

@@ -33,8 +33,6 @@ export interface SessionOptions {
   readonly spec: (prompt: string) => SessionSpec
   /** Absolute path of the runtime's program, null for one that needs none. */
   readonly program: string | null
-  /** How its processes are held together, so that they end with their runner. */
-  readonly contain: (argv: readonly string[]) => string[]
   readonly environment: Readonly<Record<string, string>>
   /** Writes files into the private folder. */
   readonly writeFiles: (files: readonly PlannedFile[]) => void
@@ -153,10 +151,7 @@ export function openSession(options: SessionOptions): Session {
     options.writeFiles([...runtime.deployHooks(spec), ...next.files])
     const [name = '', ...rest] = next.argv
     const argv = [options.program !== null && runtime.binaries.includes(name) ? options.program : name, ...rest]
-    const started = spawnPiped(options.contain(argv), {
-      cwd: spec.worktree,
-      env: { ...options.environment, ...next.env },
-    })
+    const started = spawnPiped(argv, { cwd: spec.worktree, env: { ...options.environment, ...next.env } })
     child = started
     started.on('error', (error) => {
       // Spawn itself failed (the binary vanished, too many processes): no exit will follow.

@@ -1,22 +1,38 @@
-import { Command } from '@oclif/core'
-import chalk from 'chalk'
+import { Command, Errors, Flags } from '@oclif/core'
 import { type BrokerLine, openBrokerLine } from '../broker/client.ts'
 import { BROKER_VARIABLE } from '../broker/protocol.ts'
 import { OvError } from '../errors.ts'
+import { plainText } from '../mail/frame.ts'
 import { type OperationInput, type OperationName, type OperationResult, perform } from '../operations.ts'
 import { openProject, type Project } from '../project.ts'
+import { type Explained, explain } from './failure.ts'
+import { interruption } from './interruption.ts'
 import { printed } from './output.ts'
+import { errStyle } from './style.ts'
 
 /** What all commands share: the project, the way to `ov`'s operations, and how an error is said. */
 export abstract class OvCommand extends Command {
   static override enableJsonFlag = true
+  static override baseFlags = {
+    quiet: Flags.boolean({ char: 'q', description: 'say nothing beside the result', helpGroup: 'GLOBAL' }),
+  }
 
   #project: Project | undefined
   #broker: BrokerLine | undefined
   readonly #afterwards: (() => Promise<unknown>)[] = []
 
-  /** The project around the current folder, opened once. */
+  /**
+   * The project around the current folder, opened once. It is the human's: inside an agent everything goes by `call`.
+   *
+   * @throws {OvError} `broker.humans-only` inside an agent
+   */
   protected async project(): Promise<Project> {
+    if (this.insideAgent) {
+      const typed = this.#typed
+      throw new OvError('user', 'broker.humans-only', `${typed} is for the human, not for agents.`, {
+        hint: 'Ask for what you need: ov ask "…"',
+      })
+    }
     if (this.#project === undefined) {
       this.#project = await openProject(process.cwd())
       for (const note of this.#project.notes) this.say(`Note: ${note}`)
@@ -29,13 +45,18 @@ export abstract class OvCommand extends Command {
     return Boolean(process.env[BROKER_VARIABLE])
   }
 
+  /** Aborts when the person at the terminal has had enough (Ctrl-C), or nobody reads any more. Then the command soon ends. */
+  protected get gone(): AbortSignal {
+    return interruption()
+  }
+
   /** Asks `ov` to do something: through the broker inside an agent, directly as the human outside. */
   protected async call<N extends OperationName>(name: N, input: OperationInput<N>): Promise<OperationResult<N>> {
     const broker = process.env[BROKER_VARIABLE]
     if (broker) this.#broker ??= openBrokerLine(broker)
     const result = this.#broker
       ? await this.#broker.call(name, input)
-      : await perform(await this.project(), { kind: 'human' }, name, input, new AbortController().signal)
+      : await perform(await this.project(), { kind: 'human' }, name, input, this.gone)
     return result as OperationResult<N>
   }
 
@@ -46,7 +67,17 @@ export abstract class OvCommand extends Command {
 
   /** Talk, for people: on stderr, so that stdout stays data. */
   protected say(text: string): void {
-    if (!this.jsonEnabled()) process.stderr.write(`${text}\n`)
+    if (!this.jsonEnabled() && !this.#quiet) process.stderr.write(`${text}\n`)
+  }
+
+  get #quiet(): boolean {
+    const words = this.argv.includes('--') ? this.argv.slice(0, this.argv.indexOf('--')) : this.argv
+    return words.some((word) => word === '--quiet' || word === '-q')
+  }
+
+  /** One document, whole and uncoloured. */
+  override logJson(document: unknown): void {
+    process.stdout.write(`${JSON.stringify(document, null, 2)}\n`)
   }
 
   protected override async _run<T>(): Promise<T> {
@@ -70,27 +101,28 @@ export abstract class OvCommand extends Command {
     }
   }
 
-  protected override toErrorJson(error: unknown): unknown {
-    if (error instanceof OvError)
-      return { error: { kind: error.kind, code: error.code, message: error.message, hint: error.hint ?? null } }
-    return {
-      error: {
-        kind: 'failed',
-        code: 'bug',
-        message: error instanceof Error ? error.message : String(error),
-        hint: null,
-      },
-    }
+  protected override toErrorJson(error: unknown): { error: Omit<Explained, 'exitCode' | 'stack'> } {
+    const { kind, code, message, hint } = explain(error, this.#typed)
+    return { error: { kind, code, message, hint } }
   }
 
-  protected override async catch(error: Error & { exitCode?: number }): Promise<unknown> {
-    if (!(error instanceof OvError)) return super.catch(error)
-    process.exitCode = error.exitCode
-    if (this.jsonEnabled()) this.logJson(this.toErrorJson(error))
-    else {
-      process.stderr.write(`${chalk.red('✖')} ${error.message}\n`)
-      if (error.hint !== undefined) process.stderr.write(`${chalk.dim('Hint:')} ${error.hint}\n`)
+  protected override async catch(error: Error): Promise<unknown> {
+    // `--help` and the like end a command by an error that is none.
+    if (error instanceof Errors.ExitError) throw error
+    const { exitCode, message, hint, stack } = explain(error, this.#typed)
+    process.exitCode = exitCode
+    if (this.jsonEnabled()) {
+      this.logJson(this.toErrorJson(error))
+      return undefined
     }
+    process.stderr.write(`${errStyle.red('✖')} ${plainText(message)}\n`)
+    if (stack !== null) process.stderr.write(`${errStyle.dim(plainText(stack))}\n`)
+    if (hint !== null) process.stderr.write(`${errStyle.dim('Hint:')} ${plainText(hint)}\n`)
     return undefined
+  }
+
+  /** The command as a person types it. */
+  get #typed(): string {
+    return `ov ${this.id?.replaceAll(':', ' ') ?? ''}`.trim()
   }
 }

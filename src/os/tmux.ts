@@ -52,7 +52,7 @@ export async function openSession(
 
 /** Lets the server end with its last session: nothing runs when nobody uses it. */
 export async function letServerEnd(tmux: Tmux): Promise<void> {
-  await run(command(tmux, 'set-option', '-s', 'exit-empty', 'on'), { timeoutMs: 10_000 })
+  await run(command(tmux, 'set-option', '-s', 'exit-empty', 'on'), { timeoutMs: 2_000 })
 }
 
 /** A lone `;` at the end of an argument would separate tmux commands. */
@@ -73,7 +73,7 @@ export async function listSessions(tmux: Tmux): Promise<Map<string, number>> {
 }
 
 export async function killSession(tmux: Tmux, session: string): Promise<void> {
-  await run(command(tmux, 'kill-session', '-t', exactly(session)))
+  await run(command(tmux, 'kill-session', '-t', exactly(session)), { timeoutMs: 2_000 })
 }
 
 /** What to run to look at a session. */

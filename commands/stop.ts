@@ -1,0 +1,49 @@
+import { Args, Flags } from '@oclif/core'
+import type { Stopped } from '../src/agents/stop.ts'
+import { OvCommand } from '../src/cli/command.ts'
+import { EXIT_CODES } from '../src/errors.ts'
+
+export default class Stop extends OvCommand {
+  static override summary = 'Stop agents: all their processes, at once and for good'
+  static override description =
+    `Their tasks are stopped, their commits kept, mail they have not read goes back to its senders. Nothing that ov did not start gets a signal.
+
+Exit code 1: a process survived, or may have; it is named.`
+  static override examples = [
+    '<%= config.bin %> stop builder-1',
+    '<%= config.bin %> stop lead-1 --tree --reason "Wrong approach"',
+    '<%= config.bin %> stop --all',
+  ]
+  static override strict = false
+  static override args = { agent: Args.string({ description: 'name of an agent; several may be given' }) }
+  static override flags = {
+    all: Flags.boolean({ default: false, description: 'everybody, those that wait for a place too' }),
+    tree: Flags.boolean({ default: false, description: 'also all agents that these have slung' }),
+    reason: Flags.string({ description: 'why, for the record' }),
+  }
+
+  async run() {
+    const { argv, flags } = await this.parse(Stop)
+    const { all, tree, reason } = flags
+    const agents = argv.map(String)
+    const result = await this.call('stop', { agents, all, tree, ...(reason === undefined ? {} : { reason }) })
+    for (const one of result.stopped) this.log(lineOf(one))
+    if (result.stopped.length === 0) this.say('Nobody is at work.')
+    const survivors = result.stopped.flatMap((one) => one.survivors)
+    for (const { pid, command, certain } of survivors) {
+      this.say(
+        certain
+          ? `Still there: ${pid} ${command}`
+          : `Perhaps left behind (works in the worktree, got no signal): ${pid} ${command}`,
+      )
+    }
+    if (survivors.length > 0) process.exitCode = EXIT_CODES.failed
+    return result
+  }
+}
+
+function lineOf({ agent, was, state, kept, branch }: Stopped): string {
+  const commits = kept.length === 0 ? '' : ` Its commits are kept: git log ${branch}`
+  const ended = was === 'done' || was === 'failed' || was === 'stopped'
+  return ended ? `${agent} had ended before (${was}).` : `${agent} is ${state} (was ${was}).${commits}`
+}

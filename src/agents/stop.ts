@@ -1,0 +1,196 @@
+import { type AgentStateName, OPEN_STATES } from '../contract/states.ts'
+import { write } from '../db/open.ts'
+import { messageOf, OvError } from '../errors.ts'
+import { recordEvent } from '../events/store.ts'
+import { oneLine } from '../mail/frame.ts'
+import { dropMerges } from '../merge/store.ts'
+import { argumentsOf, ownIdentity, type ProcessIdentity } from '../os/process.ts'
+import { killSession, letServerEnd } from '../os/tmux.ts'
+import { runnersOf, stopProcessesOf, straysIn } from '../os/tree.ts'
+import type { Project } from '../project.ts'
+import { getTask, setTaskState } from '../tasks/store.ts'
+import { keepCommits } from '../worktrees/keep.ts'
+import { worktreePath } from '../worktrees/prepare.ts'
+import { endAgent, recordEnd } from './finish.ts'
+import { namedAgent } from './named.ts'
+import { loadRuntime } from './registry.ts'
+import { dispatchQueued } from './start.ts'
+import { type Agent, getAgent, isFenced, isOpen, openAgents, takeOver } from './store.ts'
+
+/** A process that is still there. */
+export interface Survivor {
+  readonly pid: number
+  /** Its command line, as text for a person. */
+  readonly command: string
+  /** False: it works in the agent's worktree and was left behind there, but may be somebody else's. It got no signal. */
+  readonly certain: boolean
+}
+
+/** What became of one agent that was to be stopped. */
+export interface Stopped {
+  readonly agent: string
+  /** Its state before; one of the end states when there was nothing left to stop but stray processes. */
+  readonly was: AgentStateName
+  readonly state: AgentStateName
+  readonly branch: string
+  /** Commits of its that are kept by a ref of their own. */
+  readonly kept: readonly string[]
+  readonly survivors: readonly Survivor[]
+}
+
+/**
+ * Stops agents: first each is fenced and its task is stopped, so that its runner can't write any more; then all its
+ * processes are ended, its commits kept, its mail bounced. What fails for one does not keep the others running. A stop
+ * that is killed in the middle is finished by whoever looks after the fleet next.
+ *
+ * @param all also what is slung meanwhile, and nothing that waits is started instead
+ */
+export async function stopAgents(
+  project: Project,
+  agents: readonly Agent[],
+  { reason, all = false }: { reason: string; all?: boolean },
+): Promise<Stopped[]> {
+  const stopped: Stopped[] = []
+  let batch = [...agents]
+  while (batch.length > 0) {
+    const claimed = await Promise.all(batch.map((agent) => claim(project, agent, reason)))
+    stopped.push(...(await Promise.all(claimed.map((one) => stopOne(project, one, reason)))))
+    const seen = new Set(stopped.map(({ agent }) => agent))
+    batch = all ? (await openAgents(project.db)).filter((agent) => !seen.has(agent.name)) : []
+  }
+  if (!all) await dispatchQueued(project)
+  if (project.tmux !== null && (await openAgents(project.db)).length === 0) await letServerEnd(project.tmux)
+  return stopped
+}
+
+/**
+ * Which agents are meant: those named, with `tree` also all below them, with `all` everybody.
+ *
+ * @param by the agent that asks, which may stop only what is below itself; null for the human
+ * @throws {OvError} `stop.nobody`, `stop.not-yours`, and what `namedAgent` throws
+ */
+export async function chooseToStop(
+  project: Project,
+  by: Agent | null,
+  { agents, all, tree }: { agents: readonly string[]; all: boolean; tree: boolean },
+): Promise<Agent[]> {
+  if (all === agents.length > 0) {
+    throw new OvError('user', 'stop.nobody', all ? 'Name agents, or say --all, not both.' : 'Which agent is to stop?', {
+      hint: 'ov stop NAME, or everybody: ov stop --all',
+    })
+  }
+  const open = await openAgents(project.db)
+  if (all) return by === null ? open : below([by], open)
+  const named = await Promise.all([...new Set(agents)].map((name) => namedAgent(project, name)))
+  const stranger = by === null ? undefined : named.find((agent) => !below([by], [...open, agent]).includes(agent))
+  if (stranger) {
+    throw new OvError('user', 'stop.not-yours', `${stranger.name} was not slung by you or yours.`, {
+      hint: 'Ask for it: ov ask "…"',
+    })
+  }
+  return tree ? [...new Set([...named, ...below(named, open)])] : named
+}
+
+/** Those of `agents` that were slung by `roots`, or by those, and so on. */
+function below(roots: readonly Agent[], agents: readonly Agent[]): Agent[] {
+  const found = new Set<string>(roots.map(({ id }) => id))
+  const children: Agent[] = []
+  for (let grown = true; grown; ) {
+    const fresh = agents.filter(({ id, parent_id }) => parent_id !== null && found.has(parent_id) && !found.has(id))
+    grown = fresh.length > 0
+    for (const agent of fresh) found.add(agent.id)
+    children.push(...fresh)
+  }
+  return children
+}
+
+/** An agent to be stopped: its row before, and its row as ours; null when it had ended. */
+interface Claimed {
+  readonly before: Agent
+  readonly own: Agent | null
+}
+
+/** Makes this process the owner of an agent and says in the same transaction that its task is to end. */
+async function claim(project: Project, agent: Agent, reason: string): Promise<Claimed> {
+  return write(project.db, async (tx) => {
+    const before = (await getAgent(tx, agent.id)) ?? agent
+    const now = project.clock.now()
+    if (!isOpen(before)) return { before, own: null }
+    const own = await takeOver(tx, before, OPEN_STATES, ownIdentity(), before.state, now)
+    if (own === null) return { before, own }
+    if (before.state === 'queued') {
+      await recordEnd(tx, own, { name: 'stopped', reason }, now)
+      return { before, own: null }
+    }
+    await setTaskState(tx, own.task_id, 'stopped', now, { reason })
+    await dropMerges(tx, own.task_id, reason, now)
+    await recordEvent(tx, {
+      at: now,
+      type: 'agent.stopping',
+      runId: own.run_id,
+      agentId: own.id,
+      taskId: own.task_id,
+      data: { reason },
+    })
+    return { before, own }
+  })
+}
+
+async function stopOne(project: Project, { before, own }: Claimed, reason: string): Promise<Stopped> {
+  const survivors = await stopProcesses(project, before)
+  const kept = await keep(project, before)
+  if (own !== null) await end(project, own, reason)
+  if (project.tmux !== null) await killSession(project.tmux, before.name)
+  const after = await getAgent(project.db, before.id)
+  return {
+    agent: before.name,
+    was: before.state,
+    state: after?.state ?? before.state,
+    branch: before.branch,
+    kept,
+    survivors,
+  }
+}
+
+async function stopProcesses(project: Project, agent: Agent): Promise<Survivor[]> {
+  const { stopSignal } = await loadRuntime(agent.runtime)
+  const left = await stopProcessesOf(agent.id, runnersOf(agent.id), { polite: stopSignal })
+  const strays = straysIn(worktreePath(project, agent.worktree), agent.created_at)
+  const survivors = [
+    ...left.map((who) => describe(who, true)),
+    ...strays.filter(({ pid }) => !left.some((who) => who.pid === pid)).map((who) => describe(who, false)),
+  ]
+  if (survivors.length > 0) await note(project, agent, 'agent.survivors', { survivors })
+  return survivors
+}
+
+function describe({ pid }: ProcessIdentity, certain: boolean): Survivor {
+  return { pid, command: oneLine(argumentsOf(pid).join(' '), 200), certain }
+}
+
+/** Its branch keeps the last commit in any case; a worktree that git can't read must not keep the agent running. */
+async function keep(project: Project, agent: Agent): Promise<string[]> {
+  try {
+    return await keepCommits(project, agent.id, worktreePath(project, agent.worktree), agent.base_sha)
+  } catch (error) {
+    await note(project, agent, 'agent.keep-failed', { why: messageOf(error) })
+    return []
+  }
+}
+
+/** A task that was merged just before is merged: then its agent is done, not stopped. */
+async function end(project: Project, own: Agent, reason: string): Promise<void> {
+  const task = await getTask(project.db, own.task_id)
+  const done = task?.state === 'merged' || task?.state === 'done'
+  try {
+    await endAgent(project, own, done ? { name: 'done' } : { name: 'stopped', reason })
+  } catch (error) {
+    // Somebody else stops it too and was faster; it ends all the same.
+    if (!isFenced(error)) throw error
+  }
+}
+
+function note(project: Project, agent: Agent, type: string, data: Record<string, unknown>): Promise<void> {
+  const facts = { runId: agent.run_id, agentId: agent.id, taskId: agent.task_id }
+  return recordEvent(project.db, { at: project.clock.now(), type, ...facts, data })
+}

@@ -1,0 +1,40 @@
+import { codeOf, EXIT_CODES } from '../errors.ts'
+
+/** A command that was told to end is given this long to do so in order, in ms. */
+const PATIENCE_MS = 500
+
+const ended = new AbortController()
+let listening = false
+let interrupted = false
+
+/**
+ * Aborts at the first Ctrl-C (or SIGTERM), or when whoever read our output has gone. A command that does not end by
+ * itself then is ended soon after; a second Ctrl-C ends it at once.
+ */
+export function interruption(): AbortSignal {
+  if (listening) return ended.signal
+  listening = true
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      if (interrupted) leave()
+      interrupted = true
+      ended.abort()
+      setTimeout(leave, PATIENCE_MS).unref()
+    })
+  }
+  process.stdout.on('error', (error) => {
+    if (codeOf(error) === 'EPIPE') ended.abort()
+  })
+  return ended.signal
+}
+
+/** True once the person at the terminal has had enough. */
+export function isInterrupted(): boolean {
+  return interrupted
+}
+
+function leave(): never {
+  // What drew on the terminal may have hidden the cursor.
+  if (process.stderr.isTTY) process.stderr.write('\x1b[?25h')
+  process.exit(EXIT_CODES.interrupted)
+}

@@ -1,0 +1,62 @@
+import { stripVTControlCharacters } from 'node:util'
+
+const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' })
+
+/** East Asian wide and full-width letters, as ranges of code points. (Emoji are told by their own property.) */
+const WIDE = [
+  [0x1100, 0x115f],
+  [0x2e80, 0x303e],
+  [0x3041, 0x33ff],
+  [0x3400, 0x4dbf],
+  [0x4e00, 0x9fff],
+  [0xa000, 0xa4cf],
+  [0xa960, 0xa97f],
+  [0xac00, 0xd7a3],
+  [0xf900, 0xfaff],
+  [0xfe30, 0xfe6f],
+  [0xff00, 0xff60],
+  [0xffe0, 0xffe6],
+  [0x1b000, 0x1b2ff],
+  [0x20000, 0x3fffd],
+] as const
+
+/** Terminal cells of one grapheme: 0, 1 or 2. */
+function graphemeWidth(grapheme: string): number {
+  const code = grapheme.codePointAt(0) ?? 0
+  if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return 0
+  if (code < 0x300) return grapheme.includes('\uFE0F') ? 2 : 1
+  if (/^[\p{M}\p{Cf}]/u.test(grapheme)) return 0
+  if (/^\p{Emoji_Presentation}/u.test(grapheme) || grapheme.includes('\uFE0F')) return 2
+  return WIDE.some(([from, to]) => code >= from && code <= to) ? 2 : 1
+}
+
+/** Terminal cells a text takes; escape sequences take none. */
+export function widthOf(text: string): number {
+  const plain = stripVTControlCharacters(text)
+  // Plain ASCII is nearly everything.
+  if (/^[\x20-\x7e]*$/.test(plain)) return plain.length
+  let width = 0
+  for (const { segment } of segmenter.segment(plain)) width += graphemeWidth(segment)
+  return width
+}
+
+/** The text in at most `width` cells, with `…` where it was cut. Only for text without escape sequences. */
+export function cutTo(text: string, width: number): string {
+  if (width <= 0) return ''
+  if (widthOf(text) <= width) return text
+  let cut = ''
+  let used = 0
+  for (const { segment } of segmenter.segment(text)) {
+    const next = graphemeWidth(segment)
+    if (used + next > width - 1) break
+    cut += segment
+    used += next
+  }
+  return `${cut.trimEnd()}…`
+}
+
+/** The text followed (or preceded) by as many spaces as it takes to fill `width` cells. */
+export function padTo(text: string, width: number, align: 'left' | 'right' = 'left'): string {
+  const space = ' '.repeat(Math.max(0, width - widthOf(text)))
+  return align === 'left' ? text + space : space + text
+}
