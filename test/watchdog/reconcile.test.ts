@@ -1,4 +1,10 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { findAgent, getAgent, ownerOf } from '../../src/agents/store.ts'
+import { liveness } from '../../src/os/process.ts'
+import { processesOf } from '../../src/os/tree.ts'
+import { getTask } from '../../src/tasks/store.ts'
 import { reconcile } from '../../src/watchdog/reconcile.ts'
 import { inProject } from '../rig/project.ts'
 import { configure, git, type Home, makeHome, makeRepo } from '../rig/sandbox-home.ts'
@@ -9,18 +15,66 @@ beforeEach(() => {
 })
 afterEach(() => home.dispose())
 
+test('a killed runner takes its agent with it; its commits are kept, its mail bounces, the human is told, the place is free', async () => {
+  const repo = makeRepo(home)
+  configure(home, repo, 'agents: { maxConcurrent: 1 }\n')
+  await home.ov(repo, ['init'])
+  const working = join(home.path, 'working')
+  const command = `echo one > one.txt; git add -A; git commit -qm one; git rev-parse HEAD > '${working}'; sleep 1000`
+  await home.ov(repo, ['sling', '--runtime', 'shell', '--name', 'victim', '--task', 'Hang', '--command', command])
+  await home.ov(repo, [
+    'sling',
+    '--runtime',
+    'shell',
+    '--name',
+    'next',
+    '--task',
+    'Wait',
+    '--command',
+    'echo two > two.txt',
+  ])
+  await expect.poll(() => existsSync(working), { timeout: 15_000 }).toBe(true)
+  const commit = readFileSync(working, 'utf8').trim()
+  await inProject(home, repo, async (project) => {
+    const victim = await findAgent(project.db, 'victim')
+    const owner = victim ? ownerOf(victim) : null
+    if (!victim || !owner) throw new Error('no runner')
+    await home.ov(repo, ['mail', 'send', '--to', 'victim', '--subject', 'Are you there?'])
+    process.kill(owner.pid, 'SIGKILL')
+    await expect.poll(() => liveness(owner)).toBe('gone')
+
+    await expect
+      .poll(async () => (await reconcile(project)).length || (await getAgent(project.db, victim.id))?.state, {
+        timeout: 10_000,
+      })
+      .toBe('failed')
+    expect(processesOf(victim.id)).toEqual([])
+    expect(
+      git(home, repo, 'for-each-ref', '--contains', commit, '--format=%(refname)', `refs/ov/keep/${victim.id}`),
+    ).not.toBe('')
+    expect((await getTask(project.db, victim.task_id))?.reason).toContain('runner died')
+    const human = (await home.ov(repo, ['mail', 'check'])).stdout
+    expect(human).toContain('victim failed')
+    expect(human).toContain('Are you there?')
+    await expect.poll(async () => (await findAgent(project.db, 'next'))?.state, { timeout: 20_000 }).toBe('done')
+  })
+})
+
 test('slings killed at any moment leave nothing stuck: what was reserved is started again, what was not is not there', async () => {
   const repo = makeRepo(home)
   configure(home, repo)
   await home.ov(repo, ['init'])
-  const delays = Array.from({ length: 12 }, (_, index) => 120 + index * 60)
-  for (const [index, delay] of delays.entries()) {
-    await home.ov(
+  const sling = (task: number, more: { timeoutMs?: number } = {}) =>
+    home.ov(
       repo,
-      ['sling', '--runtime', 'shell', '--task', `task ${index}`, '--command', `echo ${index} > ${index}.txt`],
-      { timeoutMs: delay },
+      ['sling', '--runtime', 'shell', '--task', `task ${task}`, '--command', `echo ${task} > ${task}.txt`],
+      more,
     )
-  }
+  const began = performance.now()
+  await sling(0)
+  const whole = performance.now() - began
+  // From before anything was reserved to after everything was done, whatever this machine's speed.
+  for (let kill = 1; kill <= 12; kill++) await sling(kill, { timeoutMs: whole * (0.4 + kill * 0.06) })
   await inProject(home, repo, async (project) => {
     const open = async () => {
       await reconcile(project)
