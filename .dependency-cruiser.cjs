@@ -37,8 +37,8 @@ module.exports = {
     ),
     rule(
       'sqlite-by-one-module',
-      'src/db/open.ts is the only one who opens a database.',
-      { path: '^(src|commands|runtimes)/', pathNot: '^src/db/open\\.ts$' },
+      'src/db alone opens a database.',
+      { path: '^(src|commands|runtimes)/', pathNot: '^src/db/(open|repair)\\.ts$' },
       { path: 'node_modules/better-sqlite3' },
     ),
     rule(

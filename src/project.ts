@@ -10,6 +10,7 @@ import type { Config } from './config/schema.ts'
 import { openDatabase } from './db/open.ts'
 import type { Schema } from './db/schema.ts'
 import { codeOf, OvError } from './errors.ts'
+import { findProgram, isPrivateFolder } from './os/files.ts'
 import { commitOf, currentBranch, type Git, GitFailure, gitAt, listWorktrees, pathDigest } from './os/git.ts'
 import { type Tmux, tmuxAt } from './os/tmux.ts'
 
@@ -63,6 +64,24 @@ export async function findRoot(cwd: string): Promise<{ root: string; bare: boole
     if (error instanceof GitFailure && /not a git repository/i.test(error.stderr)) {
       throw new OvError('user', 'project.no-git', `${cwd} is not inside a git repository.`, {
         hint: 'Go to your repository, or make one: git init && ov init',
+        cause: error,
+      })
+    }
+    if (error instanceof GitFailure && /must be run in a work tree/i.test(error.stderr)) {
+      throw new OvError('user', 'project.inside-git', `${cwd} belongs to git itself.`, {
+        hint: 'Go to the checkout and try again: cd ..',
+        cause: error,
+      })
+    }
+    if (error instanceof GitFailure && /dubious ownership/i.test(error.stderr)) {
+      throw new OvError('blocked', 'project.not-yours', `${cwd} belongs to another user, so git does not trust it.`, {
+        hint: `If you do: git config --global --add safe.directory '${cwd}'`,
+        cause: error,
+      })
+    }
+    if (findProgram('git') === null) {
+      throw new OvError('blocked', 'git.missing', 'git is not installed: there is none on PATH.', {
+        hint: 'Install git 2.38 or newer: https://git-scm.com/downloads',
         cause: error,
       })
     }
@@ -132,7 +151,7 @@ export async function openProject(cwd: string, { clock = systemClock }: { clock?
   }
   const { roles, problems } = await readManifest(configRoot, config.agents.manifest)
   if (problems.length > 0) throw invalidConfig(problems)
-  const socketDir = socketDirOf(root)
+  const socketDir = openSocketFolder(root)
   const db = openDatabase(databasePath)
   return {
     root,
@@ -154,28 +173,28 @@ export async function openProject(cwd: string, { clock = systemClock }: { clock?
 }
 
 /**
- * The private socket folder of a project. Unix socket paths end at about 107 bytes, so it lies in the runtime or
- * temp folder under a digest of the root. A folder of that name that is not ours is refused.
+ * The private folders of a project's sockets, the one all projects share first. Unix socket paths end at about 107
+ * bytes, so they lie in the runtime or temp folder, under a digest of the root.
  */
-function socketDirOf(root: string): string {
-  const uid = process.getuid?.() ?? 0
-  const base = join(process.env.XDG_RUNTIME_DIR || tmpdir(), `ov-${uid}`)
-  const path = join(base, pathDigest(root))
-  mkdirSync(path, { recursive: true, mode: 0o700 })
-  for (const folder of [base, path]) {
-    const info = lstatSync(folder)
-    if (!info.isDirectory() || info.uid !== uid || (info.mode & 0o077) !== 0) {
-      throw new OvError(
-        'blocked',
-        'project.socket-dir',
-        `${folder} is not a private folder of yours (wanted: owner you, mode 0700).`,
-        {
-          hint: `Remove it, or set XDG_RUNTIME_DIR to a private folder: ls -ld ${folder}`,
-        },
-      )
-    }
+export function socketFolders(root: string): readonly [shared: string, own: string] {
+  const shared = join(process.env.XDG_RUNTIME_DIR || tmpdir(), `ov-${process.getuid?.() ?? 0}`)
+  return [shared, join(shared, pathDigest(root))]
+}
+
+/** Makes the socket folder of a project. A folder of that name that is not ours, or not private, is refused. */
+function openSocketFolder(root: string): string {
+  const folders = socketFolders(root)
+  mkdirSync(folders[1], { recursive: true, mode: 0o700 })
+  for (const folder of folders) {
+    if (isPrivateFolder(folder)) continue
+    throw new OvError(
+      'blocked',
+      'project.socket-dir',
+      `${folder} is not a private folder of yours (wanted: owner you, mode 0700).`,
+      { hint: `Remove it, or set XDG_RUNTIME_DIR to a private folder: ls -ld ${folder}` },
+    )
   }
-  return path
+  return folders[1]
 }
 
 /** The branch that must stay green: configured, else the default branch of origin, else main or master, else the one HEAD is on. */

@@ -83,18 +83,29 @@ export async function chooseRuntime(
  * @throws {OvError} `runtime.not-installed`
  */
 export function programOf(config: Config, runtime: AgentRuntime): string | null {
-  if (runtime.binaries.length === 0) return null
-  const section = runtimeSection(config, runtime.id)
-  for (const name of section.binary === undefined ? runtime.binaries : [section.binary]) {
-    const path = findProgram(name)
-    if (path !== null) return path
-  }
+  const path = findRuntimeProgram(config, runtime)
+  if (path !== null || runtime.binaries.length === 0) return path
   throw new OvError(
     'user',
     'runtime.not-installed',
-    `${runtime.title} is not installed: no ${section.binary ?? runtime.binaries.join(' or ')} on PATH.`,
+    `${runtime.title} is not installed: no ${programNames(config, runtime).join(' or ')} on PATH.`,
     {
       hint: `${runtime.install}, or choose another: --runtime shell --command '…'`,
     },
   )
+}
+
+/** Absolute path of a runtime's program, or null when there is none. */
+export function findRuntimeProgram(config: Config, runtime: AgentRuntime): string | null {
+  for (const name of programNames(config, runtime)) {
+    const path = findProgram(name)
+    if (path !== null) return path
+  }
+  return null
+}
+
+/** What is looked for on PATH: the configured program instead of the usual ones. */
+function programNames(config: Config, runtime: AgentRuntime): readonly string[] {
+  const { binary } = runtimeSection(config, runtime.id)
+  return binary === undefined || runtime.binaries.length === 0 ? runtime.binaries : [binary]
 }

@@ -6,7 +6,8 @@ import { recordEvent } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
 import { postMail } from '../mail/send.ts'
 import { commitOf } from '../os/git.ts'
-import { canonicalBranch, type Project } from '../project.ts'
+import { preflightSling } from '../preflight/sling.ts'
+import type { Project } from '../project.ts'
 import { beginRun, currentRun, endRun, type Run } from '../tasks/runs.ts'
 import { digestOf, findOpenTwin, insertTask, type Task } from '../tasks/store.ts'
 import { instructionsFile } from './instructions.ts'
@@ -71,7 +72,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
       hint: 'Give a branch, tag or commit: --base main',
     })
   }
-  await canonicalBranch(project)
+  await preflightSling(project)
 
   const now = project.clock.now()
   const slung = await write(project.db, async (tx): Promise<Slung> => {

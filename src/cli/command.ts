@@ -27,17 +27,20 @@ export abstract class OvCommand extends Command {
    * @throws {OvError} `broker.humans-only` inside an agent
    */
   protected async project(): Promise<Project> {
-    if (this.insideAgent) {
-      const typed = this.#typed
-      throw new OvError('user', 'broker.humans-only', `${typed} is for the human, not for agents.`, {
-        hint: 'Ask for what you need: ov ask "…"',
-      })
-    }
+    this.humansOnly()
     if (this.#project === undefined) {
       this.#project = await openProject(process.cwd())
       for (const note of this.#project.notes) this.say(`Note: ${note}`)
     }
     return this.#project
+  }
+
+  /** @throws {OvError} `broker.humans-only` inside an agent */
+  protected humansOnly(): void {
+    if (!this.insideAgent) return
+    throw new OvError('user', 'broker.humans-only', `${this.#typed} is for the human, not for agents.`, {
+      hint: 'Ask for what you need: ov ask "…"',
+    })
   }
 
   /** True inside an agent: then everything goes through its broker. */

@@ -1,19 +1,23 @@
 import { randomBytes } from 'node:crypto'
 import {
+  accessSync,
   closeSync,
   constants,
   existsSync,
   fstatSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   watch,
   writeFileSync,
 } from 'node:fs'
+import { statfs } from 'node:fs/promises'
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { codeOf } from '../errors.ts'
 
@@ -46,7 +50,17 @@ export function createWhole(path: string, content: string, mode = 0o644): boolea
 }
 
 /** What answers "there is nothing for you to read here". */
-const UNREADABLE = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EISDIR', 'ELOOP', 'ENXIO', 'ENAMETOOLONG'])
+const UNREADABLE = new Set([
+  'ENOENT',
+  'ESRCH',
+  'ENOTDIR',
+  'EACCES',
+  'EPERM',
+  'EISDIR',
+  'ELOOP',
+  'ENXIO',
+  'ENAMETOOLONG',
+])
 
 /**
  * Text of a regular file of at most `limit` bytes, else null: a foreign tree may hold a link to a device or a pipe,
@@ -86,13 +100,51 @@ export function isWithin(folder: string, path: string): boolean {
 
 /** Finds a program on PATH: its absolute path, or null. */
 export function findProgram(name: string, path = process.env.PATH ?? ''): string | null {
-  if (name.includes('/')) return existsSync(name) ? resolve(name) : null
+  if (name.includes('/')) return isProgram(name) ? resolve(name) : null
   for (const folder of path.split(':')) {
     if (folder === '') continue
     const candidate = join(folder, name)
-    if (existsSync(candidate)) return candidate
+    if (isProgram(candidate)) return candidate
   }
   return null
+}
+
+function isProgram(path: string): boolean {
+  return may(path, constants.X_OK) && statSync(path).isFile()
+}
+
+/** True when this process may write to a file, or make files in a folder. */
+export function isWritable(path: string): boolean {
+  return may(path, constants.W_OK)
+}
+
+function may(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode)
+    return true
+  } catch {
+    // Whatever the reason (missing, forbidden, a read-only file system): the answer is no.
+    return false
+  }
+}
+
+/** True for a folder (no link to one) that belongs to this user, and that nobody else may enter. */
+export function isPrivateFolder(path: string): boolean {
+  const info = lstatSync(path)
+  return info.isDirectory() && info.uid === (process.getuid?.() ?? 0) && (info.mode & 0o077) === 0
+}
+
+/** The nearest folder that exists, from `path` upwards. */
+export function nearestFolder(path: string): string {
+  let at = resolve(path)
+  while (!existsSync(at) && dirname(at) !== at) at = dirname(at)
+  return at
+}
+
+/** What is left for this user on the file system of a path: bytes and files (null where it does not count files). */
+export async function freeSpace(path: string): Promise<{ bytes: number; files: number | null }> {
+  const { bavail, bsize, ffree, files } = await statfs(path)
+  return { bytes: bavail * bsize, files: files === 0 ? null : ffree }
 }
 
 /**

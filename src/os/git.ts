@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { dirname } from 'node:path'
 import { GitError, type SimpleGit, simpleGit } from 'simple-git'
+import { findProgram } from './files.ts'
 
 /**
  * Host git, the only caller of it. Hooks and fsmonitor are off and the environment is clean, so that nothing
@@ -45,8 +48,41 @@ function cleanEnvironment(): Record<string, string> {
   return env
 }
 
+/** What only a transfer from elsewhere needs: the human's ssh agent, proxies and certificates. */
+const TRANSFER = [
+  'SSH_AUTH_SOCK',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+  'http_proxy',
+  'https_proxy',
+  'no_proxy',
+]
+
 /** Git in a directory, which must exist. */
 export function gitAt(directory: string): Git {
+  return gitWith(directory, cleanEnvironment())
+}
+
+/** Clones a repository into a new folder. Its submodules are not followed. What `url` may be is the caller's to check. */
+export async function cloneRepository(url: string, folder: string): Promise<void> {
+  const env = cleanEnvironment()
+  for (const name of TRANSFER) {
+    const value = process.env[name]
+    if (value !== undefined) env[name] = value
+  }
+  await gitWith(dirname(folder), env).raw('clone', '--quiet', '--no-recurse-submodules', '--', url, folder)
+}
+
+/** The version of the git on PATH, as `2.39.5`, or null when there is none. */
+export async function gitVersion(): Promise<string | null> {
+  if (findProgram('git') === null) return null
+  return /\d+(\.\d+)+/.exec(await gitAt(tmpdir()).raw('version'))?.[0] ?? null
+}
+
+function gitWith(directory: string, env: Record<string, string>): Git {
   const git: SimpleGit = simpleGit({
     baseDir: directory,
     config: SAFE_CONFIG,
@@ -62,7 +98,7 @@ export function gitAt(directory: string): Git {
         Buffer.concat(result.stdErr).toString(),
       )
     },
-  } as Parameters<typeof simpleGit>[0] & object).env(cleanEnvironment())
+  } as Parameters<typeof simpleGit>[0] & object).env(env)
   return { directory, raw: (...args) => git.raw(...args) }
 }
 
@@ -256,4 +292,20 @@ export async function commitAll(git: Git, message: string): Promise<string> {
 /** A short, stable name for a path, for places where paths are too long. */
 export function pathDigest(path: string): string {
   return createHash('sha256').update(path).digest('hex').slice(0, 12)
+}
+
+/** Those of the paths (relative to the checkout) that git ignores. Git quotes what holds quotes or control characters. */
+export async function ignoredAmong(git: Git, paths: readonly string[]): Promise<string[]> {
+  if (paths.length === 0) return []
+  const text = await unless([1], git.raw('-c', 'core.quotePath=false', 'check-ignore', '--', ...paths))
+  return (text ?? '').split('\n').filter((path) => path !== '')
+}
+
+/** The tracked files under a path, at most as many as asked for. */
+export async function trackedUnder(git: Git, path: string, most = 5): Promise<string[]> {
+  const text = await git.raw('ls-files', '-z', '--', `:(top,literal)${path}`)
+  return text
+    .split('\0')
+    .filter((file) => file !== '')
+    .slice(0, most)
 }

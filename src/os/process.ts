@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { execa } from 'execa'
 import { codeOf } from '../errors.ts'
+import { listFolder } from './files.ts'
 
 /** A process for certain: a pid alone is used again, a pid with its start time and the machine's boot is not. */
 export interface ProcessIdentity {
@@ -148,6 +150,18 @@ export function signal(who: ProcessIdentity, name: NodeJS.Signals): boolean {
     if (codeOf(error) === 'ESRCH' || codeOf(error) === 'EPERM') return false
     throw error
   }
+}
+
+/** Processes, our own apart, that have one of these files open. Those of other users can't be seen. */
+export function processesHolding(paths: readonly string[]): number[] {
+  const wanted = new Set(paths)
+  return allProcesses()
+    .map((stat) => stat.pid)
+    .filter((pid) => {
+      if (pid === process.pid) return false
+      const folder = `/proc/${pid}/fd`
+      return listFolder(folder).some((fd) => wanted.has(unlessHidden(() => readlinkSync(join(folder, fd))) ?? ''))
+    })
 }
 
 export interface Outcome {

@@ -85,3 +85,10 @@ export function attachCommand(tmux: Tmux, session: string): string[] {
 export async function killServer(tmux: Tmux): Promise<void> {
   await run(command(tmux, 'kill-server'))
 }
+
+/** The version of tmux, as `3.3a`, or null when it is not installed or does not answer. */
+export async function tmuxVersion(): Promise<string | null> {
+  if (findProgram('tmux') === null) return null
+  const outcome = await run(['tmux', '-V'], { timeoutMs: 1_000 })
+  return outcome.ok ? outcome.stdout.trim().replace(/^tmux /, '') : null
+}

@@ -19,6 +19,8 @@ export interface Detected {
   readonly setup: readonly string[]
   /** Programs that the commands start. */
   readonly programs: readonly string[]
+  /** Folders that set-up and checks make, which git should ignore. */
+  readonly artefacts: readonly string[]
   /** What a person should know of what was found or could not be read. */
   readonly notes: readonly string[]
 }
@@ -43,17 +45,26 @@ export function detectProject(root: string): Detected {
   const findings = FINDERS.flatMap((find) => find(folder) ?? [])
   const chosen = findings.find((finding) => Object.keys(finding.gates).length > 0) ?? findings[0]
   if (chosen === undefined) {
-    return { type: 'none', evidence: '', gates: {}, setup: [], programs: [], notes: [...belowRoot(folder)] }
+    return {
+      type: 'none',
+      evidence: '',
+      gates: {},
+      setup: [],
+      programs: [],
+      artefacts: [],
+      notes: [...belowRoot(folder)],
+    }
   }
   // A Makefile stands on top of any ecosystem: its targets fill the gates that the ecosystem itself leaves open.
   const make = findings.find((finding) => finding.type === 'make')
   const others = findings.filter((finding) => finding !== chosen && finding !== make)
   return {
     type: chosen.type,
-    evidence: chosen.evidence,
+    evidence: oneLine(chosen.evidence, 80),
     gates: { ...make?.gates, ...chosen.gates },
     setup: chosen.setup,
     programs: [...new Set([...chosen.programs, ...(make?.programs ?? [])])],
+    artefacts: chosen.artefacts,
     notes: [
       ...chosen.notes,
       ...others.map(

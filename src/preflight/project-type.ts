@@ -4,7 +4,7 @@ import { listFolder, readText } from '../os/files.ts'
 export type ProjectType = 'node' | 'python' | 'rust' | 'go' | 'ruby' | 'java' | 'make' | 'none'
 
 /** The gates that can be detected, by the names `project.qualityGates` uses. */
-export const GATE_NAMES = ['tests-pass', 'lint-clean', 'type-check'] as const
+export const GATE_NAMES = ['tests-pass', 'lint-clean', 'type-check', 'build'] as const
 export type GateName = (typeof GATE_NAMES)[number]
 
 /** What one ecosystem's files say of a project. */
@@ -18,6 +18,8 @@ export interface Finding {
   readonly setup: readonly string[]
   /** Programs that the commands start. */
   readonly programs: readonly string[]
+  /** Folders that set-up and checks make, which git should ignore. */
+  readonly artefacts: readonly string[]
   /** What a person should know, such as a file that could not be read. */
   readonly notes: readonly string[]
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { GitFailure, gitAt } from '../os/git.ts'
+import { type Git, GitFailure, gitAt } from '../os/git.ts'
 import type { Project } from '../project.ts'
 
 /** Where the refs of an agent's commits live. */
@@ -17,8 +17,21 @@ export async function keepCommits(
   worktree: string,
   base: string | null,
 ): Promise<string[]> {
-  if (!existsSync(worktree)) return []
-  const log = await gitAt(worktree).raw('log', '--walk-reflogs', '--format=%H', 'HEAD')
+  return existsSync(worktree) ? keepLogged(project, agentId, gitAt(worktree), base) : []
+}
+
+/** The same for a worktree whose folder is gone: git's own record of it (`record`) still has the reflog. */
+export function keepFromRecord(
+  project: Project,
+  agentId: string,
+  record: string,
+  base: string | null,
+): Promise<string[]> {
+  return keepLogged(project, agentId, gitAt(record), base)
+}
+
+async function keepLogged(project: Project, agentId: string, git: Git, base: string | null): Promise<string[]> {
+  const log = await git.raw('log', '--walk-reflogs', '--format=%H', 'HEAD')
   const shas = [...new Set(log.split('\n').filter((sha) => sha !== '' && sha !== base))]
   if (shas.length === 0) return []
   const tips = await independent(project, shas)

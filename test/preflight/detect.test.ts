@@ -201,6 +201,7 @@ describe('other ecosystems', () => {
       gates: {},
       setup: [],
       programs: [],
+      artefacts: [],
       notes: [],
     })
   })
@@ -242,7 +243,7 @@ describe('what a commit of an agent may hold', () => {
   })
 
   test('pipes, devices, folders and huge files in the place of known ones are passed over at once', () => {
-    execFileSync('mkfifo', [join(root, 'package.json')])
+    execFileSync('/usr/bin/env', ['mkfifo', join(root, 'package.json')])
     symlinkSync('/dev/zero', join(root, 'pyproject.toml'))
     mkdirSync(join(root, 'Cargo.toml'))
     symlinkSync('Makefile', join(root, 'Makefile'))

@@ -7,7 +7,7 @@ export function findGo(folder: Folder): Finding | null {
   const packages = evidence === 'go.mod' ? ['./...'] : modulesOf(folder.text('go.work') ?? '')
   if (packages.length === 0) {
     const notes = ['go.work names no module, so there is nothing to check.']
-    return { type: 'go', evidence, gates: {}, setup: [], programs: [], notes }
+    return { type: 'go', evidence, gates: {}, setup: [], programs: [], artefacts: [], notes }
   }
   const all = packages.join(' ')
   const linter = firstOf(folder, ['.golangci.yml', '.golangci.yaml', '.golangci.toml', '.golangci.json'])
@@ -19,9 +19,11 @@ export function findGo(folder: Folder): Finding | null {
       'lint-clean': linter === undefined ? `go vet ${all}` : `golangci-lint run ${all}`,
       // Without -o, a single main package would leave its binary in the worktree.
       'type-check': `go build -o /dev/null ${all}`,
+      build: `go build -o /dev/null ${all}`,
     },
     setup: [],
     programs: ['go', ...(linter === undefined ? [] : ['golangci-lint'])],
+    artefacts: [],
     notes: [],
   }
 }

@@ -13,6 +13,7 @@ function findMaven(folder: Folder): Finding | null {
   const gates: Partial<Record<GateName, string>> = {
     'tests-pass': `${maven} test`,
     'type-check': `${maven} test-compile`,
+    build: `${maven} -DskipTests package`,
   }
   if (pom.includes('spotless-maven-plugin')) gates['lint-clean'] = `${maven} spotless:check`
   else if (pom.includes('maven-checkstyle-plugin')) gates['lint-clean'] = `${maven} checkstyle:check`
@@ -22,6 +23,7 @@ function findMaven(folder: Folder): Finding | null {
     gates,
     setup: [],
     programs: wrapped ? ['java'] : ['java', 'mvn'],
+    artefacts: ['target'],
     notes: [],
   }
 }
@@ -37,6 +39,7 @@ function findGradle(folder: Folder): Finding | null {
   const gates: Partial<Record<GateName, string>> = {
     'tests-pass': `${gradle} test`,
     'type-check': `${gradle} testClasses`,
+    build: `${gradle} assemble`,
   }
   if (/spotless/.test(build)) gates['lint-clean'] = `${gradle} spotlessCheck`
   else if (/ktlint/.test(build)) gates['lint-clean'] = `${gradle} ktlintCheck`
@@ -48,6 +51,7 @@ function findGradle(folder: Folder): Finding | null {
     gates,
     setup: [],
     programs: wrapped ? ['java'] : ['java', 'gradle'],
+    artefacts: ['build', '.gradle'],
     notes: [],
   }
 }

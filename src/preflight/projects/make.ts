@@ -5,6 +5,7 @@ const TARGETS: Readonly<Record<GateName, readonly string[]>> = {
   'tests-pass': ['test', 'tests', 'check'],
   'lint-clean': ['lint'],
   'type-check': ['typecheck', 'type-check', 'types'],
+  build: ['build', 'all'],
 }
 
 /** A Makefile, by the targets it has. */
@@ -27,6 +28,7 @@ export function findMake(folder: Folder): Finding | null {
     gates,
     setup: [],
     programs: Object.keys(gates).length === 0 ? [] : ['make'],
+    artefacts: [],
     notes: [],
   }
 }

@@ -12,6 +12,8 @@ const manifestSchema = z.object({
 })
 type Manifest = z.infer<typeof manifestSchema>
 
+const YARN_BERRY = 'yarn install --immutable'
+
 type Manager = 'npm' | 'pnpm' | 'yarn' | 'bun'
 
 const LOCKFILES: Readonly<Record<Manager, readonly string[]>> = {
@@ -26,6 +28,7 @@ const SCRIPTS: Readonly<Record<GateName, readonly string[]>> = {
   'tests-pass': ['test', 'test:ci', 'test:run', 'test:unit'],
   'lint-clean': ['lint', 'lint:check', 'lint:ci', 'check:lint'],
   'type-check': ['typecheck', 'type-check', 'check-types', 'check:types', 'types:check', 'tsc'],
+  build: ['build'],
 }
 
 /** What `npm init` writes where a test should be. */
@@ -47,6 +50,7 @@ export function findNode(folder: Folder): Finding | null {
       gates: {},
       setup: [],
       programs: [],
+      artefacts: [],
       notes: ['package.json is not valid JSON, so its scripts are not known.'],
     }
   }
@@ -64,6 +68,8 @@ export function findNode(folder: Folder): Finding | null {
     gates,
     setup,
     programs: Object.keys(gates).length + setup.length > 0 ? [manager] : [],
+    // Yarn's Plug'n'Play makes none.
+    artefacts: setup.length > 0 && !setup.includes(YARN_BERRY) ? ['node_modules'] : [],
     notes,
   }
 }
@@ -122,7 +128,7 @@ function installs(folder: Folder, manifest: Manifest, manager: Manager): string[
       return [locked ? 'pnpm install --frozen-lockfile' : 'pnpm install --no-lockfile']
     case 'yarn': {
       const berry = folder.has('.yarnrc.yml') || /^yarn@[2-9]/.test(manifest.packageManager)
-      if (berry) return ['yarn install --immutable']
+      if (berry) return [YARN_BERRY]
       return [locked ? 'yarn install --frozen-lockfile' : 'yarn install --no-lockfile']
     }
     case 'bun':

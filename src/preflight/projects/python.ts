@@ -39,6 +39,7 @@ export function findPython(folder: Folder): Finding | null {
     gates,
     setup,
     programs: Object.keys(gates).length + setup.length === 0 ? [] : [manager?.program ?? 'python3'],
+    artefacts: ['__pycache__'],
     notes: [],
   }
 }

@@ -26,6 +26,7 @@ export function findRuby(folder: Folder): Finding | null {
     gates,
     setup,
     programs: Object.keys(gates).length + setup.length === 0 ? [] : bundled ? ['ruby', 'bundle'] : ['ruby'],
+    artefacts: [],
     notes: [],
   }
 }

@@ -12,9 +12,11 @@ export function findRust(folder: Folder): Finding | null {
       'tests-pass': `cargo test${scope}`,
       'lint-clean': `cargo clippy${scope} --all-targets -- -D warnings`,
       'type-check': `cargo check${scope} --all-targets`,
+      build: `cargo build${scope}`,
     },
     setup: [],
     programs: ['cargo', 'cargo-clippy'],
+    artefacts: ['target'],
     notes: [],
   }
 }

@@ -1,0 +1,255 @@
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { basename, isAbsolute, join, resolve } from 'node:path'
+import { findAgent, openAgents, ownerOf } from '../../agents/store.ts'
+import { codeOf } from '../../errors.ts'
+import { openMerges } from '../../merge/store.ts'
+import { isWithin, listFolder, readText } from '../../os/files.ts'
+import { type Git, listWorktrees, removeWorktree } from '../../os/git.ts'
+import { liveness, processesHolding } from '../../os/process.ts'
+import { processesIn, runnersOf } from '../../os/tree.ts'
+import type { Project } from '../../project.ts'
+import { reconcile } from '../../watchdog/reconcile.ts'
+import { keepFromRecord } from '../../worktrees/keep.ts'
+import type { Check, Found } from '../diagnosis.ts'
+
+/** Git holds a ref lock for milliseconds; what is this old and open in no process was left by a killed one. */
+const LOCK_AGE_MS = 2 * 60_000
+/** Nothing that is written whole, or checked in a scratch worktree without any process in it, takes this long. */
+const LEFTOVER_AGE_MS = 10 * 60_000
+/** A start is in good hands for this long. */
+const START_GRACE_MS = 10_000
+/** So many names are told, the rest is a number. */
+const NAMED = 5
+
+/** Agents whose owner is gone, and work that waits although it need not. */
+export async function checkAgents(project: Project): Promise<Check> {
+  const agents = await openAgents(project.db)
+  const settled = (since: number) => project.clock.now() - since > START_GRACE_MS
+  const orphans = agents.filter((agent) => {
+    const owner = ownerOf(agent)
+    if (agent.state === 'queued' || owner === null || liveness(owner) !== 'gone') return false
+    return agent.state !== 'starting' || (settled(agent.state_since) && runnersOf(agent.id).length === 0)
+  })
+  const queued = agents.filter((agent) => agent.state === 'queued' && settled(agent.state_since))
+  const places = project.config.agents.maxConcurrent - agents.filter((agent) => agent.state !== 'queued').length
+  const found: Found[] = []
+  const converge = async () => {
+    const ended = await reconcile(project)
+    return `${countOf(ended.length, 'agent')} without a runner ended, their commits kept; what was queued is started where there is a place.`
+  }
+  if (orphans.length > 0) {
+    found.push({
+      severity: 'warning',
+      code: 'agent.orphaned',
+      message: `The runner of ${some(orphans.map((agent) => agent.name))} is gone.`,
+      hint: 'End them honestly, their commits kept: ov doctor --fix',
+      fix: converge,
+    })
+  } else if (queued.length > 0 && places > 0) {
+    found.push({
+      severity: 'warning',
+      code: 'agent.not-started',
+      message: `${some(queued.map((agent) => agent.name))} is queued although a place is free.`,
+      hint: 'Start what is queued: ov doctor --fix',
+      fix: converge,
+    })
+  }
+  const merges = (await openMerges(project.db)).filter((entry) => settled(entry.updated_at))
+  if (merges.length > 0) {
+    found.push({
+      severity: 'info',
+      code: 'merge.waiting',
+      message: `${countOf(merges.length, 'branch', 'branches')} in the merge queue: ${some(merges.map((entry) => entry.branch))}.`,
+      hint: 'ov merge --all',
+    })
+  }
+  return { name: 'agents', summary: agents.length === 0 ? 'none open' : `${agents.length} open`, found }
+}
+
+/** What killed processes left: records of worktrees that are gone, scratch worktrees, locks, drafts of files. */
+export async function checkLeftovers(project: Project): Promise<Check> {
+  const found = (
+    await Promise.all([lostWorktrees(project), scratchLeft(project), locksLeft(project), draftsLeft(project)])
+  ).flat()
+  return { name: 'leftovers', summary: found.length === 0 ? 'none' : `${found.length} kinds`, found }
+}
+
+/** Folders in which all worktrees are `ov`'s. */
+function ownFolders(project: Project): string[] {
+  const base = project.config.worktrees.baseDir
+  return [isAbsolute(base) ? base : resolve(project.root, base), join(project.stateDir, 'scratch')]
+}
+
+/** Only ours: `git worktree prune` would also forget the human's that lie on a disk which is not mounted now. */
+async function lostWorktrees(project: Project): Promise<Found[]> {
+  const folders = ownFolders(project)
+  const lost = (await listWorktrees(project.git)).filter(
+    (tree) => tree.prunable && folders.some((folder) => tree.path !== folder && isWithin(folder, tree.path)),
+  )
+  if (lost.length === 0) return []
+  return [
+    {
+      severity: 'warning',
+      code: 'worktree.gone',
+      message: `The folder of ${countOf(lost.length, 'worktree')} is gone, but git still has a record: ${some(lost.map((tree) => tree.path))}.`,
+      hint: 'Keep their commits and drop the records: ov doctor --fix',
+      fix: async () => {
+        const admin = await adminFolders(project.git)
+        let kept = 0
+        for (const tree of lost) {
+          const record = admin.get(tree.path)
+          if (record !== undefined && !isWithin(join(project.stateDir, 'scratch'), tree.path)) {
+            // Worktrees are named after their agents; one whose agent is forgotten keeps its commits by its name.
+            const name = basename(tree.path)
+            const agent = await findAgent(project.db, name)
+            kept += (await keepFromRecord(project, agent?.id ?? name, record, agent?.base_sha ?? null)).length
+          }
+          if (!existsSync(tree.path)) await removeWorktree(project.git, tree.path, { force: true })
+        }
+        return `${countOf(lost.length, 'record')} of lost worktrees dropped, ${countOf(kept, 'commit')} kept by a ref.`
+      },
+    },
+  ]
+}
+
+/** Where git keeps the record of each linked worktree, by the path of the worktree. */
+async function adminFolders(git: Git): Promise<Map<string, string>> {
+  const records = join(await commonDir(git), 'worktrees')
+  return new Map(
+    listFolder(records).flatMap((name) => {
+      const path = readText(join(records, name, 'gitdir'))
+        ?.trim()
+        .replace(/\/\.git$/, '')
+      return path === undefined ? [] : [[path, join(records, name)] as const]
+    }),
+  )
+}
+
+async function commonDir(git: Git): Promise<string> {
+  return resolve(git.directory, (await git.raw('rev-parse', '--git-common-dir')).replace(/\n$/, ''))
+}
+
+/** Scratch worktrees hold a commit to be checked and what its gates made, nothing else. */
+async function scratchLeft(project: Project): Promise<Found[]> {
+  const folder = join(project.stateDir, 'scratch')
+  const left = listFolder(folder)
+    .map((name) => join(folder, name))
+    .filter((path) => isOlder(path, LEFTOVER_AGE_MS) && processesIn(path).length === 0)
+  if (left.length === 0) return []
+  return [
+    {
+      severity: 'warning',
+      code: 'scratch.left',
+      message: `${countOf(left.length, 'scratch worktree')} of checks that were killed ${left.length === 1 ? 'takes' : 'take'} up space.`,
+      hint: 'ov doctor --fix',
+      fix: async () => {
+        const known = new Set((await listWorktrees(project.git)).map((tree) => tree.path))
+        for (const path of left) {
+          if (known.has(path)) await removeWorktree(project.git, path, { force: true })
+          rmSync(path, { recursive: true, force: true })
+        }
+        return `${countOf(left.length, 'scratch worktree')} removed.`
+      },
+    },
+  ]
+}
+
+interface Lock {
+  readonly path: string
+  /** Left by `ov` or an agent for certain; the others are only named. */
+  readonly ours: boolean
+}
+
+async function locksLeft(project: Project): Promise<Found[]> {
+  const git = await commonDir(project.git)
+  const old = (await locksIn(project, git)).filter((lock) => isOlder(lock.path, LOCK_AGE_MS))
+  if (old.length === 0) return []
+  const stale = old.filter((lock) => processesHolding([lock.path]).length === 0)
+  const ours = stale.filter((lock) => lock.ours).map((lock) => lock.path)
+  const others = stale.filter((lock) => !lock.ours && isOlder(lock.path, LEFTOVER_AGE_MS)).map((lock) => lock.path)
+  const found: Found[] = []
+  if (ours.length > 0) {
+    found.push({
+      severity: 'warning',
+      code: 'git.stale-lock',
+      message: `A killed git left ${countOf(ours.length, 'lock')}: ${some(ours)}.`,
+      hint: 'ov doctor --fix',
+      fix: async () => {
+        for (const path of ours) if (isOlder(path, LOCK_AGE_MS)) rmSync(path, { force: true })
+        return `${countOf(ours.length, 'stale lock')} removed.`
+      },
+    })
+  }
+  if (others.length > 0) {
+    found.push({
+      severity: 'warning',
+      code: 'git.old-lock',
+      message: `A lock of git's is over ten minutes old and no process has it open: ${some(others)}.`,
+      hint: `If no git runs here, remove it: rm '${others[0]}'`,
+    })
+  }
+  return found
+}
+
+/** Locks on what only `ov` and its agents write, on the canonical branch, and those of the human's checkout. */
+async function locksIn(project: Project, git: string): Promise<Lock[]> {
+  const own = ['refs/ov', 'refs/heads/ov'].flatMap((folder) =>
+    filesBelow(join(git, folder)).filter((path) => path.endsWith('.lock')),
+  )
+  const folders = ownFolders(project)
+  const trees = [...(await adminFolders(project.git))]
+    .filter(([path]) => folders.some((folder) => isWithin(folder, path)) && processesIn(path).length === 0)
+    .flatMap(([, record]) => ['index.lock', 'HEAD.lock'].map((name) => join(record, name)))
+  const human = ['index.lock', 'HEAD.lock', 'config.lock', 'packed-refs.lock'].map((name) => join(git, name))
+  return [
+    ...[...own, ...trees].map((path) => ({ path, ours: true })),
+    ...human.map((path) => ({ path, ours: false })),
+  ].filter((lock) => existsSync(lock.path))
+}
+
+function filesBelow(folder: string): string[] {
+  try {
+    return readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name))
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return []
+    throw error
+  }
+}
+
+/** Drafts of files that were to be written whole; what they were to become was never there. */
+async function draftsLeft(project: Project): Promise<Found[]> {
+  const drafts = [project.stateDir, ...(project.bare ? [] : [project.root])].flatMap((folder) =>
+    listFolder(folder)
+      .filter((name) => /^(overstory\.|schema\.json|\.gitignore).*\.\d+\.[0-9a-f]{8}\.tmp$/.test(name))
+      .map((name) => join(folder, name))
+      .filter((path) => isOlder(path, LEFTOVER_AGE_MS)),
+  )
+  if (drafts.length === 0) return []
+  return [
+    {
+      severity: 'info',
+      code: 'files.drafts',
+      message: `${countOf(drafts.length, 'half-written file')} lie about: ${some(drafts)}.`,
+      hint: 'ov doctor --fix',
+      fix: async () => {
+        for (const path of drafts) rmSync(path, { force: true })
+        return `${countOf(drafts.length, 'half-written file')} removed.`
+      },
+    },
+  ]
+}
+
+/** By the file system's own clock, against this machine's. A file that is gone is not old. */
+function isOlder(path: string, ageMs: number): boolean {
+  const info = statSync(path, { throwIfNoEntry: false })
+  return info !== undefined && Date.now() - info.mtimeMs > ageMs
+}
+
+function some(names: readonly string[]): string {
+  const rest = names.length - NAMED
+  return names.slice(0, NAMED).join(', ') + (rest > 0 ? ` and ${rest} more` : '')
+}
+
+function countOf(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
+}
