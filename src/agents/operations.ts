@@ -5,6 +5,7 @@ import { ask } from '../mail/ask.ts'
 import { outcomeOf } from '../tasks/outcome.ts'
 import { waitForTask } from '../tasks/wait.ts'
 import { claimDone, giveUp } from './claim.ts'
+import { reportStatus } from './report.ts'
 import { type SlingRequest, sling } from './sling.ts'
 import { chooseToStop, stopAgents } from './stop.ts'
 
@@ -50,6 +51,10 @@ export const AGENT_OPERATIONS = {
   ask: operation(
     z.strictObject({ question: z.string(), to: z.string().optional(), options: z.array(z.string()).optional() }),
     (project, speaker, input) => ask(project, agentOnly(speaker, 'ov ask'), input),
+  ),
+  status: operation(
+    z.strictObject({ run: z.string().optional(), all: z.boolean().optional() }),
+    (project, _speaker, input) => reportStatus(project, input as { run?: string; all?: boolean }),
   ),
   /** The human may stop anybody; an agent only those it or its own have slung. */
   stop: operation(

@@ -92,6 +92,12 @@ export function listFolder(path: string): string[] {
   }
 }
 
+/** When a file was last written to, in ms since the epoch; null when there is none. */
+export function changedAt(path: string): number | null {
+  const info = statSync(path, { throwIfNoEntry: false })
+  return info === undefined ? null : Math.floor(info.mtimeMs)
+}
+
 /** True when `path` is `folder` or lies below it, by name alone. */
 export function isWithin(folder: string, path: string): boolean {
   const way = relative(folder, resolve(folder, path))

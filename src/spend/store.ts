@@ -26,16 +26,18 @@ export interface Spent {
   readonly costUsd: number | null
 }
 
-/** What an agent has used so far; null where its runtime never said. */
-export async function spentBy(db: Db, agentId: string): Promise<Spent> {
-  const row = await db
+/** What each of these agents has used so far, by id; none for one whose runtime never said anything. */
+export async function spentBy(db: Db, agentIds: readonly string[]): Promise<Map<string, Spent>> {
+  const rows = await db
     .selectFrom('usage')
     .select((is) => [
+      'agent_id',
       is.fn.sum<number | null>('input').as('input'),
       is.fn.sum<number | null>('output').as('output'),
       is.fn.sum<number | null>('cost_usd').as('cost'),
     ])
-    .where('agent_id', '=', agentId)
-    .executeTakeFirst()
-  return { input: row?.input ?? null, output: row?.output ?? null, costUsd: row?.cost ?? null }
+    .where('agent_id', 'in', [...agentIds])
+    .groupBy('agent_id')
+    .execute()
+  return new Map(rows.map((row) => [row.agent_id, { input: row.input, output: row.output, costUsd: row.cost }]))
 }

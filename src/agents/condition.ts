@@ -1,0 +1,36 @@
+import { type AgentStateName, LIVE_STATES } from '../contract/states.ts'
+import type { Liveness } from '../os/process.ts'
+import type { Agent } from './store.ts'
+
+/** What an agent is doing as far as it can be seen: a live state counts only while its runner is not known to be dead. */
+export type Condition = AgentStateName | 'runner_gone'
+
+/** @param runner what the kernel says of the agent's runner just now; null for an agent that has none */
+export function conditionOf({ state }: Pick<Agent, 'state'>, runner: Liveness | null): Condition {
+  return isLive(state) && runner === 'gone' ? 'runner_gone' : state
+}
+
+export function isLive(state: AgentStateName): boolean {
+  return (LIVE_STATES as readonly AgentStateName[]).includes(state)
+}
+
+/** Lower comes first: who needs somebody, who works, who waits, who has ended. */
+export function urgency(condition: Condition, waitingOn: Agent['waiting_on']): number {
+  switch (condition) {
+    case 'runner_gone':
+      return 0
+    case 'waiting':
+      return waitingOn === 'human' || waitingOn === 'budget' ? 1 : 5
+    case 'failed':
+      return 2
+    case 'working':
+      return 3
+    case 'starting':
+      return 4
+    case 'queued':
+      return 6
+    case 'stopped':
+    case 'done':
+      return 7
+  }
+}

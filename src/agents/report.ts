@@ -1,0 +1,231 @@
+import { HUMAN } from '../contract/mail.ts'
+import type { AgentStateName, Capability, MergeState, TaskState, WaitingOn } from '../contract/states.ts'
+import { OvError } from '../errors.ts'
+import { oneLine } from '../mail/frame.ts'
+import { countWaiting, openQuestions } from '../mail/store.ts'
+import { type Behind, behindTrain } from '../merge/behind.ts'
+import { openMerges } from '../merge/store.ts'
+import { trainRef } from '../merge/track.ts'
+import type { Liveness } from '../os/process.ts'
+import { canonicalBranch, type Project } from '../project.ts'
+import { type Spent, spentBy } from '../spend/store.ts'
+import { currentRun, getRun, listRuns, type Run } from '../tasks/runs.ts'
+import { getTask, type Task } from '../tasks/store.ts'
+import { type BranchFacts, unmergedBranches } from '../worktrees/unmerged.ts'
+import { type Condition, conditionOf, urgency } from './condition.ts'
+import { type Problem, problemsOf } from './problems.ts'
+import { look, type Sight } from './sight.ts'
+import { type Agent, agentsOfRun, getAgent } from './store.ts'
+
+/** One agent as `ov status --json` shows it. Times are ms since the epoch; null where nothing is known or applies. */
+export interface AgentReport {
+  readonly id: string
+  readonly name: string
+  readonly capability: Capability
+  readonly runtime: string
+  readonly model: string | null
+  /** Name of the run it belongs to. */
+  readonly run: string
+  /** Name of the agent that slung it; null for the human. */
+  readonly parent: string | null
+  readonly depth: number
+  /** What it is doing as far as can be seen: its recorded state, or `runner_gone`. */
+  readonly condition: Condition
+  /** What its row says. */
+  readonly state: AgentStateName
+  readonly since: number
+  readonly waitingOn: WaitingOn | null
+  readonly waitingUntil: number | null
+  /** Why it failed or was stopped. */
+  readonly reason: string | null
+  /** Asked of the kernel for this report; null for an agent that has no runner. */
+  readonly runner: { readonly seen: Liveness; readonly pid: number | null } | null
+  /** When its runtime last printed anything. */
+  readonly lastOutput: number | null
+  readonly task: {
+    readonly id: string
+    readonly title: string
+    readonly state: TaskState
+    readonly attempts: number
+    readonly mergedAs: string | null
+  }
+  /** `unmerged`: its commits that are not in the canonical branch nor on their way there. Null: the branch is gone. */
+  readonly branch: { readonly name: string; readonly head: string | null; readonly unmerged: number | null }
+  /** `null` counts: its runtime does not say. */
+  readonly usage: Spent
+  readonly createdAt: number
+  readonly endedAt: number | null
+}
+
+/** One entry of the merge queue. */
+export interface QueueReport {
+  readonly agent: string
+  readonly task: string
+  readonly branch: string
+  readonly commit: string
+  readonly state: MergeState
+  readonly since: number
+}
+
+/** The document of `ov status --json`. */
+export interface StatusReport {
+  readonly at: number
+  readonly project: { readonly name: string; readonly root: string }
+  /** The run shown; null when there has been none, or all are shown. */
+  readonly run: {
+    readonly id: string
+    readonly name: string
+    readonly createdAt: number
+    readonly endedAt: number | null
+  } | null
+  /** What needs a person, most urgent first. */
+  readonly problems: readonly Problem[]
+  /** Who needs somebody first, who has ended last. */
+  readonly agents: readonly AgentReport[]
+  readonly queue: readonly QueueReport[]
+  /** How far the checkout is behind what was merged; null when there is no canonical branch yet. */
+  readonly landing: Behind | null
+  /** Mail of the human's that waits. */
+  readonly mail: { readonly unread: number; readonly questions: number }
+}
+
+/**
+ * What is going on: facts, each read or asked for just now. Writes nothing, moves nothing, confirms no mail.
+ *
+ * @param options.run name or id of a run; without it the current or else the last one
+ * @param options.all every agent of every run
+ * @throws {OvError} `run.unknown`
+ */
+export async function reportStatus(
+  project: Project,
+  options: { readonly run?: string; readonly all?: boolean } = {},
+): Promise<StatusReport> {
+  const runs = await listRuns(project.db)
+  const run = options.all ? null : await chosenRun(project, options.run)
+  const shown = options.all ? runs : run === null ? [] : [run]
+  const [landing, noLanding] = await landingOf(project)
+  const agents = (await Promise.all(shown.map((one) => reportRun(project, one)))).flat()
+  const questions = await openQuestions(project.db, { reader: HUMAN })
+  const unread = await countWaiting(project.db, HUMAN)
+  const asked = await Promise.all(
+    questions.map(async (mail) => ({
+      id: mail.id,
+      from: (await getAgent(project.db, mail.sender))?.name ?? mail.sender,
+      subject: mail.subject,
+    })),
+  )
+  return {
+    at: project.clock.now(),
+    project: { name: project.name, root: project.root },
+    run: run === null ? null : { id: run.id, name: run.name, createdAt: run.created_at, endedAt: run.ended_at },
+    problems: problemsOf({ agents, questions: asked, unread, landing, noLanding }),
+    agents: agents.sort((a, b) => urgency(a.condition, a.waitingOn) - urgency(b.condition, b.waitingOn) || order(a, b)),
+    queue: await reportQueue(project),
+    landing,
+    mail: { unread, questions: questions.length },
+  }
+}
+
+/** Among those at work the oldest first; among those that have ended the newest. */
+function order(a: AgentReport, b: AgentReport): number {
+  return a.endedAt !== null && b.endedAt !== null ? b.endedAt - a.endedAt : a.createdAt - b.createdAt
+}
+
+async function chosenRun(project: Project, wanted: string | undefined): Promise<Run | null> {
+  if (wanted === undefined) return (await currentRun(project.db)) ?? (await listRuns(project.db)).at(-1) ?? null
+  const run = await getRun(project.db, wanted)
+  if (run) return run
+  throw new OvError('user', 'run.unknown', `There is no run "${oneLine(wanted, 60)}".`, { hint: 'ov run list' })
+}
+
+/** Without a canonical branch nothing can land, but everything else can still be seen. */
+async function landingOf(project: Project): Promise<[Behind | null, OvError | null]> {
+  try {
+    return [await behindTrain(project), null]
+  } catch (error) {
+    if (error instanceof OvError) return [null, error]
+    throw error
+  }
+}
+
+/** All agents of a run, in the order in which they were slung. */
+export async function reportRun(project: Project, run: Run): Promise<AgentReport[]> {
+  const agents = await agentsOfRun(project.db, run.id)
+  const names = new Map(agents.map((agent) => [agent.id, agent.name]))
+  const branches = await branchesOf(project, `ov/${run.name}`)
+  const spent = await spentBy(
+    project.db,
+    agents.map(({ id }) => id),
+  )
+  return Promise.all(
+    agents.map(async (agent) => {
+      const task = await getTask(project.db, agent.task_id)
+      if (!task) throw new Error(`agent ${agent.id} has no task`)
+      return reportOf(agent, {
+        task,
+        run: run.name,
+        parent: names.get(agent.parent_id ?? '') ?? null,
+        sight: look(project, agent),
+        branch: branches.get(agent.branch),
+        spent: spent.get(agent.id),
+      })
+    }),
+  )
+}
+
+async function branchesOf(project: Project, prefix: string): Promise<Map<string, BranchFacts>> {
+  const branch = await canonicalBranch(project).catch((error: unknown) => {
+    if (error instanceof OvError) return null
+    throw error
+  })
+  return branch === null ? new Map() : unmergedBranches(project, prefix, [`refs/heads/${branch}`, trainRef(branch)])
+}
+
+interface Known {
+  readonly task: Task
+  readonly run: string
+  readonly parent: string | null
+  readonly sight: Sight
+  readonly branch: BranchFacts | undefined
+  readonly spent: Spent | undefined
+}
+
+function reportOf(agent: Agent, { task, run, parent, sight, branch, spent }: Known): AgentReport {
+  return {
+    id: agent.id,
+    name: agent.name,
+    capability: agent.capability,
+    runtime: agent.runtime,
+    model: agent.model,
+    run,
+    parent,
+    depth: agent.depth,
+    condition: conditionOf(agent, sight.runner),
+    state: agent.state,
+    since: agent.state_since,
+    waitingOn: agent.state === 'waiting' ? agent.waiting_on : null,
+    waitingUntil: agent.state === 'waiting' ? agent.waiting_until : null,
+    reason: agent.reason,
+    runner: sight.runner === null ? null : { seen: sight.runner, pid: agent.owner_pid },
+    lastOutput: sight.lastOutput,
+    task: { id: task.id, title: task.title, state: task.state, attempts: task.attempts, mergedAs: task.merged_as },
+    branch: { name: agent.branch, head: branch?.head ?? null, unmerged: branch?.unmerged ?? null },
+    usage: spent ?? { input: null, output: null, costUsd: null },
+    createdAt: agent.created_at,
+    endedAt: agent.ended_at,
+  }
+}
+
+async function reportQueue(project: Project): Promise<QueueReport[]> {
+  const entries = await openMerges(project.db)
+  return Promise.all(
+    entries.map(async (entry) => ({
+      agent: (await getAgent(project.db, entry.agent_id))?.name ?? entry.agent_id,
+      task: (await getTask(project.db, entry.task_id))?.title ?? '',
+      branch: entry.branch,
+      commit: entry.head_sha,
+      state: entry.state,
+      since: entry.updated_at,
+    })),
+  )
+}

@@ -1,0 +1,203 @@
+import type { Condition } from '../agents/condition.ts'
+import type { Problem } from '../agents/problems.ts'
+import type { AgentReport, StatusReport } from '../agents/report.ts'
+import { oneLine } from '../mail/frame.ts'
+import { ago, short, span } from './ages.ts'
+import { type Paint, style } from './style.ts'
+import { type Cell, type Column, table } from './table.ts'
+import { cutTo, widthOf } from './width.ts'
+
+/** Of agents that have ended well, so many are shown; the rest is counted. */
+const ENDED_SHOWN = 10
+
+/** The screen of `ov status`, line by line: what needs a person, who does what, what waits to be merged. */
+export function statusScreen(report: StatusReport, width: number): string[] {
+  const agents = report.agents.map((agent) => ({ agent, at: report.at }))
+  const ended = agents.filter(({ agent }) => ['done', 'stopped'].includes(agent.condition))
+  const shown = agents.filter((row) => !ended.slice(ENDED_SHOWN).includes(row))
+  return [
+    ...header(report, width),
+    ...section(report.problems.flatMap((problem) => problemLines(problem, width))),
+    ...section(shown.length === 0 ? [] : agentTable(shown, width)),
+    ...(shown.length < agents.length
+      ? [style.dim(cutTo(`… and ${agents.length - shown.length} more that have ended: ov run show`, width))]
+      : []),
+    ...section(queueLines(report, width)),
+    ...section(nextLines(report, width)),
+  ]
+}
+
+function section(lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? [] : ['', ...lines]
+}
+
+function header({ project, run, agents, at }: StatusReport, width: number): string[] {
+  const count = (is: (agent: AgentReport) => boolean) => agents.filter(is).length
+  const counts = [
+    [count(({ condition }) => condition === 'working' || condition === 'starting'), 'at work', style.green],
+    [count(({ condition }) => condition === 'waiting'), 'waiting', style.yellow],
+    [count(({ condition }) => condition === 'queued'), 'queued', style.dim],
+    [count(({ condition }) => condition === 'runner_gone'), 'without runner', style.red],
+    [count(({ task }) => task.state === 'merged'), 'merged', style.green],
+    [count(({ condition }) => condition === 'failed'), 'failed', style.red],
+    [count(({ condition }) => condition === 'stopped'), 'stopped', style.dim],
+  ] as const
+  const parts: [string, Paint][] = [
+    [oneLine(project.name, 60), style.bold],
+    ...(run === null ? [] : [[`${run.name}, ${ago(run.createdAt, at)}`, style.dim] as [string, Paint]]),
+    ...counts.flatMap(([number, what, paint]): [string, Paint][] =>
+      number === 0 ? [] : [[`${number} ${what}`, paint]],
+    ),
+  ]
+  return wrapParts(parts, ' · ', width)
+}
+
+/** Puts parts on as few lines as they take, never more than `width` cells each. */
+function wrapParts(parts: readonly (readonly [string, Paint])[], between: string, width: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  let used = 0
+  for (const [text, paint] of parts) {
+    const cut = cutTo(text, width)
+    const more = used === 0 ? widthOf(cut) : widthOf(between) + widthOf(cut)
+    if (used > 0 && used + more > width) {
+      lines.push(line)
+      line = ''
+      used = 0
+    }
+    line += (used === 0 ? '' : style.dim(between)) + paint(cut)
+    used += more
+  }
+  return [...lines, line]
+}
+
+function problemLines({ kind, message, hint }: Problem, width: number): string[] {
+  const paint = kind === 'mail' || kind === 'landing' || kind === 'question' ? style.yellow : style.red
+  const text = oneLine(message, 200)
+  const whole = `! ${text}`
+  if (hint === null) return [`${paint('!')} ${cutTo(text, width - 2)}`]
+  if (widthOf(whole) + 4 + widthOf(hint) <= width) return [`${paint('!')} ${text}  ${style.dim('→')} ${hint}`]
+  return [`${paint('!')} ${cutTo(text, width - 2)}`, `  ${style.dim('→')} ${cutTo(hint, width - 4)}`]
+}
+
+interface Row {
+  readonly agent: AgentReport
+  readonly at: number
+}
+
+const COLUMNS: readonly Column<Row>[] = [
+  { title: 'AGENT', cell: ({ agent }) => ({ text: agent.name, paint: style.bold }), min: 9 },
+  { title: 'STATE', cell: (row) => stateCell(row), min: 9 },
+  { title: 'FOR', cell: ({ agent, at }) => span(at - agent.since), align: 'right', goes: 2 },
+  { title: 'SEEN', cell: (row) => seenCell(row), align: 'right', goes: 4 },
+  {
+    title: 'TRY',
+    cell: ({ agent }) => (agent.task.attempts > 1 ? String(agent.task.attempts) : ''),
+    align: 'right',
+    goes: 5,
+  },
+  { title: 'ROLE', cell: ({ agent }) => agent.capability, goes: 7 },
+  {
+    title: 'RUNTIME',
+    cell: ({ agent }) => agent.runtime + (agent.model === null ? '' : ` ${oneLine(agent.model, 24)}`),
+    goes: 8,
+  },
+  { title: 'COMMITS', cell: ({ agent }) => commitsCell(agent), goes: 6 },
+  { title: 'TOKENS', cell: ({ agent }) => tokens(agent), align: 'right', goes: 9 },
+  { title: 'COST', cell: ({ agent }) => cost(agent), align: 'right', goes: 3 },
+  { title: 'TASK', cell: ({ agent }) => oneLine(agent.task.title), min: 12, goes: 1 },
+]
+
+/** Agents as a table; also for other screens that list them. */
+export function agentTable(rows: readonly Row[], width: number): string[] {
+  return table(rows, COLUMNS, { width, paintTitle: style.dim })
+}
+
+function stateCell({ agent, at }: Row): Cell {
+  return { text: stateText(agent, at), paint: paintOf(agent) }
+}
+
+/** The state in a few words. */
+export function stateText({ condition, waitingOn, waitingUntil, task }: AgentReport, at: number): string {
+  switch (condition) {
+    case 'runner_gone':
+      return 'runner gone'
+    case 'waiting': {
+      const until = waitingUntil === null ? '' : ` (${span(waitingUntil - at)})`
+      return `waiting on ${waitingOn?.replace('_', ' ') ?? '?'}${until}`
+    }
+    case 'done':
+      return task.state === 'merged' ? 'merged' : 'done'
+    case 'queued':
+    case 'starting':
+    case 'working':
+    case 'failed':
+    case 'stopped':
+      return condition
+  }
+}
+
+function paintOf({ condition, waitingOn }: AgentReport): Paint {
+  const paints: Readonly<Record<Condition, Paint>> = {
+    runner_gone: style.red.bold,
+    failed: style.red,
+    working: style.green,
+    starting: style.green,
+    waiting: waitingOn === 'human' || waitingOn === 'budget' ? style.magenta.bold : style.yellow,
+    queued: style.dim,
+    done: style.cyan,
+    stopped: style.dim,
+  }
+  return paints[condition]
+}
+
+/** How long ago the runtime last printed anything; a question mark where the kernel would not say whether it lives. */
+function seenCell({ agent, at }: Row): Cell {
+  if (agent.runner === null) return { text: '' }
+  if (agent.runner.seen === 'unknown') return { text: '?', paint: style.yellow }
+  return { text: agent.lastOutput === null ? '–' : span(at - agent.lastOutput), paint: style.dim }
+}
+
+function commitsCell({ task, branch }: AgentReport): Cell {
+  if (task.mergedAs !== null) return { text: task.mergedAs.slice(0, 8), paint: style.cyan }
+  return { text: branch.unmerged ? `+${branch.unmerged}` : '' }
+}
+
+function tokens({ usage }: AgentReport): string {
+  if (usage.input === null && usage.output === null) return ''
+  return `${short(usage.input ?? 0)}/${short(usage.output ?? 0)}`
+}
+
+function cost({ usage }: AgentReport): string {
+  return usage.costUsd === null ? '' : `$${usage.costUsd.toFixed(2)}`
+}
+
+function queueLines({ queue, at }: StatusReport, width: number): string[] {
+  if (queue.length === 0) return []
+  return [
+    style.bold(cutTo(`Merge queue (${queue.length})`, width)),
+    ...table(
+      queue,
+      [
+        { title: 'BRANCH', cell: (entry) => entry.branch, min: 10 },
+        {
+          title: 'STATE',
+          cell: (entry) => ({ text: entry.state, paint: entry.state === 'merging' ? style.green : style.dim }),
+        },
+        { title: 'FOR', cell: (entry) => span(at - entry.since), align: 'right', goes: 1 },
+        { title: 'COMMIT', cell: (entry) => entry.commit.slice(0, 8), goes: 3 },
+        { title: 'TASK', cell: (entry) => oneLine(entry.task), min: 12, goes: 2 },
+      ],
+      { width, paintTitle: style.dim },
+    ),
+  ]
+}
+
+/** What to do next, where nothing else says it. */
+function nextLines({ agents, problems }: StatusReport, width: number): string[] {
+  const next = (text: string, command: string) => [cutTo(text, width), `  ${cutTo(command, width - 2)}`]
+  if (agents.length === 0)
+    return next('Nobody is at work. Give an agent a task:', 'ov sling --task "Implement user authentication"')
+  if (problems.length > 0 || agents.some(({ endedAt }) => endedAt === null)) return []
+  return next('Everything is done. Give the next task:', 'ov sling --task "…"')
+}
