@@ -145,6 +145,17 @@ export default {
   },
   interrupt: ({ sequence }) => request(`ov-interrupt-${sequence}`, { subtype: 'interrupt' }),
   stopSignal: 'SIGTERM',
+  transcript: {
+    locate: (session, environment) => ({
+      folder: `${environment.CLAUDE_CONFIG_DIR ?? `${environment.HOME ?? ''}/.claude`}/projects`,
+      endsWith: `/${session}.jsonl`,
+    }),
+    entered(line) {
+      const entry = entrySchema.safeParse(parsed(line))
+      if (!entry.success) return []
+      return [entry.data.type === 'user' ? textOf(entry.data.message.content) : entry.data.attachment.prompt]
+    },
+  },
   screen: () => ({ is: 'unknown' }),
 } satisfies AgentRuntime
 
@@ -309,6 +320,15 @@ const eventSchema = z.discriminatedUnion('type', [
 type Event = z.infer<typeof eventSchema>
 type Result = Extract<Event, { type: 'result' }>
 type ControlRequest = Extract<Event, { type: 'control_request' }>
+
+/** Lines of a transcript that are prompts; one that came in the middle of a turn is an attachment. What waits in its queue is neither. */
+const entrySchema = z.union([
+  z.looseObject({ type: z.literal('user'), message: z.looseObject({ content }) }),
+  z.looseObject({
+    type: z.literal('attachment'),
+    attachment: z.looseObject({ type: z.literal('queued_command'), prompt: z.string() }),
+  }),
+])
 
 /** Lines about the CLI's own household: understood, and of no consequence to the engine. */
 const HOUSEHOLD = new Set([

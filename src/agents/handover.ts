@@ -18,8 +18,10 @@ export interface Handover {
   urgentText(): Promise<string | null>
   /** The runtime took this text into its context: what of the offered mail is in it has been delivered. */
   accepted(text: string): Promise<void>
-  /** The turn ran: all that was offered for it has been delivered. */
+  /** The turn ran, by a runtime that doesn't echo: all that was offered for it has been delivered. */
   settle(): Promise<void>
+  /** Some of what was sent has not been seen to arrive. */
+  readonly underway: boolean
   /** What was offered was not taken; it is offered again, unless the transcript has it. */
   withdraw(): Promise<void>
 }
@@ -81,7 +83,10 @@ export function handoverFor(
       return letters.length === 0 ? null : frameMail(letters)
     },
     accepted: (text) => confirm((id) => text.includes(id)),
-    settle: () => confirm(() => true),
+    settle: () => confirm(() => !runtime.can.echo),
+    get underway() {
+      return inHand.size > 0
+    },
     async withdraw() {
       for (const offer of inHand.keys()) letGo(offer)
       inHand.clear()

@@ -114,6 +114,8 @@ export interface FailureFacts {
   /** Failures in a row, this one included. */
   readonly setbacks: number
   readonly now: number
+  /** What a person types to log in to this runtime. */
+  readonly login: string
 }
 
 export type AfterFailure =
@@ -124,7 +126,7 @@ const MINUTE = 60_000
 const MAX_SETBACKS = 8
 
 /** What follows a failed turn: what time mends is waited out, never retried in a loop; the rest fails at once. */
-export function afterFailure({ cause, resetAt, setbacks, now }: FailureFacts): AfterFailure {
+export function afterFailure({ cause, resetAt, setbacks, now, login }: FailureFacts): AfterFailure {
   switch (cause) {
     case 'rate_limit':
     case 'overloaded':
@@ -134,7 +136,7 @@ export function afterFailure({ cause, resetAt, setbacks, now }: FailureFacts): A
       return { do: 'park', until: resetAt !== null && resetAt > now ? resetAt : backoff }
     }
     case 'auth':
-      return { do: 'fail', advice: 'Log in, or set its key, then sling the task again: ov doctor' }
+      return { do: 'fail', advice: `Log in (${login}) or set its key, then sling the task again. To check: ov doctor` }
     case 'quota':
       return { do: 'fail', advice: 'Its account has no quota left. Use another runtime, or wait: ov sling --runtime …' }
     case 'model':

@@ -47,11 +47,14 @@ import {
   takeOver,
   updateAgent,
 } from './store.ts'
+import { transcriptOf } from './transcript.ts'
 import { clearOut, furnish, readPlanned, type Workplace, writePlanned } from './workplace.ts'
 
 const TICK_MS = 1_000
 /** Every so many ticks a runner looks after the rest of the fleet too. */
 const RECONCILE_TICKS = 5
+/** What was sent to an idle CLI and not echoed for this long was not taken. */
+const ECHO_PATIENCE_MS = 60_000
 /** No sign of life from a runtime for this long after its first prompt: it hangs at its start. */
 const START_DEADLINE_MS = 120_000
 
@@ -114,6 +117,7 @@ class Runner {
   #turns = 0
   #promptedAt = 0
   #signsOfLife = false
+  #lastEventAt = 0
   #ticks = 0
   /** Failures in a row that waiting can mend. */
   #setbacks = 0
@@ -131,7 +135,13 @@ class Runner {
     this.#log = openRawLog(agentLogDir(project, agent), this.#place.redact, (error) =>
       this.#inbox.put({ is: 'log-broken', why: error.message }),
     )
-    this.#handover = handoverFor(project, agent, runtime, this.#place)
+    this.#handover = handoverFor(
+      project,
+      agent,
+      runtime,
+      this.#place,
+      transcriptOf(runtime, this.#place.environment, () => this.#sessionId),
+    )
   }
 
   async run(): Promise<void> {
@@ -252,6 +262,7 @@ class Runner {
 
   async #onEvent(event: AgentEvent): Promise<EndState | null> {
     this.#signsOfLife = true
+    this.#lastEventAt = this.#project.clock.monotonic()
     this.#pane.event(event)
     const { redact } = this.#place
     switch (event.type) {
@@ -263,7 +274,7 @@ class Runner {
         }
         return null
       case 'turn_start':
-        if (!this.#runtime.can.echo) await this.#handover.settle()
+        await this.#handover.settle()
         return null
       case 'accepted':
         await this.#handover.accepted(event.text)
@@ -321,10 +332,12 @@ class Runner {
       resetAt: event.resetAt ?? null,
       setbacks: this.#setbacks,
       now: this.#project.clock.now(),
+      login: this.#runtime.login.hint,
     })
     if (next.do === 'fail')
       return { name: 'failed', reason: next.advice === null ? message : `${message}\n${next.advice}` }
-    await this.#handover.withdraw()
+    // A runtime that echoes still has what was sent, and takes it next, as long as it lives.
+    if (!this.#runtime.can.echo) await this.#handover.withdraw()
     this.#parkedUntil = next.until
     await this.#become({ name: 'waiting', on: 'rate_limit', until: next.until })
     return null
@@ -360,6 +373,11 @@ class Runner {
   async #betweenTurns(turnEnded: boolean): Promise<EndState | null> {
     const task = await getTask(this.#project.db, this.#task.id)
     if (!task || isFinal(task.state)) return endOf(task)
+    if (this.#handover.underway) {
+      const quietFor = this.#project.clock.monotonic() - this.#lastEventAt
+      if (this.#session?.alive && quietFor < ECHO_PATIENCE_MS) return null
+      await this.#handover.withdraw()
+    }
     if (this.#parkedUntil !== null) {
       if (this.#project.clock.now() < this.#parkedUntil) return null
       this.#parkedUntil = null

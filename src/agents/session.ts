@@ -23,6 +23,8 @@ export interface Session {
   steer(text: string): boolean
   answer(ask: Ask, verdict: Verdict): void
   readonly busy: boolean
+  /** Its process runs, between turns too. */
+  readonly alive: boolean
   /** Lets the CLI end by itself: end of input, nothing more. */
   endInput(): void
 }
@@ -202,6 +204,9 @@ export function openSession(options: SessionOptions): Session {
     },
     get busy() {
       return busy
+    },
+    get alive() {
+      return child !== null
     },
     endInput() {
       child?.stdin?.end()

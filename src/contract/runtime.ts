@@ -231,6 +231,14 @@ export interface OneShot {
   readonly env: Readonly<Record<string, string>>
 }
 
+/** Where a runtime keeps a session's conversation, for the engine to look up whether mail arrived. */
+export interface TranscriptFacts {
+  /** The file is below `folder` and its path ends with `endsWith`. `environment` is the agent's. */
+  locate(session: string, environment: Readonly<Record<string, string>>): { folder: string; endsWith: string }
+  /** The prompts in one line of it that entered the context; none in any other line. Never throws. */
+  entered(line: string): readonly string[]
+}
+
 export interface AgentRuntime {
   readonly id: RuntimeId
   readonly title: string
@@ -266,6 +274,8 @@ export interface AgentRuntime {
   interrupt(facts: SessionFacts): Frame | null
   /** The signal on which the CLI stops cleanly. */
   readonly stopSignal: 'SIGTERM' | 'SIGINT'
+  /** Absent where it keeps none that can be read. */
+  readonly transcript?: TranscriptFacts
   /** Interactive mode only: what the pane shows. */
   screen(pane: { readonly text: string; readonly title: string }): Screen
 }

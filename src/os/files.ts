@@ -3,6 +3,7 @@ import {
   accessSync,
   closeSync,
   constants,
+  createReadStream,
   existsSync,
   fstatSync,
   linkSync,
@@ -19,6 +20,7 @@ import {
 } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { createInterface } from 'node:readline'
 import { codeOf } from '../errors.ts'
 
 /** Writes a file whole or not at all, making its folder. */
@@ -96,6 +98,24 @@ export function listFolder(path: string): string[] {
 export function changedAt(path: string): number | null {
   const info = statSync(path, { throwIfNoEntry: false })
   return info === undefined ? null : Math.floor(info.mtimeMs)
+}
+
+/** The file below a folder whose path ends so, or null; a folder that is missing or may not be read holds none. */
+export function findBelow(folder: string, endsWith: string): string | null {
+  try {
+    const found = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find((path) =>
+      `/${path}`.endsWith(endsWith),
+    )
+    return found === undefined ? null : join(folder, found)
+  } catch (error) {
+    if (UNREADABLE.has(codeOf(error) ?? '')) return null
+    throw error
+  }
+}
+
+/** The lines of a file, one at a time, whatever its size. */
+export function linesOf(path: string): AsyncIterable<string> {
+  return createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY })
 }
 
 /** True when `path` is `folder` or lies below it, by name alone. */

@@ -148,6 +148,7 @@ describe.each(runtimeIds())('%s', (id) => {
     for (const line of GARBAGE) wellFormed(runtime.read(line))
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (line) => wellFormed(runtime.read(line))))
     fc.assert(fc.property(fc.json(), (line) => wellFormed(runtime.read(line))))
+    for (const line of GARBAGE) expect(runtime.transcript?.entered(line) ?? []).toEqual([])
   })
 
   test('a line that is cut off or bent is unknown or still itself, never an exception', async () => {

@@ -1,0 +1,31 @@
+import type { AgentRuntime } from '../contract/runtime.ts'
+import type { Transcript } from '../mail/deliver.ts'
+import { findBelow, linesOf } from '../os/files.ts'
+
+/**
+ * What is in a session's context, by the file its runtime keeps; undefined for a runtime that keeps none.
+ *
+ * @param session the runtime's own id of the session, undefined before it has begun: then nothing is in its context
+ */
+export function transcriptOf(
+  runtime: AgentRuntime,
+  environment: Readonly<Record<string, string>>,
+  session: () => string | undefined,
+): Transcript | undefined {
+  const { transcript } = runtime
+  if (transcript === undefined) return undefined
+  return {
+    async has(mailId) {
+      const id = session()
+      if (id === undefined) return false
+      const { folder, endsWith } = transcript.locate(id, environment)
+      const path = findBelow(folder, endsWith)
+      if (path === null) return false
+      for await (const line of linesOf(path)) {
+        // Most lines are long and don't hold it: only those that do are parsed.
+        if (line.includes(mailId) && transcript.entered(line).some((text) => text.includes(mailId))) return true
+      }
+      return false
+    },
+  }
+}

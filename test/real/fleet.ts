@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { Outcome } from '../../src/os/process.ts'
+import type { Outcome as TaskOutcome } from '../../src/tasks/outcome.ts'
+import type { Ask } from '../rig/llm/script.ts'
+import { type Llm, startLlm } from '../rig/llm/server.ts'
+import { configure, git, type Home, makeHome, makeRepo } from '../rig/sandbox-home.ts'
+
+/** A machine with a repository, a real agent CLI on PATH and a scripted model behind it. */
+export interface Fleet {
+  readonly home: Home
+  readonly llm: Llm
+  readonly repo: string
+  /** What a person types. */
+  ov(...args: string[]): Promise<Outcome>
+  /** `ov … --json`, its document. */
+  json<T>(...args: string[]): Promise<T>
+  sling(...args: string[]): Promise<Slung>
+  git(...args: string[]): string
+  close(): Promise<void>
+}
+
+/** `ov sling --wait --json` on its way. */
+export interface Slung {
+  readonly exit: Promise<{ readonly code: number | null; readonly outcome: TaskOutcome }>
+}
+
+export interface Mail {
+  readonly id: string
+  readonly from: string
+  readonly type: string
+  readonly subject: string
+  readonly body: string
+}
+
+/** A key that is found nowhere else, so that it can be searched for. */
+export const KEY = `sk-ant-api03-${randomBytes(24).toString('base64url')}`
+
+export async function openFleet(bin: string, extraEnv: Readonly<Record<string, string>> = {}): Promise<Fleet> {
+  const home = makeHome()
+  const llm = await startLlm()
+  const repo = makeRepo(home)
+  configure(home, repo)
+  const env = {
+    PATH: `${bin}:${home.env.PATH}`,
+    ANTHROPIC_BASE_URL: llm.url,
+    ANTHROPIC_API_KEY: KEY,
+    ...extraEnv,
+  }
+  const ov = (...args: string[]) => home.ov(repo, args, { env, timeoutMs: 100_000 })
+  const json = async <T>(...args: string[]) => JSON.parse((await ov(...args, '--json')).stdout) as T
+  await ov('init')
+  return {
+    home,
+    llm,
+    repo,
+    ov,
+    json,
+    async sling(...args) {
+      const running = ov('sling', '--runtime', 'claude', ...args, '--wait', '--json')
+      return { exit: running.then(({ code, stdout, output }) => ({ code, outcome: outcomeIn(stdout, output) })) }
+    },
+    git: (...args) => git(home, repo, ...args),
+    async close() {
+      await home.dispose()
+      await llm.close()
+    },
+  }
+}
+
+function outcomeIn(stdout: string, output: string): TaskOutcome {
+  try {
+    return JSON.parse(stdout) as TaskOutcome
+  } catch (error) {
+    throw new Error(`ov sling printed no document:\n${output}`, { cause: error })
+  }
+}
+
+/** What the model saw last of its conversation: the whole of it, tool results included. */
+export function context(ask: Ask | undefined): string {
+  return (ask?.messages ?? [])
+    .flatMap((message) => [message.text, ...message.toolResults.map((result) => result.text)])
+    .join('\n')
+}
+
+/** How often a text stands in another. */
+export function times(text: string, part: string): number {
+  return text.split(part).length - 1
+}
+
+/** Files below a folder that hold the text. */
+export function filesWith(folder: string, text: string): string[] {
+  const wanted = Buffer.from(text)
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => readFileSync(path).includes(wanted))
+}
+
+/** Command lines of all processes that hold the text. */
+export function commandLinesWith(text: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+      } catch {
+        // It ended meanwhile.
+        return []
+      }
+    })
+    .filter((line) => line.includes(text))
+}
+
+/** Writes a readable account of a run, for people, into `.cache/`. */
+export function account(name: string, parts: Readonly<Record<string, string>>): void {
+  const folder = resolve(import.meta.dirname, '..', '..', '.cache')
+  mkdirSync(folder, { recursive: true })
+  const text = Object.entries(parts).map(([title, body]) => `## ${title}\n\n${body.trim()}\n`)
+  writeFileSync(join(folder, `${name}.md`), `# ${name}\n\n${text.join('\n')}`)
+}

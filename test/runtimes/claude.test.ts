@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import claude from '../../runtimes/claude.ts'
+import { guardVerdict } from '../../src/agents/guard.ts'
+import type { Ask, SessionSpec } from '../../src/contract/runtime.ts'
+
+const spec: SessionSpec = {
+  agent: 'builder-1',
+  sessionId: '11111111-2222-4333-8444-555555555555',
+  worktree: '/repo/wt',
+  privateDir: '/private',
+  instructions: 'Be good.',
+  prompt: 'Go.',
+  readOnly: false,
+  root: false,
+  extraArgs: [],
+}
+
+const hook = (tool: string, input: Record<string, unknown>) =>
+  claude.read(
+    JSON.stringify({
+      type: 'control_request',
+      request_id: 'r1',
+      request: {
+        subtype: 'hook_callback',
+        callback_id: 'guard',
+        input: { hook_event_name: 'PreToolUse', tool_name: tool, tool_input: input },
+      },
+    }),
+  )[0]
+
+function asked(tool: string, input: Record<string, unknown>): Ask {
+  const event = hook(tool, input)
+  if (event?.type !== 'ask') throw new Error(`no question: ${JSON.stringify(event)}`)
+  return event.ask
+}
+
+/** What Claude Code is told about a tool call in this place. */
+function answer(ask: Ask, readOnly = false): unknown {
+  const verdict = guardVerdict(ask, { worktree: '/repo/wt', readOnly })
+  const frame = claude.answer(ask, verdict)
+  return JSON.parse(frame.line).response
+}
+
+test('as root, and only then, it says IS_SANDBOX=1, exactly', () => {
+  expect(claude.start({ ...spec, root: true }).env).toMatchObject({ IS_SANDBOX: '1' })
+  expect(claude.start(spec).env).not.toHaveProperty('IS_SANDBOX')
+})
+
+test('a fresh session gets the id the engine chose; a resumed one is taken up by its own', () => {
+  expect(claude.start(spec).argv.join(' ')).toContain(`--session-id ${spec.sessionId}`)
+  const resumed = claude.start({ ...spec, resume: 'abc' }).argv
+  expect(resumed.join(' ')).toContain('--resume abc')
+  expect(resumed).not.toContain('--session-id')
+})
+
+test('a read-only role has no tool that writes, and every role lacks the tools that wait for a person', () => {
+  const without = (session: SessionSpec) => {
+    const { argv } = claude.start(session)
+    return (argv[argv.indexOf('--disallowedTools') + 1] ?? '').split(',')
+  }
+  expect(without({ ...spec, readOnly: true })).toEqual(expect.arrayContaining(['Edit', 'Write', 'NotebookEdit']))
+  expect(without(spec)).not.toContain('Write')
+  expect(without(spec)).toEqual(expect.arrayContaining(['AskUserQuestion', 'EnterWorktree', 'SendMessage']))
+})
+
+test('a write inside the worktree has no objection; outside, or by a read-only role, it is refused with the reason', () => {
+  expect(answer(asked('Write', { file_path: '/repo/wt/src/a.ts' }))).toMatchObject({ subtype: 'success', response: {} })
+  const denied = (reason: RegExp) => ({
+    response: {
+      hookSpecificOutput: {
+        hookEventName: 'PreToolUse',
+        permissionDecision: 'deny',
+        permissionDecisionReason: expect.stringMatching(reason),
+      },
+    },
+  })
+  for (const file_path of ['/repo/other.ts', '/repo/wt/../x', '/etc/passwd', '../x'])
+    expect(answer(asked('Edit', { file_path }))).toMatchObject(denied(/outside your worktree/))
+  expect(answer(asked('NotebookEdit', { notebook_path: '/elsewhere/n.ipynb' }))).toMatchObject(denied(/outside/))
+  expect(answer(asked('Write', { file_path: '/repo/wt/a' }), true)).toMatchObject(denied(/read-only/))
+  expect(answer(asked('AskUserQuestion', { questions: [] }))).toMatchObject(denied(/ov ask/))
+})
+
+test('a dialog that nobody can answer is refused, so that it blocks nothing', () => {
+  const [event] = claude.read(
+    '{"type":"control_request","request_id":"d1","request":{"subtype":"request_user_dialog","dialog":{}}}',
+  )
+  expect(event).toMatchObject({ type: 'ask', ask: { interactive: true } })
+  if (event?.type === 'ask') expect(answer(event.ask)).toMatchObject({ subtype: 'error', request_id: 'd1' })
+})
+
+test('hooks that could not be installed fail the session: there is no work without the guard', () => {
+  const refused = '{"type":"control_response","response":{"subtype":"error","request_id":"ov-hello","error":"no"}}'
+  expect(claude.read(refused)).toMatchObject([{ type: 'failed' }])
+  expect(claude.read(refused.replace('ov-hello', 'other'))).toEqual([])
+})
+
+test('versions that tell no usage by model are counted by the turn’s tokens and the session’s dollars', () => {
+  const line = { type: 'result', subtype: 'success', is_error: false, total_cost_usd: 0.5, usage: { input_tokens: 7 } }
+  expect(claude.read(JSON.stringify(line))).toMatchObject([
+    { type: 'usage', scope: 'added', costScope: 'total', usage: { input: 7, output: null, costUsd: 0.5 } },
+    { type: 'turn_end' },
+  ])
+})
+
+test('its transcript tells which prompts entered the context, also in the middle of a turn, and not what only waits', () => {
+  const lines = readFileSync(join(import.meta.dirname, 'fixtures', 'claude-2.1.328.transcript.jsonl'), 'utf8').split(
+    '\n',
+  )
+  const texts = lines.flatMap((line) => claude.transcript.entered(line)).filter((text) => text !== '')
+  expect(texts).toEqual(['FIRST', 'STEER-MAIL'])
+  expect(lines.filter((line) => line.includes('"enqueue"'))).not.toEqual([])
+})
+
+test('its transcript is looked for where its configuration lies', () => {
+  expect(claude.transcript.locate('abc', { HOME: '/home/me' })).toEqual({
+    folder: '/home/me/.claude/projects',
+    endsWith: '/abc.jsonl',
+  })
+  expect(claude.transcript.locate('abc', { HOME: '/home/me', CLAUDE_CONFIG_DIR: '/cfg' }).folder).toBe('/cfg/projects')
+})
