@@ -15,19 +15,23 @@ async function progressOf(db: Db, task: Task): Promise<string> {
   if (isFinal(task.state)) return task.state
   const agent = await agentOfTask(db, task.id)
   if (!agent) return task.state
-  const [last] = await recentEvents(db, { agentId: agent.id }, 1)
-  const data: Record<string, unknown> = last === undefined ? {} : JSON.parse(last.data_json)
-  switch (last?.type) {
+  const events = await recentEvents(db, { agentId: agent.id }, 20)
+  const told = events.filter((event) => event.at >= agent.state_since).flatMap((event) => inWords(event) ?? [])
+  return told.at(-1) ?? (agent.waiting_on === 'merge' ? 'in the merge queue' : describeState(stateOf(agent)))
+}
+
+/** An event that says what an agent is doing, in a few words; null for any other. */
+function inWords(event: { type: string; data_json: string }): string | null {
+  const data: Record<string, unknown> = JSON.parse(event.data_json)
+  switch (event.type) {
     case 'tool.start':
       return oneLine(`${data.tool}: ${data.summary}`, 100)
     case 'merge.gate':
       return oneLine(`gate ${data.gate}`, 100)
     case 'merge.rejected':
-      return data.why === 'conflict' ? 'conflict: sent back' : oneLine(`gate ${data.gate} is red: sent back`, 100)
+      return data.why === 'conflict' ? 'conflict, sent back' : oneLine(`gate ${data.gate} is red, sent back`, 100)
     default:
-      return agent.state === 'waiting' && agent.waiting_on === 'merge'
-        ? 'in the merge queue'
-        : describeState(stateOf(agent))
+      return null
   }
 }
 
