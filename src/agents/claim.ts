@@ -4,12 +4,12 @@ import { recordEvent } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
 import { postMail, reportsTo } from '../mail/send.ts'
 import { enqueueMerge } from '../merge/store.ts'
-import { changedOutside, commitOf, commitsBetween, gitAt, uncommitted } from '../os/git.ts'
+import { changedOutside, commitOf, commitsBetween, uncommitted } from '../os/git.ts'
 import type { Project } from '../project.ts'
 import { getTask, setTaskState, type Task } from '../tasks/store.ts'
 import { startingPoint } from '../worktrees/base.ts'
 import { keepCommits } from '../worktrees/keep.ts'
-import { worktreePath } from '../worktrees/prepare.ts'
+import { gitIn, worktreePath } from '../worktrees/prepare.ts'
 import { type Agent, getAgent, updateAgent } from './store.ts'
 
 export interface Claim {
@@ -34,7 +34,7 @@ export async function claimDone(
   const current = await getAgent(project.db, agent.id)
   const task = await getTask(project.db, agent.task_id)
   if (!current || !task) throw new Error(`agent ${agent.id} or its task has no row`)
-  const git = gitAt(path)
+  const git = gitIn(project, path)
   const readOnly = project.roles[agent.capability].readOnly
   const head = await commitOf(git, 'HEAD')
   const dirty = await uncommitted(git)

@@ -1,5 +1,6 @@
 import type { WaitingOn } from '../contract/states.ts'
 import type { OvError } from '../errors.ts'
+import { oneLine } from '../mail/frame.ts'
 import type { Behind } from '../merge/behind.ts'
 import type { Condition } from './condition.ts'
 
@@ -92,8 +93,13 @@ function failed({ name, reason }: AgentFacts): Problem {
 }
 
 function landing(behind: Behind | null): Problem[] {
-  if (behind === null || behind.commits === 0) return []
-  const { branch, commits, changedFiles, diverged } = behind
+  if (behind === null) return []
+  const { branch, commits, changedFiles, diverged, blocked } = behind
+  if (blocked !== null)
+    return [
+      { kind: 'landing', agent: null, message: oneLine(blocked.why.split('\n')[0] ?? '', 300), hint: blocked.hint },
+    ]
+  if (commits === 0) return []
   const message = `${branch} is ${count(commits, 'commit')} behind what was merged`
   if (changedFiles > 0) {
     const what = `${count(changedFiles, 'tracked file')} ${changedFiles === 1 ? 'is' : 'are'} changed in your checkout`

@@ -11,7 +11,7 @@ import { nameOf, reportsTo } from '../mail/send.ts'
 import { driveTrain, trailers } from '../merge/train.ts'
 import { perform } from '../operations.ts'
 import { watchDatabase } from '../os/files.ts'
-import { commitAll, commitsBetween, gitAt, removeWorktree, uncommitted } from '../os/git.ts'
+import { commitAll, commitsBetween, removeWorktree, uncommitted } from '../os/git.ts'
 import { ownIdentity } from '../os/process.ts'
 import { letServerEnd } from '../os/tmux.ts'
 import { stopProcessesOf } from '../os/tree.ts'
@@ -22,7 +22,7 @@ import { countAttempt, getTask, setTaskState, type Task } from '../tasks/store.t
 import { reconcile } from '../watchdog/reconcile.ts'
 import { startingPoint } from '../worktrees/base.ts'
 import { keepCommits } from '../worktrees/keep.ts'
-import { prepareWorktree, setUpWorktree } from '../worktrees/prepare.ts'
+import { gitIn, prepareWorktree, setUpWorktree } from '../worktrees/prepare.ts'
 import { claimDone } from './claim.ts'
 import { endAgent } from './finish.ts'
 import { guardVerdict } from './guard.ts'
@@ -169,7 +169,8 @@ class Runner {
     await dispatchQueued(this.#project)
     if (state.name !== 'done') return
     // Merged or without changes, and clean: only then does the folder go. Git itself refuses a dirty one.
-    if ((await uncommitted(gitAt(worktree))).length === 0) await removeWorktree(this.#project.git, worktree)
+    if ((await uncommitted(gitIn(this.#project, worktree))).length === 0)
+      await removeWorktree(this.#project.git, worktree)
     clearOut(this.#place)
   }
 
@@ -429,7 +430,7 @@ class Runner {
     const task = await getTask(this.#project.db, this.#task.id)
     const me = await getAgent(this.#project.db, this.#agent.id)
     if (!task || isFinal(task.state) || me?.claimed_done === 1) return null
-    const git = gitAt(this.#place.worktree)
+    const git = gitIn(this.#project, this.#place.worktree)
     const message = `${oneLine(task.title, 72)}\n\n${trailers({ task: task.id, agent: this.#agent.name, runtime: this.#runtime.id })}\n`
     if (!this.#readOnly && (await uncommitted(git)).length > 0) await commitAll(git, message)
     const noChanges = this.#base !== null && (await commitsBetween(git, this.#base, 'HEAD')) === 0
@@ -446,11 +447,11 @@ class Runner {
   #drive(): void {
     if (this.#train !== null || !this.#project.config.merge.auto) return
     this.#train = driveTrain(this.#project)
-      .then(() => undefined)
       .catch((error: unknown) => this.#note('merge.trouble', { why: messageOf(error) }))
-      .finally(() => {
+      .then((report) => {
         this.#train = null
-        this.#inbox.put({ is: 'wake' })
+        // While another drives there is nothing to look at; the next commit to the database or tick asks again.
+        if (report?.drove) this.#inbox.put({ is: 'wake' })
       })
   }
 

@@ -221,6 +221,11 @@ export async function setAgentState(tx: Db, own: Ownership, state: AgentState, n
   if (result.numUpdatedRows !== 1n) throw fenced(own)
 }
 
+/** Takes back an agent's claim that it is done. The train does this, which owns the claim, not the agent. */
+export async function reopenClaim(tx: Db, id: string): Promise<void> {
+  await tx.updateTable('agents').set({ claimed_done: 0, reminded: 0 }).where('id', '=', id).execute()
+}
+
 function fenced(own: Ownership): OvError {
   return new OvError('busy', 'agent.fenced', `Agent ${own.id} has another owner by now, or has ended.`)
 }

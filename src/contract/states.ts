@@ -58,12 +58,15 @@ export function isFinal(state: TaskState): boolean {
  * ```
  *  ready ──► merging ──► merged
  *    ▲          ├──────► rejected  (conflict or red gate; the author gets another turn, which makes a new entry)
- *    └──────────┘ (owner died)
+ *    └──────────┤ (owner died, or it was not the author's fault)
  *               └──────► dropped   (the task was stopped, or ran out of attempts)
  * ```
  */
 export const MERGE_STATES = ['ready', 'merging', 'merged', 'rejected', 'dropped'] as const
 export type MergeState = (typeof MERGE_STATES)[number]
+
+/** A landing: under way, through, taken back (nothing of it is left), or left as it was found. */
+export type LandingState = 'landing' | 'landed' | 'undone' | 'left'
 
 /** The exact name rule: what becomes a branch, a tmux session, a mail address. */
 export const NAME_PATTERN = /^[a-z][a-z0-9-]{0,39}$/

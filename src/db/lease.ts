@@ -9,6 +9,8 @@ import type { Db } from './open.ts'
 export interface Lease {
   readonly resource: string
   readonly fence: number
+  /** True when the owner before never gave it up: it died, or is so late that it may still act on it. */
+  readonly seized: boolean
 }
 
 /**
@@ -38,7 +40,7 @@ export async function claimLease(
     .values({ resource, ...values })
     .onConflict((conflict) => conflict.column('resource').doUpdateSet(values))
     .execute()
-  return { resource, fence }
+  return { resource, fence, seized: row !== undefined && row.expires_at !== null }
 }
 
 interface Held {
@@ -84,4 +86,16 @@ export async function releaseLease(tx: Db, lease: Lease): Promise<void> {
     .where('resource', '=', lease.resource)
     .where('fence', '=', lease.fence)
     .execute()
+}
+
+/** Gives a lease up for good: its resource will not be leased again. */
+export async function dropLease(tx: Db, lease: Lease): Promise<void> {
+  await tx.deleteFrom('leases').where('resource', '=', lease.resource).where('fence', '=', lease.fence).execute()
+}
+
+/** Who holds a lease now, or null. */
+export async function leaseHolder(db: Db, resource: string, clock: Clock): Promise<ProcessIdentity | null> {
+  const row = await db.selectFrom('leases').selectAll().where('resource', '=', resource).executeTakeFirst()
+  if (!row || !held(row, clock.monotonic()) || row.owner_pid === null) return null
+  return { pid: row.owner_pid, start: row.owner_start ?? '', boot: row.owner_boot ?? '' }
 }

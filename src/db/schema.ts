@@ -1,6 +1,14 @@
 import type { Generated } from 'kysely'
 import type { MailType, Priority } from '../contract/mail.ts'
-import type { AgentStateName, Capability, FailedBy, MergeState, TaskState, WaitingOn } from '../contract/states.ts'
+import type {
+  AgentStateName,
+  Capability,
+  FailedBy,
+  LandingState,
+  MergeState,
+  TaskState,
+  WaitingOn,
+} from '../contract/states.ts'
 
 /** The tables as the query builder sees them. Times are integer ms, ids UUIDv7, flags 0 or 1, `*_json` JSON text. */
 export interface Schema {
@@ -11,6 +19,8 @@ export interface Schema {
   mail: MailRow
   events: EventRow
   merges: MergeRow
+  trains: TrainRow
+  landings: LandingRow
   usage: UsageRow
 }
 
@@ -140,8 +150,50 @@ export interface MergeRow {
   state: MergeState
   /** Fence of the train that last claimed it. */
   fence: number
+  /** The commit that is about to be swapped in, written before it is: how a killed train's swap is found again. */
+  intended_as: string | null
   merged_as: string | null
+  /** Tip that is red by itself, on which this entry is not tried again. */
+  held_on: string | null
+  /** Wall clock ms before which it is not tried again after trouble that was not its own. */
+  not_before: number
   reason: string | null
+  created_at: number
+  updated_at: number
+}
+
+/** What is known of the merge train of one canonical branch. */
+export interface TrainRow {
+  branch: string
+  /** The newest commit of the branch itself that the train stands on. */
+  base_sha: string | null
+  /** What the train last moved its ref to. */
+  tip_sha: string | null
+  /** The train's ref when last all of it was on the branch. */
+  landed_sha: string | null
+  /** The last tip whose gates were green, and the last that was red by itself, with its output. */
+  green_sha: string | null
+  red_sha: string | null
+  red_why: string | null
+  /** What keeps the train from going on until a human has acted: the commits it is about, words, the next thing to type. */
+  blocked_on: string | null
+  blocked_why: string | null
+  blocked_hint: string | null
+  updated_at: number
+}
+
+/** One attempt to bring a checkout along: written before the first file is touched. */
+export interface LandingRow {
+  id: string
+  branch: string
+  /** Relative to the project's root. */
+  checkout: string
+  from_sha: string
+  to_sha: string
+  state: LandingState
+  owner_pid: number | null
+  owner_start: string | null
+  owner_boot: string | null
   created_at: number
   updated_at: number
 }

@@ -1,6 +1,8 @@
-import { commitOf, commitsBetween, gitAt, isAncestor, trackedChanges } from '../os/git.ts'
-import type { Project } from '../project.ts'
-import { trackOf, trainRef } from './track.ts'
+import { trackedChanges } from '../os/git.ts'
+import { canonicalBranch, type Project } from '../project.ts'
+import { checkoutGit } from './land.ts'
+import { trainFacts } from './store.ts'
+import { readTrack, unlanded } from './track.ts'
 
 /** How far the canonical branch is behind what has been merged. */
 export interface Behind {
@@ -13,20 +15,21 @@ export interface Behind {
   readonly changedFiles: number
   /** The branch has commits of its own; the next merge brings both together. */
   readonly diverged: boolean
+  /** What keeps the merge train from going on until a human has acted, and what to type; null when nothing does. */
+  readonly blocked: { readonly why: string; readonly hint: string } | null
 }
 
 /** Looks, and changes nothing. */
 export async function behindTrain(project: Project): Promise<Behind> {
-  const track = await trackOf(project)
-  const ref = trainRef(track.branch)
-  const canonical = `refs/heads/${track.branch}`
-  const facts = { branch: track.branch, checkout: track.checkout }
-  const landed = (await commitOf(project.git, ref)) === null || (await isAncestor(project.git, ref, canonical))
-  if (landed) return { ...facts, commits: 0, changedFiles: 0, diverged: false }
-  return {
-    ...facts,
-    commits: await commitsBetween(project.git, canonical, ref),
-    changedFiles: track.checkout === null ? 0 : (await trackedChanges(gitAt(track.checkout))).length,
-    diverged: !(await isAncestor(project.git, canonical, ref)),
-  }
+  const track = await readTrack(project, await canonicalBranch(project))
+  const known = await trainFacts(project.db, track.branch)
+  const blocked =
+    known === undefined || known.blocked_why === null
+      ? null
+      : { why: known.blocked_why, hint: known.blocked_hint ?? '' }
+  const facts = { branch: track.branch, checkout: track.checkout, blocked }
+  const waiting = await unlanded(project, track, known)
+  if (waiting.is === 'nothing') return { ...facts, commits: 0, changedFiles: 0, diverged: false }
+  const changed = track.checkout === null ? [] : await trackedChanges(checkoutGit(project, track.checkout))
+  return { ...facts, commits: waiting.commits, changedFiles: changed.length, diverged: waiting.is !== 'ahead' }
 }

@@ -1,82 +1,318 @@
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { relative, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { write } from '../db/open.ts'
+import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
-import { commitOf, commitsBetween, GitFailure, gitAt, isAncestor, trackedChanges } from '../os/git.ts'
+import { oneLine } from '../mail/frame.ts'
+import {
+  type Act,
+  bringAlong,
+  changesBetween,
+  checkoutFacts,
+  filesInTheWay,
+  indexIs,
+  lockIndex,
+  readyIndex,
+  takeBack,
+  unlockIndex,
+} from '../os/checkout.ts'
+import { type Git, GitFailure, gitInWorktree, isAncestor, swapRefs } from '../os/git.ts'
+import { adminDirOf, commonDirAt, gitDirOf, inProgress } from '../os/git-folder.ts'
+import { liveness, ownIdentity, processesMarked } from '../os/process.ts'
 import type { Project } from '../project.ts'
-import { trackOf, trainRef } from './track.ts'
+import { canonicalBranch } from '../project.ts'
+import {
+  abandonLanding,
+  adoptLanding,
+  beginLanding,
+  endLanding,
+  forgetLanding,
+  type LandingEntry,
+  noteTrain,
+  openLanding,
+  openLandings,
+  trainFacts,
+} from './store.ts'
+import { readTrack, type Track, trainRef, unlanded } from './track.ts'
+
+/** Why a checkout was left alone. */
+export type LeftAlone =
+  /** Nothing waits. */
+  | 'up-to-date'
+  /** Tracked files are changed there. */
+  | 'dirty'
+  /** Files that git doesn't track lie where the merge has files. */
+  | 'untracked'
+  /** The human is in the middle of something, or a git command holds the index. */
+  | 'in-progress'
+  /** Another landing is under way. */
+  | 'busy'
+  /** The branch has commits of its own; the train is rebuilt on them first. */
+  | 'diverged'
+  /** The branch has lost commits that the train stands on. */
+  | 'rewritten'
+  /** Git refused, or could not write. */
+  | 'refused'
 
 export type Landing =
   | { readonly landed: true; readonly branch: string; readonly commit: string; readonly commits: number }
   | {
       readonly landed: false
       readonly branch: string
+      /** Commits that are merged and not on the branch yet. */
       readonly behind: number
-      readonly why: 'up-to-date' | 'dirty' | 'busy' | 'diverged' | 'refused'
+      readonly why: LeftAlone
+      /** One sentence for a person. */
       readonly detail: string
+      /** What to do about it; empty when there is nothing to do. */
+      readonly hint: string
     }
 
+/** By this variable a git that outlived its `ov` is known. */
+const LANDING_MARKER = 'OV_LANDING'
+/** So long another landing is waited for, and the git of a killed one. */
+const PATIENCE_MS = 2_000
+
 /**
- * Brings the human's checkout along: branch, index and files together, by a fast-forward, when no tracked file is
- * changed there and nothing is in progress. Otherwise the checkout is left alone.
+ * Brings the human's checkout along: branch, index and files together, when no tracked file is changed there and
+ * nothing is in progress. Otherwise the checkout is left alone. With no checkout the branch itself moves.
+ *
+ * Safe to kill at any point: what it is about to do is written down first, and the next landing finishes it or takes
+ * it back.
+ *
+ * @param track how the branch stood a moment ago, when the caller knows
  */
-export async function landTrain(project: Project): Promise<Landing> {
-  const track = await trackOf(project)
-  const train = await commitOf(project.git, trainRef(track.branch))
-  const canonical = await commitOf(project.git, `refs/heads/${track.branch}`)
-  if (train === null || canonical === null || (await isAncestor(project.git, train, canonical)))
-    return { landed: false, branch: track.branch, behind: 0, why: 'up-to-date', detail: 'Nothing waits to land.' }
-  const behind = await commitsBetween(project.git, canonical, train)
-  const no = (why: 'dirty' | 'busy' | 'diverged' | 'refused', detail: string): Landing => ({
-    landed: false,
-    branch: track.branch,
-    behind,
-    why,
-    detail,
-  })
-  if (!(await isAncestor(project.git, canonical, train)))
-    return no('diverged', `${track.branch} has commits of its own; the next merge builds on top of them.`)
-  if (track.checkout === null) {
-    await project.git.raw('update-ref', '-m', 'ov: land', `refs/heads/${track.branch}`, train, canonical)
-    return { landed: true, branch: track.branch, commit: train, commits: behind }
+export async function landTrain(project: Project, track?: Track): Promise<Landing> {
+  const now = track ?? (await readTrack(project, await canonicalBranch(project)))
+  if (now.checkout !== null) {
+    const mended = await mendCheckout(project, now.branch, now.checkout)
+    if (mended === 'busy') return leftAlone(now, 'busy', 'Another landing is under way.', 'ov status')
+    if (mended === 'mended') return landTrain(project)
   }
-  const git = gitAt(track.checkout)
-  const doing = await inProgress(track.checkout)
-  if (doing !== null) return no('busy', `A ${doing} is in progress in ${track.checkout}.`)
-  const changed = await trackedChanges(git)
-  if (changed.length > 0)
-    return no(
-      'dirty',
-      `${changed.length} tracked file${changed.length === 1 ? ' is' : 's are'} changed in ${track.checkout}.`,
-    )
-  try {
-    await git.raw('merge', '--ff-only', '--quiet', train)
-  } catch (error) {
-    if (!(error instanceof GitFailure)) throw error
-    return no('refused', error.message)
+  const facts = await trainFacts(project.db, now.branch)
+  const waiting = await unlanded(project, now, facts)
+  const left = (why: LeftAlone, detail: string, hint = '') =>
+    leftAlone(now, why, detail, hint, 'commits' in waiting ? waiting.commits : 0)
+  switch (waiting.is) {
+    case 'nothing':
+      return left('up-to-date', 'Nothing waits to land.')
+    case 'diverged':
+      return left('diverged', `${now.branch} has commits of its own by now.`, 'ov land')
+    case 'rewritten':
+      return left('rewritten', rewritten(now), `git merge --ff-only ${trainRef(now.branch)}`)
+    case 'ahead':
+      return now.checkout === null
+        ? moveBranch(project, now, waiting.commits)
+        : landIn(project, now, now.checkout, waiting.commits)
   }
-  await recordEvent(project.db, {
-    at: project.clock.now(),
-    type: 'merge.landed',
-    data: { branch: track.branch, commit: train, commits: behind },
-  })
-  return { landed: true, branch: track.branch, commit: train, commits: behind }
 }
 
-/** What the human is in the middle of in a checkout, or null. */
-async function inProgress(checkout: string): Promise<string | null> {
-  const git = gitAt(checkout)
-  const marks = {
-    MERGE_HEAD: 'merge',
-    'rebase-merge': 'rebase',
-    'rebase-apply': 'rebase',
-    CHERRY_PICK_HEAD: 'cherry-pick',
-    REVERT_HEAD: 'revert',
-    BISECT_LOG: 'bisect',
-    'index.lock': 'git command',
+/** In words, what a train on commits that are no longer there means. */
+export function rewritten(track: Track): string {
+  const ref = trainRef(track.branch)
+  return `${track.branch} no longer has commits that what is merged (${ref}) stands on, so landing would bring them back. To have them back: git merge ${ref}. To give up what is merged and not landed: git update-ref -d ${ref}`
+}
+
+function leftAlone(track: Track, why: LeftAlone, detail: string, hint: string, behind = 0): Landing {
+  return { landed: false, branch: track.branch, behind, why, detail, hint }
+}
+
+/** Nobody looks: the branch itself moves. */
+async function moveBranch(project: Project, track: Track, commits: number): Promise<Landing> {
+  const to = track.train?.sha ?? track.canonical.sha
+  const move = { ref: `refs/heads/${track.branch}`, from: track.canonical.sha, to }
+  if (!(await swapRefs(project.git, [move], 'ov: land'))) return landTrain(project)
+  await recordLanded(project, track, to, commits)
+  return { landed: true, branch: track.branch, commit: to, commits }
+}
+
+async function landIn(project: Project, track: Track, checkout: string, commits: number): Promise<Landing> {
+  const left = (why: LeftAlone, detail: string, hint: string) => leftAlone(track, why, detail, hint, commits)
+  const from = track.canonical.sha
+  const to = track.train?.sha ?? from
+  const gitDir = gitDirFor(project, checkout)
+  const doing = inProgress(gitDir)
+  if (doing !== null)
+    return left('in-progress', `A ${doing} is in progress in ${checkout}.`, 'Finish it, then: ov land')
+
+  const entry = await write(project.db, async (tx) => {
+    const facts = { branch: track.branch, checkout: nameOf(project, checkout), from_sha: from, to_sha: to }
+    return (await openLanding(tx, facts.checkout)) === undefined
+      ? beginLanding(tx, facts, ownIdentity(), project.clock.now())
+      : null
+  })
+  if (entry === null) return left('busy', 'Another landing is under way.', 'ov status')
+  const act = actOn(project, checkout, gitDir, entry.id)
+  const stop = async (landing: Landing) => {
+    unlockIndex(act)
+    await write(project.db, (tx) => forgetLanding(tx, entry.id))
+    return landing
   }
-  for (const [file, name] of Object.entries(marks)) {
-    const path = (await git.raw('rev-parse', '--git-path', file)).trim()
-    if (existsSync(resolve(checkout, path))) return name
+  try {
+    if (!lockIndex(act)) {
+      return await stop(
+        left(
+          'in-progress',
+          `A git command is at work in ${checkout}, or has died there and left ${gitDir}/index.lock.`,
+          'When none is at work, remove that file, then: ov land',
+        ),
+      )
+    }
+    const found = await readyIndex(act)
+    if (found.branch !== track.branch || found.head !== from) {
+      await stop(left('busy', `${checkout} has just changed.`, 'ov land'))
+      return landTrain(project)
+    }
+    const changed = [...new Set([...found.staged, ...found.unstaged])]
+    if (changed.length > 0) {
+      return await stop(
+        left('dirty', `${sayFiles(changed)} changed in ${checkout}.`, 'Commit or stash it, then: ov land'),
+      )
+    }
+    const inTheWay = filesInTheWay(checkout, await changesBetween(act.git, from, to))
+    if (inTheWay.length > 0) {
+      return await stop(
+        left(
+          'untracked',
+          `${sayFiles(inTheWay)} in the way in ${checkout}: git doesn't track it, and what is merged has a file there.`,
+          'Move it away, then: ov land',
+        ),
+      )
+    }
+    try {
+      await bringAlong(act, from, to)
+    } catch (error) {
+      if (!(error instanceof GitFailure || error instanceof OvError)) throw error
+      // Git looks at everything before it touches anything; a disk that ran full in between shows in what it wrote.
+      await takeBack(act, from, to)
+      return await stop(
+        left('refused', `${checkout} could not be brought along: ${oneLine(messageOf(error), 300)}`, 'ov land'),
+      )
+    }
+    const move = { ref: `refs/heads/${track.branch}`, from, to }
+    if (!(await swapRefs(act.git, [move], 'ov: land'))) {
+      await bringBack(act, from, to)
+      await stop(left('busy', `${track.branch} has just moved.`, 'ov land'))
+      return landTrain(project)
+    }
+    unlockIndex(act)
+    await recordLanded(project, track, to, commits, entry)
+    return { landed: true, branch: track.branch, commit: to, commits }
+  } catch (error) {
+    // Where it stands is not known. The next landing finds out, as after a kill.
+    await write(project.db, (tx) => abandonLanding(tx, entry.id, project.clock.now()))
+    throw error
   }
-  return null
+}
+
+/** The branch moved between the look at it and its swap, by a command that asks for no index lock. */
+async function bringBack(act: Act, from: string, to: string): Promise<void> {
+  await readyIndex(act)
+  await bringAlong(act, to, from)
+}
+
+async function recordLanded(
+  project: Project,
+  track: Track,
+  to: string,
+  commits: number,
+  entry?: LandingEntry,
+): Promise<void> {
+  await write(project.db, async (tx) => {
+    const now = project.clock.now()
+    if (entry !== undefined) await endLanding(tx, entry.id, 'landed', now)
+    await noteTrain(tx, track.branch, { landed_sha: to }, now)
+    await recordEvent(tx, { at: now, type: 'merge.landed', data: { branch: track.branch, commit: to, commits } })
+  })
+}
+
+/**
+ * Ends what killed landings left, wherever it is. Whoever looks after the fleet calls this: until then the index of
+ * that checkout is locked.
+ */
+export async function mendLandings(project: Project): Promise<void> {
+  for (const entry of await openLandings(project.db)) {
+    const checkout = resolve(project.root, entry.checkout)
+    if (isOwnerGone(entry) && gitDirOf(checkout) !== null) await mendCheckout(project, entry.branch, checkout)
+  }
+}
+
+/**
+ * Ends what a killed landing left in a checkout: finished when branch or index are through, else taken back. Nothing
+ * of the human's is touched.
+ */
+async function mendCheckout(project: Project, branch: string, checkout: string): Promise<'clean' | 'mended' | 'busy'> {
+  const deadline = performance.now() + PATIENCE_MS
+  for (;;) {
+    const entry = await openLanding(project.db, nameOf(project, checkout))
+    if (entry === undefined) return 'clean'
+    if (isOwnerGone(entry) && processesMarked(LANDING_MARKER, entry.id).length === 0) {
+      const mine = await write(project.db, (tx) => adoptLanding(tx, entry, ownIdentity(), project.clock.now()))
+      if (mine) {
+        await mend(project, entry, branch, checkout)
+        return 'mended'
+      }
+    }
+    if (performance.now() > deadline) return 'busy'
+    await delay(25)
+  }
+}
+
+function isOwnerGone(entry: LandingEntry): boolean {
+  const { owner_pid: pid, owner_start: start, owner_boot: boot } = entry
+  return pid === null || start === null || boot === null || liveness({ pid, start, boot }) === 'gone'
+}
+
+async function mend(project: Project, entry: LandingEntry, branch: string, checkout: string): Promise<void> {
+  const { from_sha: from, to_sha: to } = entry
+  const act = actOn(project, checkout, gitDirFor(project, checkout), entry.id)
+  const found = await checkoutFacts(act)
+  let state: 'landed' | 'undone' | 'left' = 'left'
+  let left: string[] = []
+  if (found.branch === entry.branch && found.head === to) state = 'landed'
+  else if (found.branch === entry.branch && found.head === from) {
+    if (await indexIs(act, to)) {
+      const move = { ref: `refs/heads/${entry.branch}`, from, to }
+      state = (await swapRefs(act.git, [move], 'ov: land')) ? 'landed' : 'left'
+    } else {
+      left = await takeBack(act, from, to)
+      state = 'undone'
+    }
+  } else if (await isAncestor(project.git, to, `refs/heads/${entry.branch}`)) state = 'landed'
+  unlockIndex(act)
+  await write(project.db, async (tx) => {
+    const now = project.clock.now()
+    await endLanding(tx, entry.id, state, now)
+    if (state === 'landed') await noteTrain(tx, branch, { landed_sha: to }, now)
+    await recordEvent(tx, { at: now, type: 'merge.landing-mended', data: { state, from, to, left: left.slice(0, 20) } })
+  })
+}
+
+function actOn(project: Project, checkout: string, gitDir: string, id: string): Act {
+  return { git: checkoutGit(project, checkout).with({ [LANDING_MARKER]: id }), folder: checkout, gitDir, id }
+}
+
+/** Git in a checkout. Of a linked worktree the repository is asked, not the worktree: an agent may have made it. */
+export function checkoutGit(project: Project, checkout: string): Git {
+  return checkout === project.root ? project.git : gitInWorktree(checkout, commonDirAt(project.root))
+}
+
+function gitDirFor(project: Project, checkout: string): string {
+  const own = checkout === project.root ? gitDirOf(checkout) : adminDirOf(checkout, commonDirAt(project.root))
+  if (own === null) throw new Error(`${checkout} is no checkout of the repository`)
+  return own
+}
+
+/** How a checkout is named in the database: from the root, so that the project can be moved. */
+function nameOf(project: Project, checkout: string): string {
+  return relative(project.root, resolve(checkout)) || '.'
+}
+
+function sayFiles(files: readonly string[]): string {
+  const shown = files
+    .slice(0, 3)
+    .map((file) => oneLine(file, 80))
+    .join(', ')
+  const more = files.length > 3 ? ` and ${files.length - 3} more` : ''
+  return `${shown}${more} ${files.length === 1 ? 'is' : 'are'}`
 }

@@ -1,73 +1,120 @@
-import { commitOf, commitTree, compareAndSwapRef, isAncestor, listWorktrees, mergeTree } from '../os/git.ts'
-import { canonicalBranch, type Project } from '../project.ts'
-import { checkCommit } from './check.ts'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { OvError } from '../errors.ts'
+import { aheadBehind, isAncestor, type RefFacts, type RefMove, readRefs } from '../os/git.ts'
+import { checkoutInTheMiddleOf, commonDirAt } from '../os/git-folder.ts'
+import type { Project } from '../project.ts'
+import type { TrainFacts } from './store.ts'
 
-/** Which ref the train moves. */
-export interface Track {
-  /** Short name of the canonical branch. */
-  readonly branch: string
-  /** What the compare-and-swap moves: the branch itself when no checkout has it, else the train's own ref. */
-  readonly ref: string
-  /** The checkout that has the branch, or null. */
-  readonly checkout: string | null
-}
-
+/** What the train moves while a checkout has the branch. */
 export function trainRef(branch: string): string {
   return `refs/ov/train/${branch}`
 }
 
-/** Moving a branch beneath a checkout would turn its next commit into a revert, so who has it checked out decides. */
-export async function trackOf(project: Project): Promise<Track> {
-  const branch = await canonicalBranch(project)
-  const holder = (await listWorktrees(project.git)).find(
-    (tree) => tree.branch === branch && !tree.bare && !tree.prunable,
-  )
-  return holder
-    ? { branch, ref: trainRef(branch), checkout: holder.path }
-    : { branch, ref: `refs/heads/${branch}`, checkout: null }
+/** Changed by a train that takes over from one that may still live; every swap asks that it be as it was. */
+export function fenceRef(branch: string): string {
+  return `refs/ov/fence/${branch}`
 }
 
-export interface Tip {
-  /** The commit to build on. */
-  readonly sha: string
-  /** What the track's ref holds now (null: it does not exist), for the compare-and-swap. */
-  readonly expected: string | null
-  /** Why nothing can be built at all, in words. */
-  readonly blocked?: string
+/** How the canonical branch stands, read at one moment. */
+export interface Track {
+  /** Short name of the canonical branch. */
+  readonly branch: string
+  readonly canonical: RefFacts
+  /** The train's own ref, null when it was never needed. */
+  readonly train: RefFacts | null
+  readonly fence: string | null
+  /**
+   * Folder of the checkout that has the branch, or null. Moving a branch beneath a checkout would turn its next
+   * commit into a revert, so this decides what a swap moves.
+   */
+  readonly checkout: string | null
 }
 
-/**
- * The commit the next merge builds on. When the human committed to the branch while merges waited to land, the
- * train is first rebuilt on top of that: a merge of both, with gates, like any other.
- */
-export async function trainTip(project: Project, track: Track): Promise<Tip> {
-  const canonical = await commitOf(project.git, `refs/heads/${track.branch}`)
-  const train = await commitOf(project.git, trainRef(track.branch))
-  if (canonical === null) throw new Error(`${track.branch} has no commit`)
-  const expected = track.checkout === null ? canonical : train
-  if (train === null || (await isAncestor(project.git, train, canonical))) return { sha: canonical, expected }
-  if (await isAncestor(project.git, canonical, train)) return { sha: train, expected }
-  const merged = await mergeTree(project.git, canonical, train)
-  if (!merged.clean)
-    return {
-      sha: train,
-      expected,
-      blocked: `What has been merged but not landed conflicts with new commits on ${track.branch} in ${merged.files.join(', ')}. A human must merge ${trainRef(track.branch)} into ${track.branch}.`,
-    }
-  const commit = await commitTree(
-    project.git,
-    merged.tree,
-    [canonical, train],
-    `Merge ${trainRef(track.branch)} into ${track.branch}\n`,
+/** Reads the track: one git call. */
+export async function readTrack(project: Project, branch: string): Promise<Track> {
+  const names = [`refs/heads/${branch}`, trainRef(branch), fenceRef(branch)] as const
+  const refs = await readRefs(project.git, ...names)
+  const canonical = refs.get(names[0])
+  if (canonical === undefined) {
+    throw new OvError('user', 'project.no-branch', `The canonical branch "${branch}" does not exist.`, {
+      hint: `Make it (git branch ${branch} COMMIT), or set project.canonicalBranch in overstory.yaml.`,
+    })
+  }
+  return {
+    branch,
+    canonical,
+    train: refs.get(names[1]) ?? null,
+    fence: refs.get(names[2])?.sha ?? null,
+    checkout: holderOf(project, branch, canonical.checkout),
+  }
+}
+
+/** @param named the folder git names for the branch */
+function holderOf(project: Project, branch: string, named: string | null): string | null {
+  const main = project.bare ? null : project.root
+  if (named !== null && existsSync(join(named, '.git'))) return named
+  const common = commonDirAt(project.root)
+  // For a bare repository, a submodule and a separate git folder git names that folder itself.
+  if (named !== null) return existsSync(join(named, 'HEAD')) ? main : null
+  return checkoutInTheMiddleOf(branch, common, main)
+}
+
+/** What a swap moves on this track, from what. */
+export function swapOf(track: Track, to: string): RefMove[] {
+  return [
+    { ref: fenceRef(track.branch), from: track.fence, to: track.fence },
+    track.checkout === null
+      ? { ref: `refs/heads/${track.branch}`, from: track.canonical.sha, to }
+      : { ref: trainRef(track.branch), from: track.train?.sha ?? null, to },
+  ]
+}
+
+/** True when a swap prepared for `before` is still right. */
+export function isSameTrack(before: Track, now: Track): boolean {
+  return (
+    (before.checkout === null) === (now.checkout === null) &&
+    before.canonical.sha === now.canonical.sha &&
+    before.train?.sha === now.train?.sha
   )
-  const checked = await checkCommit(project, commit)
-  if (!checked.green)
-    return {
-      sha: train,
-      expected,
-      blocked: `What has been merged but not landed turns the gate ${checked.gate} red together with new commits on ${track.branch}:\n${checked.output}`,
-    }
-  if (track.checkout === null) return { sha: commit, expected }
-  await compareAndSwapRef(project.git, track.ref, commit, train, 'ov: rebuild on top of new commits')
-  return { sha: commit, expected: commit }
+}
+
+/** What has been merged and is not on the branch yet. */
+export type Unlanded =
+  | { readonly is: 'nothing' }
+  /** It lies on top of the branch: a fast-forward lands it. `commits`: how many the branch is behind. */
+  | { readonly is: 'ahead'; readonly commits: number }
+  /** The branch has commits of its own by now; the train has to be rebuilt on top of them. */
+  | { readonly is: 'diverged'; readonly commits: number }
+  /** The branch has lost commits that the train stands on: landing would bring back what a human removed. */
+  | { readonly is: 'rewritten'; readonly commits: number }
+
+/** Compares the train with the branch; usually without asking git. */
+export async function unlanded(
+  project: Project,
+  track: Track,
+  facts: Pick<TrainFacts, 'landed_sha' | 'base_sha'> | undefined,
+): Promise<Unlanded> {
+  const { canonical, train } = track
+  // What has landed once is the human's: commits of it that the branch has lost since were removed on purpose.
+  if (train === null || train.sha === canonical.sha || train.sha === facts?.landed_sha) return { is: 'nothing' }
+  const { left, right: commits } = await aheadBehind(project.git, canonical.sha, train.sha)
+  if (commits === 0) return { is: 'nothing' }
+  const base = facts?.base_sha ?? null
+  if (base !== null && base !== canonical.sha && !(await isAncestor(project.git, base, canonical.sha)))
+    return { is: 'rewritten', commits }
+  return { is: left === 0 ? 'ahead' : 'diverged', commits }
+}
+
+/** Names what the next merge would be built on: what a block is about. Another name is another try. */
+export function groundOf(track: Track, waiting: Unlanded): string {
+  switch (waiting.is) {
+    case 'nothing':
+      return track.canonical.sha
+    case 'ahead':
+      return track.train?.sha ?? track.canonical.sha
+    case 'diverged':
+    case 'rewritten':
+      return `${track.canonical.sha} ${track.train?.sha}`
+  }
 }

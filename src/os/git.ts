@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto'
+import { readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
-import { GitError, type SimpleGit, simpleGit } from 'simple-git'
+import { setTimeout as delay } from 'node:timers/promises'
+import { GitError, simpleGit } from 'simple-git'
+import { codeOf, OvError } from '../errors.ts'
 import { findProgram } from './files.ts'
+import { adminDirOf } from './git-folder.ts'
 
 /**
  * Host git, the only caller of it. Hooks and fsmonitor are off and the environment is clean, so that nothing
@@ -12,6 +16,10 @@ export interface Git {
   readonly directory: string
   /** Runs git; a non-zero exit is a `GitFailure`. Returns stdout. */
   raw(...args: string[]): Promise<string>
+  /** The same with text for git's standard input. */
+  feed(input: string, ...args: string[]): Promise<string>
+  /** The same git with more environment. */
+  with(environment: Readonly<Record<string, string>>): Git
 }
 
 /** Git ended with a non-zero exit. (A subclass of simple-git's own error, which it would otherwise wrap and flatten.) */
@@ -34,9 +42,23 @@ const SAFE_CONFIG = [
   'core.fsmonitor=false',
   'core.fsync=committed,loose-object,reference',
   'commit.gpgSign=false',
+  'log.showSignature=false',
   'submodule.recurse=false',
   'gc.auto=0',
+  'maintenance.auto=false',
   'advice.detachedHead=false',
+]
+
+/** Variables of git's own that we set on purpose; all others of its kind are kept out. */
+const OWN_VARIABLES = [
+  'GIT_TERMINAL_PROMPT',
+  'GIT_OPTIONAL_LOCKS',
+  'GIT_DIR',
+  'GIT_COMMON_DIR',
+  'GIT_WORK_TREE',
+  'GIT_INDEX_FILE',
+  'GIT_OBJECT_DIRECTORY',
+  'GIT_ALTERNATE_OBJECT_DIRECTORIES',
 ]
 
 function cleanEnvironment(): Record<string, string> {
@@ -46,6 +68,50 @@ function cleanEnvironment(): Record<string, string> {
     if (value !== undefined) env[name] = value
   }
   return env
+}
+
+/** Git in a directory, which must exist. For an agent's worktree see `gitInWorktree`. */
+export function gitAt(directory: string, environment: Readonly<Record<string, string>> = {}): Git {
+  const env = { ...cleanEnvironment(), ...environment }
+  return {
+    directory,
+    raw: (...args) => runGit(directory, env, args),
+    feed: (input, ...args) => runGit(directory, env, args, input),
+    with: (more) => gitAt(directory, { ...environment, ...more }),
+  }
+}
+
+async function runGit(
+  directory: string,
+  env: Readonly<Record<string, string>>,
+  args: string[],
+  input?: string,
+): Promise<string> {
+  const git = simpleGit({
+    baseDir: directory,
+    config: SAFE_CONFIG,
+    unsafe: { allowUnsafeHooksPath: true, allowUnsafeFsMonitor: true },
+    allowEnvironment: OWN_VARIABLES,
+    // The end of its pipes is the end of git: going by its exit, output would be cut off on a busy machine.
+    completion: { onClose: true, onExit: false },
+    ...(input === undefined ? {} : { input: () => input }),
+    // Killed by a signal, git has no exit code, and what it printed until then is no answer.
+    errors: (error, { exitCode, stdOut, stdErr }) =>
+      exitCode === 0
+        ? undefined
+        : (error ?? new GitFailure(exitCode ?? -1, Buffer.concat(stdOut).toString(), Buffer.concat(stdErr).toString())),
+  })
+  try {
+    return await git
+      .env(env)
+      .outputHandler((_command, stdout) => {
+        // simple-git waits 50 ms for late output of a command that printed nothing. An empty chunk says there is none.
+        stdout.once('end', () => stdout.emit('data', Buffer.alloc(0)))
+      })
+      .raw(args)
+  } catch (error) {
+    throw explained(error)
+  }
 }
 
 /** What only a transfer from elsewhere needs: the human's ssh agent, proxies and certificates. */
@@ -61,19 +127,14 @@ const TRANSFER = [
   'no_proxy',
 ]
 
-/** Git in a directory, which must exist. */
-export function gitAt(directory: string): Git {
-  return gitWith(directory, cleanEnvironment())
-}
-
 /** Clones a repository into a new folder. Its submodules are not followed. What `url` may be is the caller's to check. */
 export async function cloneRepository(url: string, folder: string): Promise<void> {
-  const env = cleanEnvironment()
-  for (const name of TRANSFER) {
+  const transfer = TRANSFER.flatMap((name) => {
     const value = process.env[name]
-    if (value !== undefined) env[name] = value
-  }
-  await gitWith(dirname(folder), env).raw('clone', '--quiet', '--no-recurse-submodules', '--', url, folder)
+    return value === undefined ? [] : [[name, value]]
+  })
+  const git = gitAt(dirname(folder), Object.fromEntries(transfer))
+  await git.raw('clone', '--quiet', '--no-recurse-submodules', '--', url, folder)
 }
 
 /** The version of the git on PATH, as `2.39.5`, or null when there is none. */
@@ -82,24 +143,39 @@ export async function gitVersion(): Promise<string | null> {
   return /\d+(\.\d+)+/.exec(await gitAt(tmpdir()).raw('version'))?.[0] ?? null
 }
 
-function gitWith(directory: string, env: Record<string, string>): Git {
-  const git: SimpleGit = simpleGit({
-    baseDir: directory,
-    config: SAFE_CONFIG,
-    maxConcurrentProcesses: 4,
-    unsafe: { allowUnsafeHooksPath: true, allowUnsafeFsMonitor: true },
-    allowEnvironment: ['GIT_TERMINAL_PROMPT', 'GIT_OPTIONAL_LOCKS'],
-    errors: (error, result) => {
-      if (result.exitCode === 0) return undefined
-      if (result.exitCode === undefined || result.exitCode < 0) return error
-      return new GitFailure(
-        result.exitCode,
-        Buffer.concat(result.stdOut).toString(),
-        Buffer.concat(result.stdErr).toString(),
-      )
-    },
-  } as Parameters<typeof simpleGit>[0] & object).env(env)
-  return { directory, raw: (...args) => git.raw(...args) }
+/** What a person can mend gets its sentence; everything else stays what it is. */
+function explained(error: unknown): unknown {
+  if (!(error instanceof GitFailure)) return error
+  if (/No space left on device|Disk quota exceeded/i.test(error.stderr)) {
+    return new OvError('failed', 'git.disk-full', 'The disk is full: git could not write.', {
+      hint: 'Free some space, then run the same command again. Nothing was lost.',
+      cause: error,
+    })
+  }
+  if (/spawn git ENOENT/.test(error.stderr)) {
+    return new OvError('failed', 'git.missing', 'There is no git on PATH.', {
+      hint: 'Install git 2.38 or newer, then run: ov doctor',
+      cause: error,
+    })
+  }
+  return error
+}
+
+/**
+ * Git in an agent's worktree. The agent can write what names the repository there (`.git`, the admin folder's
+ * `commondir`), and a repository's configuration can name programs; so nothing there is asked where the repository is.
+ *
+ * @param common the repository's own git folder
+ * @throws {OvError} `worktree.unknown` when the repository has no worktree at this path
+ */
+export function gitInWorktree(path: string, common: string): Git {
+  const admin = adminDirOf(path, common)
+  if (admin === null) {
+    throw new OvError('failed', 'worktree.unknown', `The repository has no worktree at ${path}.`, {
+      hint: 'ov worktree list',
+    })
+  }
+  return gitAt(path, { GIT_DIR: admin, GIT_COMMON_DIR: common, GIT_WORK_TREE: path })
 }
 
 /** Runs git and gives null instead of failing with one of `codes`. */
@@ -126,8 +202,9 @@ export async function currentBranch(git: Git): Promise<string | null> {
   return (await unless([1, 128], git.raw('symbolic-ref', '--quiet', '--short', 'HEAD')))?.trim() ?? null
 }
 
+/** False also when there is no such commit (any more). */
 export async function isAncestor(git: Git, ancestor: string, descendant: string): Promise<boolean> {
-  return (await unless([1], git.raw('merge-base', '--is-ancestor', ancestor, descendant))) !== null
+  return (await unless([1, 128], git.raw('merge-base', '--is-ancestor', ancestor, descendant))) !== null
 }
 
 export interface WorktreeInfo {
@@ -170,57 +247,149 @@ export async function mergeTree(git: Git, ours: string, theirs: string): Promise
     return { clean: true, tree: text.split('\0')[0]?.trim() ?? '' }
   } catch (error) {
     if (!(error instanceof GitFailure) || error.exitCode !== 1) throw error
-    const parts = error.stdout.split('\0')
-    const end = parts.indexOf('', 1)
-    return {
-      clean: false,
-      files: parts.slice(1, end),
-      messages: parts
-        .slice(end + 1)
-        .join(' ')
-        .trim(),
+    // The tree, the files, an empty field; then for each message the number of its paths, those, its type, its text.
+    const fields = error.stdout.split('\0')
+    const end = fields.indexOf('', 1)
+    const messages: string[] = []
+    for (let at = end + 1; at < fields.length && fields[at] !== ''; ) {
+      at += 1 + Number(fields[at])
+      if (fields[at]?.startsWith('CONFLICT')) messages.push(fields[at + 1]?.trim() ?? '')
+      at += 2
     }
+    return { clean: false, files: fields.slice(1, end), messages: messages.slice(0, 50).join('\n') }
   }
+}
+
+/**
+ * The merge that brought a head into `tip`'s history, which holds it.
+ *
+ * @param intended the merge that was about to be made for it, if that was written down
+ */
+export async function mergeOf(git: Git, head: string, tip: string, intended: string | null): Promise<string> {
+  if (intended !== null && (await isAncestor(git, intended, tip))) return intended
+  const log = await git.raw('rev-list', '--merges', '--ancestry-path', '--parents', `${head}..${tip}`)
+  const merges = log.split('\n').map((line) => line.split(' '))
+  return merges.findLast(([, , ...others]) => others.includes(head))?.[0] ?? merges.findLast(([sha]) => sha)?.[0] ?? tip
+}
+
+/** Writes a text as an object; gives its name. */
+export async function writeBlob(git: Git, text: string): Promise<string> {
+  return (await git.feed(text, 'hash-object', '-w', '--stdin')).trim()
 }
 
 /** Makes a commit object; moves nothing. */
 export async function commitTree(git: Git, tree: string, parents: readonly string[], message: string): Promise<string> {
-  const who = await committerConfig(git)
-  const text = await git.raw(...who, 'commit-tree', tree, ...parents.flatMap((parent) => ['-p', parent]), '-m', message)
-  return text.trim()
+  const parentArgs = parents.flatMap((parent) => ['-p', parent])
+  return (
+    await committing(git, (config) => git.raw(...config, 'commit-tree', tree, ...parentArgs, '-m', message))
+  ).trim()
 }
 
-/** Identity for commits `ov` makes itself: the human's own, else a stand-in, so that a machine without one still works. */
-async function committerConfig(git: Git): Promise<string[]> {
-  const email = await unless([1, 128], git.raw('config', '--get', 'user.email'))
-  const name = await unless([1, 128], git.raw('config', '--get', 'user.name'))
-  return [...(name?.trim() ? [] : ['-c', 'user.name=ov']), ...(email?.trim() ? [] : ['-c', 'user.email=ov@localhost'])]
+/**
+ * Commits as the human, else as a stand-in for what of a name and an address is not configured, so that a machine
+ * without an identity still works. Git's own guess from the host's name is never used.
+ */
+async function committing(git: Git, commit: (config: readonly string[]) => Promise<string>): Promise<string> {
+  const configured = ['-c', 'user.useConfigOnly=true']
+  try {
+    return await commit(configured)
+  } catch (error) {
+    if (!(error instanceof GitFailure) || !/auto-detection is disabled|empty ident/i.test(error.stderr)) throw error
+    const name = await unless([1, 128], git.raw('config', '--get', 'user.name'))
+    const email = await unless([1, 128], git.raw('config', '--get', 'user.email'))
+    return commit([
+      ...configured,
+      ...(name?.trim() ? [] : ['-c', 'user.name=ov']),
+      ...(email?.trim() ? [] : ['-c', 'user.email=ov@localhost']),
+    ])
+  }
 }
 
-const ABSENT = '0000000000000000000000000000000000000000'
+export interface RefFacts {
+  readonly sha: string
+  /** Tree of the commit; empty when the ref names no commit. */
+  readonly tree: string
+  /** Where git says it is checked out, as git writes the path; null when nowhere. */
+  readonly checkout: string | null
+}
 
-/** Moves a ref from `from` (null: it must not exist) to `to`, or does nothing and says false. */
-export async function compareAndSwapRef(
-  git: Git,
-  ref: string,
-  to: string,
-  from: string | null,
-  reason: string,
-): Promise<boolean> {
-  for (let attempt = 0; ; attempt++) {
+/** Reads refs by their full names in one call; those that don't exist are missing from the answer. */
+export async function readRefs(git: Git, ...names: string[]): Promise<ReadonlyMap<string, RefFacts>> {
+  const format = '%(refname)%00%(objectname)%00%(tree)%00%(worktreepath)%00'
+  const fields = (await git.raw('for-each-ref', `--format=${format}`, ...names)).split('\0')
+  const found = new Map<string, RefFacts>()
+  for (let at = 0; at + 3 < fields.length; at += 4) {
+    const [name = '', sha = '', tree = '', checkout = ''] = fields.slice(at, at + 4)
+    found.set(name.trimStart(), { sha, tree, checkout: checkout === '' ? null : checkout })
+  }
+  return found
+}
+
+/** How many commits each of two has that the other has not. */
+export async function aheadBehind(git: Git, left: string, right: string): Promise<{ left: number; right: number }> {
+  const [l, r] = (await git.raw('rev-list', '--left-right', '--count', `${left}...${right}`)).trim().split('\t')
+  return { left: Number(l), right: Number(r) }
+}
+
+/** One step of a ref: from `from` (null: it must not exist) to `to` (equal to `from`: it must be so and stays). */
+export interface RefMove {
+  readonly ref: string
+  readonly from: string | null
+  readonly to: string | null
+}
+
+/**
+ * Moves refs, all or none, each only from the value it is expected to have. False, and nothing moved, when one of
+ * them has another.
+ *
+ * @param reason for the reflog
+ */
+export async function swapRefs(git: Git, moves: readonly RefMove[], reason: string): Promise<boolean> {
+  const objectName = (sha: string | null, like: string | null) => sha ?? '0'.repeat(like?.length ?? 40)
+  const lines = moves.map(({ ref, from, to }) =>
+    from === to
+      ? `verify ${ref} ${objectName(from, to)}`
+      : `update ${ref} ${objectName(to, from)} ${objectName(from, to)}`,
+  )
+  const input = `start\n${lines.join('\n')}\nprepare\ncommit\n`
+  const deadline = performance.now() + REF_PATIENCE_MS
+  for (;;) {
     try {
-      await git.raw('update-ref', '-m', reason, ref, to, from ?? ABSENT)
+      await git.feed(input, 'update-ref', '-m', reason, '--stdin')
       return true
     } catch (error) {
       if (!(error instanceof GitFailure)) throw error
-      if ((await commitOf(git, ref)) === to) return true
-      // A lock left by a killed git would stop every later move of this ref; a live one is gone in a moment.
-      if (!/Unable to create|cannot lock ref.*File exists/i.test(error.stderr) || attempt >= 20) {
-        if (/but expected|reference already exists|is at/.test(error.stderr)) return false
+      const lock = /Unable to create '(.+?\.lock)': File exists/s.exec(error.stderr)?.[1]
+      if (lock === undefined) {
+        if (/but expected|reference already exists|unable to resolve reference/.test(error.stderr)) return false
         throw error
       }
-      await new Promise((resolve) => setTimeout(resolve, 25))
+      const ours = moves.flatMap(({ to }) => to ?? [])
+      if (!removeDeadRefLock(lock, ours) && performance.now() > deadline) throw error
+      await delay(10)
     }
+  }
+}
+
+const REF_PATIENCE_MS = 10_000
+/** Git holds a ref's lock for milliseconds; an empty or own one this old has lost its process. */
+const DEAD_LOCK_MS = 2_000
+
+/**
+ * Removes a ref's lock that a killed git left: one that nobody has written for a while, and that is empty or holds a
+ * commit of ours. Another's is left alone.
+ */
+function removeDeadRefLock(path: string, ours: readonly string[]): boolean {
+  try {
+    const { mtimeMs } = statSync(path)
+    const content = readFileSync(path, 'utf8').trim()
+    if (Date.now() - mtimeMs < DEAD_LOCK_MS || (content !== '' && !ours.includes(content))) return false
+    rmSync(path)
+    return true
+  } catch (error) {
+    // Released meanwhile, which is what was wanted.
+    if (codeOf(error) === 'ENOENT') return true
+    throw error
   }
 }
 
@@ -271,7 +440,7 @@ export async function addWorktree(
       const racing =
         error instanceof GitFailure && /commondir|config\.lock|could not lock|File exists/.test(error.stderr)
       if (!racing || attempt >= 10) throw error
-      await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 60))
+      await delay(20 + Math.random() * 60)
     }
   }
 }
@@ -284,8 +453,7 @@ export async function removeWorktree(git: Git, path: string, { force = false } =
 /** Commits everything that is uncommitted in a worktree, and gives the new head. */
 export async function commitAll(git: Git, message: string): Promise<string> {
   await git.raw('add', '--all')
-  const who = await committerConfig(git)
-  await git.raw(...who, 'commit', '--quiet', '--no-verify', '-m', message)
+  await committing(git, (config) => git.raw(...config, 'commit', '--quiet', '--no-verify', '-m', message))
   return (await git.raw('rev-parse', 'HEAD')).trim()
 }
 

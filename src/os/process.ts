@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { execa } from 'execa'
 import { codeOf } from '../errors.ts'
 import { listFolder } from './files.ts'
@@ -182,7 +183,11 @@ export interface RunOptions {
   readonly input?: string
   /** Characters of output kept, from the end. */
   readonly maxOutput?: number
+  /** Characters of output kept from the beginning as well, when all of it is too long. */
+  readonly headOutput?: number
   readonly signal?: AbortSignal
+  /** An id for all that this starts: none of it outlives the program, even what left its process group. */
+  readonly job?: string
 }
 
 /**
@@ -192,50 +197,117 @@ export interface RunOptions {
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   const [file = '', ...rest] = argv
   const keep = options.maxOutput ?? 64 * 1024
+  const { job } = options
+  const env = { ...options.env, ...(job === undefined ? {} : { [JOB_MARKER]: job }) }
   const child = execa(file, rest, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.env === undefined ? {} : { env: options.env, extendEnv: false }),
+    env,
+    extendEnv: options.env === undefined,
     input: options.input ?? '',
     reject: false,
     buffer: false,
     detached: true,
     stripFinalNewline: false,
   })
-  let output = ''
-  let stdout = ''
+  const output = new Transcript(options.headOutput ?? 0, keep)
+  const stdout = new Transcript(0, keep)
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout = (stdout + text).slice(-keep)
-    output = (output + text).slice(-keep)
+    stdout.add(text)
+    output.add(text)
   })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    output = (output + text).slice(-keep)
-  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => output.add(text))
   let timedOut = false
-  const killGroup = () => {
-    if (child.pid !== undefined) killProcessGroup(child.pid)
+  let sweep: Promise<unknown> = Promise.resolve()
+  const killAll = () => {
+    if (child.pid === undefined) return
+    // Read before the first signal: a child whose parent has died can no longer be found by descent.
+    const tree = job === undefined ? [] : descendantsOf(child.pid)
+    killProcessGroup(child.pid)
+    for (const who of tree) signal(who, 'SIGKILL')
+    if (job !== undefined) sweep = killJob(job)
   }
   const timer = setTimeout(
     () => {
       timedOut = true
-      killGroup()
+      killAll()
     },
     options.timeoutMs ?? 2 ** 31 - 1,
   )
-  options.signal?.addEventListener('abort', killGroup, { once: true })
+  options.signal?.addEventListener('abort', killAll, { once: true })
+  // What it left running holds its pipes, so they would never close.
+  if (job !== undefined) child.nodeChildProcess.on('exit', () => (sweep = killJob(job)))
   try {
     const result = await child
+    await sweep
     return {
       ok: result.exitCode === 0,
       code: result.exitCode ?? null,
       signal: result.signal ?? null,
       timedOut,
-      output,
-      stdout,
+      output: output.text(),
+      stdout: stdout.text(),
       notFound: result.code === 'ENOENT',
     }
   } finally {
     clearTimeout(timer)
-    options.signal?.removeEventListener('abort', killGroup)
+    options.signal?.removeEventListener('abort', killAll)
+  }
+}
+
+/** The name of the environment variable by which every process of a job is known. */
+const JOB_MARKER = 'OV_JOB'
+
+/** Kills every process of a job, again until none is left. Gives the survivors after a few seconds of trying. */
+export async function killJob(job: string): Promise<ProcessIdentity[]> {
+  const deadline = performance.now() + 5_000
+  for (;;) {
+    const left = processesMarked(JOB_MARKER, job)
+    if (left.length === 0 || performance.now() > deadline) return left
+    for (const who of left) signal(who, 'SIGKILL')
+    await delay(5)
+  }
+}
+
+/** Live processes that have this variable with this value in their environment, the calling one aside. */
+export function processesMarked(name: string, value: string): ProcessIdentity[] {
+  return allProcesses().filter(({ pid }) => pid !== process.pid && environmentOf(pid).includes(`${name}=${value}`))
+}
+
+function descendantsOf(root: number): ProcessIdentity[] {
+  const all = allProcesses()
+  const family = new Set([root])
+  for (let grown = true; grown; ) {
+    const fresh = all.filter((stat) => family.has(stat.parent) && !family.has(stat.pid))
+    grown = fresh.length > 0
+    for (const stat of fresh) family.add(stat.pid)
+  }
+  return all.filter((stat) => family.has(stat.pid) && stat.pid !== root)
+}
+
+/** The beginning and the end of a text that may be of any length. */
+class Transcript {
+  readonly #headRoom: number
+  readonly #tailRoom: number
+  #head = ''
+  #tail = ''
+  #length = 0
+
+  constructor(headRoom: number, tailRoom: number) {
+    this.#headRoom = headRoom
+    this.#tailRoom = tailRoom
+  }
+
+  add(text: string): void {
+    this.#length += text.length
+    const room = this.#headRoom - this.#head.length
+    this.#head += text.slice(0, room)
+    this.#tail = (this.#tail + text.slice(room)).slice(-this.#tailRoom)
+  }
+
+  text(): string {
+    const left = this.#length - this.#head.length - this.#tail.length
+    if (this.#head === '' || left === 0) return this.#head + this.#tail
+    return `${this.#head}\n[… ${left} characters left out …]\n${this.#tail}`
   }
 }
 

@@ -3,7 +3,8 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { ignoreFolder } from '../config/local.ts'
 import { OvError } from '../errors.ts'
 import { isWithin } from '../os/files.ts'
-import { addWorktree, commitOf, type Git, gitAt, listWorktrees } from '../os/git.ts'
+import { addWorktree, commitOf, type Git, gitInWorktree, listWorktrees } from '../os/git.ts'
+import { commonDirAt } from '../os/git-folder.ts'
 import { run } from '../os/process.ts'
 import type { Project } from '../project.ts'
 
@@ -45,11 +46,14 @@ function taken(path: string): OvError {
 /**
  * Makes a worktree fit to run in: copies the ignored files that were declared (`worktrees.copy`), then runs the
  * set-up commands (`worktrees.setup`) in it. Gives null when all went well, else what failed with its output.
+ *
+ * @param job the job of which nothing the set-up starts outlives it
  */
 export async function setUpWorktree(
   project: Project,
   path: string,
   env: Readonly<Record<string, string>>,
+  job?: string,
 ): Promise<string | null> {
   for (const file of project.config.worktrees.copy) {
     const from = join(project.root, file)
@@ -65,13 +69,14 @@ export async function setUpWorktree(
       cwd: path,
       env,
       timeoutMs: project.config.merge.gateTimeout,
+      ...(job === undefined ? {} : { job }),
     })
     if (!outcome.ok) return `Set-up failed: ${command}\n${outcome.output.trim().slice(-4000)}`
   }
   return null
 }
 
-/** Git in a worktree. */
-export function gitIn(path: string): Git {
-  return gitAt(path)
+/** Git in an agent's worktree, which is not asked what repository it belongs to: the agent could have changed that. */
+export function gitIn(project: Pick<Project, 'root'>, path: string): Git {
+  return gitInWorktree(path, commonDirAt(project.root))
 }
