@@ -1,5 +1,5 @@
 import type { AgentRuntime } from '../contract/runtime.ts'
-import { confirmDelivery, type Letter, letGo, type Transcript, takeMail } from '../mail/deliver.ts'
+import { confirmDelivery, type Delivery, letGo, settleFallen, type Transcript, takeMail } from '../mail/deliver.ts'
 import { frameMail } from '../mail/frame.ts'
 import { hasWaiting, type Wanted } from '../mail/store.ts'
 import { writeWhole } from '../os/files.ts'
@@ -14,8 +14,8 @@ const TASK = '# Your task\n\n'
 export interface Handover {
   /** The next turn's prompt, made of the mail that waits; null when none does. */
   nextPrompt(): Promise<string | null>
-  /** Urgent mail as text for the running turn; null when there is none. */
-  urgentText(): Promise<string | null>
+  /** Gives urgent mail to `steer`, as text for the running turn. When that says false, the mail is offered again. */
+  urgent(steer: (text: string) => boolean): Promise<void>
   /** The runtime took this text into its context: what of the offered mail is in it has been delivered. */
   accepted(text: string): Promise<void>
   /** The turn ran, by a runtime that doesn't echo: all that was offered for it has been delivered. */
@@ -24,6 +24,8 @@ export interface Handover {
   readonly underway: boolean
   /** What was offered was not taken; it is offered again, unless the transcript has it. */
   withdraw(): Promise<void>
+  /** Nothing more will be handed over. What was in hand and stands in the transcript has been delivered. */
+  conclude(): Promise<void>
 }
 
 /**
@@ -53,19 +55,24 @@ export function handoverFor(
     }
   }
 
-  const take = async (wanted: Wanted): Promise<readonly Letter[]> => {
-    if (!(await hasWaiting(project.db, agent.id, wanted))) return []
+  const take = async (wanted: Wanted): Promise<Delivery | null> => {
+    if (!(await hasWaiting(project.db, agent.id, wanted))) return null
     const delivery = await takeMail(project, reader, wanted)
-    if (delivery === null) return []
-    inHand.set(delivery.offer, new Set(delivery.letters.map(({ mail }) => mail.id)))
-    return delivery.letters
+    if (delivery !== null) inHand.set(delivery.offer, new Set(delivery.letters.map(({ mail }) => mail.id)))
+    return delivery
+  }
+
+  const giveBack = () => {
+    for (const offer of inHand.keys()) letGo(offer)
+    inHand.clear()
   }
 
   return {
     async nextPrompt() {
       // A command understands no prompt: only its dispatch and a failed merge make it run; other mail it asks for itself.
-      const letters = await take(runtime.can.prompts ? {} : { types: ['dispatch', 'merge_failed'] })
-      if (letters.length === 0) return null
+      const delivery = await take(runtime.can.prompts ? {} : { types: ['dispatch', 'merge_failed'] })
+      if (delivery === null) return null
+      const { letters } = delivery
       const dispatch = letters.find(({ mail }) => mail.type === 'dispatch')
       const rest = letters.filter((letter) => letter !== dispatch)
       const feedback = rest.filter(({ mail }) => mail.type === 'merge_failed')
@@ -78,9 +85,11 @@ export function handoverFor(
       const parts = [task, rest.length > 0 ? frameMail(rest) : undefined]
       return parts.filter((part) => part !== undefined).join('\n\n')
     },
-    async urgentText() {
-      const letters = await take({ priority: 'urgent' })
-      return letters.length === 0 ? null : frameMail(letters)
+    async urgent(steer) {
+      const delivery = await take({ priority: 'urgent' })
+      if (delivery === null || steer(frameMail(delivery.letters))) return
+      inHand.delete(delivery.offer)
+      letGo(delivery.offer)
     },
     accepted: (text) => confirm((id) => text.includes(id)),
     settle: () => confirm(() => !runtime.can.echo),
@@ -88,8 +97,11 @@ export function handoverFor(
       return inHand.size > 0
     },
     async withdraw() {
-      for (const offer of inHand.keys()) letGo(offer)
-      inHand.clear()
+      giveBack()
+    },
+    async conclude() {
+      giveBack()
+      await settleFallen(project, reader)
     },
   }
 }

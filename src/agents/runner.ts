@@ -164,6 +164,7 @@ class Runner {
     if (survivors.length > 0) await this.#note('agent.survivors', { pids: survivors.map((who) => who.pid) })
     const { worktree } = this.#place
     await keepCommits(this.#project, this.#agent.id, worktree, this.#base)
+    await this.#handover.conclude()
     await endAgent(this.#project, this.#agent, state)
     this.#pane.title(`${this.#agent.name} ${state.name}`)
     await dispatchQueued(this.#project)
@@ -363,10 +364,7 @@ class Runner {
   /** Something may have changed: mail to take at once, a task that ended, a turn to begin. */
   async #lookAround(): Promise<EndState | null> {
     if (!this.#session?.busy) return this.#betweenTurns(false)
-    if (this.#runtime.can.steer) {
-      const urgent = await this.#handover.urgentText()
-      if (urgent !== null && !this.#session.steer(urgent)) await this.#handover.withdraw()
-    }
+    if (this.#runtime.can.steer) await this.#handover.urgent((text) => this.#session?.steer(text) ?? false)
     return null
   }
 

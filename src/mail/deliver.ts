@@ -10,7 +10,6 @@ import { nameOf } from './send.ts'
 import {
   claimMail,
   confirmMail,
-  hasWaiting,
   type Mail,
   type Offered,
   offerableMail,
@@ -121,11 +120,6 @@ export function confirmDelivery(post: Post, reader: string, offer: string, ids: 
  */
 export function letGo(offer: string): void {
   standing.delete(offer)
-}
-
-/** Whether anything waits for a reader: a cheap look, which may be wrong while somebody holds it. */
-export function mailWaits(post: Pick<Post, 'db'>, reader: string, wanted: Wanted = {}): Promise<boolean> {
-  return hasWaiting(post.db, reader, wanted)
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   constants,
   createReadStream,
   existsSync,
+  type FSWatcher,
   fstatSync,
   linkSync,
   lstatSync,
@@ -15,11 +16,13 @@ import {
   renameSync,
   rmSync,
   statSync,
+  unwatchFile,
   watch,
+  watchFile,
   writeFileSync,
 } from 'node:fs'
 import { statfs } from 'node:fs/promises'
-import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { createInterface } from 'node:readline'
 import { codeOf } from '../errors.ts'
 
@@ -179,16 +182,27 @@ export async function freeSpace(path: string): Promise<{ bytes: number; files: n
  * Returns the function that ends the watching.
  */
 export function watchDatabase(path: string, changed: () => void): () => void {
-  const name = `${path.slice(path.lastIndexOf('/') + 1)}-wal`
+  const log = `${path}-wal`
   let late: NodeJS.Timeout | undefined
-  const watcher = watch(dirname(path), { persistent: false }, (_event, file) => {
-    if (file !== name) return
+  const told = () => {
     changed()
     clearTimeout(late)
     late = setTimeout(changed, 5)
-  })
+  }
+  // The machine's supply of watches can be used up (EMFILE, ENOSPC). Then the file's size and time are looked at.
+  const look = () => watchFile(log, { interval: 1_000, persistent: false }, told)
+  let watcher: FSWatcher | undefined
+  try {
+    watcher = watch(dirname(path), { persistent: false }, (_event, file) => {
+      if (file === basename(log)) told()
+    })
+    watcher.on('error', look)
+  } catch {
+    look()
+  }
   return () => {
     clearTimeout(late)
-    watcher.close()
+    watcher?.close()
+    unwatchFile(log, told)
   }
 }

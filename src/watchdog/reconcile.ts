@@ -3,6 +3,7 @@ import { dispatchQueued } from '../agents/start.ts'
 import { type Agent, getAgent, openAgents, ownerOf, takeOver } from '../agents/store.ts'
 import { write } from '../db/open.ts'
 import { recordEvent } from '../events/store.ts'
+import { bounceStranded } from '../mail/bounce.ts'
 import { liveness, ownIdentity } from '../os/process.ts'
 import { runnersOf, stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
@@ -41,6 +42,7 @@ export async function reconcile(project: Project): Promise<Agent[]> {
     await endAgent(project, taken, { name: 'failed', reason: 'Its runner died.' })
     ended.push(taken)
   }
+  await bounceStranded(project)
   await dispatchQueued(project)
   return ended
 }
