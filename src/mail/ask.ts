@@ -16,7 +16,7 @@ export interface Asked {
  * @throws {OvError} `ask.empty`, `ask.one`, and what `sendMail` throws
  */
 export async function ask(
-  project: Project,
+  project: Pick<Project, 'db' | 'clock'>,
   agent: Agent,
   { question, to, options }: { question: string; to?: string | undefined; options?: readonly string[] | undefined },
 ): Promise<Asked> {

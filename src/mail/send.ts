@@ -29,7 +29,7 @@ export interface Draft {
  *
  * @throws {OvError} `mail.no-subject`, `mail.too-long`, and what `postMail` throws
  */
-export function sendMail(project: Pick<Project, 'db' | 'clock'>, draft: Draft): Promise<Mail[]> {
+export async function sendMail(project: Pick<Project, 'db' | 'clock'>, draft: Draft): Promise<Mail[]> {
   checkText({ subject: draft.subject, body: draft.body ?? '', payload: draft.payload })
   return write(project.db, async (tx) => {
     const now = project.clock.now()

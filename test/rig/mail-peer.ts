@@ -1,0 +1,58 @@
+import { appendFileSync, existsSync, readFileSync, writeSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
+import { systemClock } from '../../src/clock.ts'
+import { openDatabase } from '../../src/db/open.ts'
+import { confirmDelivery, letGo } from '../../src/mail/deliver.ts'
+import { sendMail } from '../../src/mail/send.ts'
+import { waitForMail } from '../../src/mail/wait.ts'
+
+/*
+ * Sends and reads mail, and may be killed at any moment:
+ *   mail-peer.ts DATABASE OWN-ID send RECORD TO COUNT | read TRANSCRIPT | both RECORD TO TRANSCRIPT
+ *
+ * RECORD is what the outside world knows of its sending: `try N` before mail number N, `ack N` once that is
+ * acknowledged; no number is tried twice. TRANSCRIPT is its context: a line `ID SENDER N` for each mail it took; what
+ * stands there after a crash it has read. Every byte on stdout is one step of its work.
+ */
+const [path = '', id = '', mode = '', ...rest] = process.argv.slice(2)
+const post = { db: openDatabase(path), clock: systemClock, databasePath: path }
+// A killed process would leave no cache behind, and the next would start slowly.
+flushCompileCache()
+
+async function send(record: string, to: string, count: number): Promise<void> {
+  let number = existsSync(record) ? (readFileSync(record, 'utf8').match(/^try /gm)?.length ?? 0) : 0
+  for (let left = count; left > 0; left--) {
+    number += 1
+    appendFileSync(record, `try ${number}\n`)
+    writeSync(1, 't')
+    await sendMail(post, { from: id, to, type: 'status', subject: String(number) })
+    writeSync(1, 's')
+    appendFileSync(record, `ack ${number}\n`)
+    writeSync(1, 'a')
+  }
+}
+
+async function read(transcript: string): Promise<never> {
+  const seen = new Set(existsSync(transcript) ? readFileSync(transcript, 'utf8').match(/^\S+/gm) : [])
+  const reader = { id, transcript: { has: async (mail: string) => seen.has(mail) } }
+  const gone = new AbortController().signal
+  for (;;) {
+    const { offer, letters } = await waitForMail(post, reader, {}, { gone })
+    writeSync(1, 'o')
+    for (const { mail } of letters) {
+      appendFileSync(transcript, `${mail.id} ${mail.sender} ${mail.subject}\n`)
+      seen.add(mail.id)
+      writeSync(1, 'r')
+    }
+    const ids = letters.map(({ mail }) => mail.id)
+    await confirmDelivery(post, id, offer, ids)
+    letGo(offer)
+    writeSync(1, 'c')
+  }
+}
+
+const [first = '', second = '', third = ''] = rest
+if (mode === 'send') await send(first, second, Number(third))
+else if (mode === 'read') await read(first)
+else await Promise.all([send(first, second, Number.POSITIVE_INFINITY), read(third)])
+await post.db.destroy()
