@@ -1,7 +1,7 @@
 import { Args, Flags } from '@oclif/core'
 import { shortId } from '../src/cli/letters.ts'
 import { MailCommand } from '../src/cli/mail-command.ts'
-import { plainText } from '../src/mail/frame.ts'
+import { markOf, oneLine, plainText } from '../src/mail/frame.ts'
 
 export default class Ask extends MailCommand {
   static override summary = 'Inside an agent: ask whom you report to'
@@ -47,7 +47,7 @@ Exit codes with --wait: 0 answered · 1 none will come · 7 --timeout is over.`
     })
     if (offer !== null) this.confirmOncePrinted(offer, mail)
     const answer = mail.find((one) => one.type === 'answer') ?? null
-    for (const one of mail) this.say(`Mail ${one.id} from ${one.from}: ${plainText(one.subject)}`)
+    for (const one of mail) this.say(`${oneLine(one.from)} (${markOf(one.id)}): ${oneLine(one.subject)}`)
     if (answer === null) process.exitCode = 1
     this.log(plainText((answer ?? mail[0])?.body ?? ''))
     return { ...asked, answer }

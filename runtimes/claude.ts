@@ -153,7 +153,11 @@ export default {
     entered(line) {
       const entry = entrySchema.safeParse(parsed(line))
       if (!entry.success) return []
-      return [entry.data.type === 'user' ? textOf(entry.data.message.content) : entry.data.attachment.prompt]
+      if (entry.data.type === 'attachment') return [entry.data.attachment.prompt]
+      const said = entry.data.message.content
+      // A tool's output enters the context too: mail that an agent took by itself is in there.
+      const results = blocksOf(said).filter((one) => one.type === 'tool_result')
+      return [textOf(said), ...results.map((one) => textOf(one.content))]
     },
   },
   screen: () => ({ is: 'unknown' }),

@@ -1,6 +1,6 @@
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { confirmDelivery, type Delivery, letGo, settleFallen, type Transcript, takeMail } from '../mail/deliver.ts'
-import { frameMail } from '../mail/frame.ts'
+import { frameMail, markOf } from '../mail/frame.ts'
 import { hasWaiting, type Wanted } from '../mail/store.ts'
 import { writeWhole } from '../os/files.ts'
 import type { Project } from '../project.ts'
@@ -78,10 +78,10 @@ export function handoverFor(
       const feedback = rest.filter(({ mail }) => mail.type === 'merge_failed')
       if (feedback.length > 0)
         writeWhole(place.feedbackFile, feedback.map(({ mail }) => `# ${mail.subject}\n\n${mail.body}\n`).join('\n'))
-      // The dispatch is the prompt itself; its id goes along, so that the transcript can tell that it arrived.
+      // The dispatch is the prompt itself; its mark goes along, so that the transcript can tell that it arrived.
       const task =
         dispatch &&
-        (runtime.can.prompts ? `${TASK}${dispatch.mail.body}\n\n[ov-mail ${dispatch.mail.id}]` : dispatch.mail.body)
+        (runtime.can.prompts ? `${TASK}${dispatch.mail.body}\n\n[${markOf(dispatch.mail.id)}]` : dispatch.mail.body)
       const parts = [task, rest.length > 0 ? frameMail(rest) : undefined]
       return parts.filter((part) => part !== undefined).join('\n\n')
     },
@@ -91,7 +91,7 @@ export function handoverFor(
       inHand.delete(delivery.offer)
       letGo(delivery.offer)
     },
-    accepted: (text) => confirm((id) => text.includes(id)),
+    accepted: (text) => confirm((id) => text.includes(markOf(id))),
     settle: () => confirm(() => !runtime.can.echo),
     get underway() {
       return inHand.size > 0

@@ -5,6 +5,7 @@ import { type AgentState, type EndState, isFinal } from '../contract/states.ts'
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
+import type { Transcript } from '../mail/deliver.ts'
 import { oneLine } from '../mail/frame.ts'
 import { unansweredBy } from '../mail/questions.ts'
 import { nameOf, reportsTo } from '../mail/send.ts'
@@ -106,6 +107,7 @@ class Runner {
   readonly #inbox = new Inbox()
   readonly #pane: Pane
   readonly #log: RawLog
+  readonly #transcript: Transcript | undefined
   readonly #handover: Handover
   readonly #meter = usageMeter()
   readonly #closers: (() => unknown)[] = []
@@ -135,13 +137,8 @@ class Runner {
     this.#log = openRawLog(agentLogDir(project, agent), this.#place.redact, (error) =>
       this.#inbox.put({ is: 'log-broken', why: error.message }),
     )
-    this.#handover = handoverFor(
-      project,
-      agent,
-      runtime,
-      this.#place,
-      transcriptOf(runtime, this.#place.environment, () => this.#sessionId),
-    )
+    this.#transcript = transcriptOf(runtime, this.#place.environment, () => this.#sessionId)
+    this.#handover = handoverFor(project, agent, runtime, this.#place, this.#transcript)
   }
 
   async run(): Promise<void> {
@@ -456,7 +453,8 @@ class Runner {
   /** Everything an agent asks of `ov` comes by here; who asks is fixed. */
   async #serve(op: string, input: unknown, gone: AbortSignal): Promise<unknown> {
     const agent = (await getAgent(this.#project.db, this.#agent.id)) ?? this.#agent
-    return perform(this.#project, { kind: 'agent', agent }, op, input, gone)
+    const speaker = { kind: 'agent' as const, agent, ...(this.#transcript ? { transcript: this.#transcript } : {}) }
+    return perform(this.#project, speaker, op, input, gone)
   }
 
   #keep(): Promise<unknown> {

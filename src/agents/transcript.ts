@@ -15,7 +15,7 @@ export function transcriptOf(
   const { transcript } = runtime
   if (transcript === undefined) return undefined
   return {
-    async has(mailId) {
+    async has(mark) {
       const id = session()
       if (id === undefined) return false
       const { folder, endsWith } = transcript.locate(id, environment)
@@ -23,7 +23,7 @@ export function transcriptOf(
       if (path === null) return false
       for await (const line of linesOf(path)) {
         // Most lines are long and don't hold it: only those that do are parsed.
-        if (line.includes(mailId) && transcript.entered(line).some((text) => text.includes(mailId))) return true
+        if (line.includes(mark) && transcript.entered(line).some((text) => text.includes(mark))) return true
       }
       return false
     },

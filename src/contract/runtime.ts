@@ -235,7 +235,7 @@ export interface OneShot {
 export interface TranscriptFacts {
   /** The file is below `folder` and its path ends with `endsWith`. `environment` is the agent's. */
   locate(session: string, environment: Readonly<Record<string, string>>): { folder: string; endsWith: string }
-  /** The prompts in one line of it that entered the context; none in any other line. Never throws. */
+  /** Prompts and tool outputs in one line of it that entered the context; none in any other line. Never throws. */
   entered(line: string): readonly string[]
 }
 

@@ -5,6 +5,7 @@ import { recordEvent } from '../events/store.ts'
 import { newId } from '../ids.ts'
 import { liveness, ownIdentity } from '../os/process.ts'
 import type { Project } from '../project.ts'
+import { markOf } from './frame.ts'
 import { batchWithin } from './rules.ts'
 import { nameOf } from './send.ts'
 import {
@@ -24,7 +25,7 @@ import {
  *      ▲                 │
  *      │                 │ the offer's holder died or let go of it
  *      │                 ▼
- *      └──no── is its id in the reader's transcript? ──yes──────► delivered
+ *      └──no── does the reader's transcript have it? ──yes──────► delivered
  *
  * An offer stands as long as the process that made it lives and holds it: that is asked of the kernel, no clock
  * decides it. While it stands nobody else gets the mail. Once it has fallen, the transcript decides; a reader that
@@ -33,8 +34,8 @@ import {
 
 /** What is in a reader's context for good, as its runtime keeps it. */
 export interface Transcript {
-  /** Whether this mail id stands in it. Throwing means it can't be told; the mail then stays where it is. */
-  has(mailId: string): Promise<boolean>
+  /** Whether the mark of a mail (`markOf`) stands in it. Throwing means it can't be told; the mail stays where it is. */
+  has(mark: string): Promise<boolean>
 }
 
 /** Somebody who takes mail. */
@@ -161,7 +162,7 @@ async function fallenOffers(db: Db, reader: Reader): Promise<{ offer: string; se
     const [first] = mails
     if (first === undefined || stands(first)) continue
     const seen: string[] = []
-    for (const mail of mails) if (await reader.transcript?.has(mail.id)) seen.push(mail.id)
+    for (const mail of mails) if (await reader.transcript?.has(markOf(mail.id))) seen.push(mail.id)
     fallen.push({ offer, seen })
   }
   return fallen

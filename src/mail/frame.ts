@@ -46,11 +46,19 @@ function attribute(text: string): string {
   return defused(oneLine(text, 200)).replace(/"/g, "'")
 }
 
-/** Mails as frames, each with its id, by which its arrival can be proved. `whole`: bodies are not cut. */
+/**
+ * What proves that a mail is in a context: it stands there only where the mail itself does. A bare id does not: lists
+ * and replies hold ids too. Nothing in it has to be escaped in JSON, so that it is found in a transcript as it is.
+ */
+export function markOf(mailId: string): string {
+  return `ov-mail id=${mailId}`
+}
+
+/** Mails as frames, each with its mark, by which its arrival can be proved. `whole`: bodies are not cut. */
 export function framesOf(mails: readonly { mail: Mail; from: string }[], { whole = false } = {}): string {
   return mails
     .map(({ mail, from }) => {
-      const head = `<ov-mail id="${mail.id}" from="${attribute(from)}" type="${mail.type}" priority="${mail.priority}" subject="${attribute(mail.subject)}">`
+      const head = `<${markOf(mail.id)} from="${attribute(from)}" type="${mail.type}" priority="${mail.priority}" subject="${attribute(mail.subject)}">`
       const lines = [defused(whole ? plainText(mail.body) : shownBody(mail))]
       if (mail.payload_json !== '{}') lines.push(`payload: ${defused(plainText(mail.payload_json))}`)
       return `${head}\n${lines.filter((line) => line !== '').join('\n')}\n</ov-mail>`

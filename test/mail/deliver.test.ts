@@ -11,6 +11,7 @@ import {
   type Transcript,
   takeMail,
 } from '../../src/mail/deliver.ts'
+import { markOf } from '../../src/mail/frame.ts'
 import { sendMail } from '../../src/mail/send.ts'
 import { countWaiting, getMail } from '../../src/mail/store.ts'
 import { ownIdentity } from '../../src/os/process.ts'
@@ -30,7 +31,9 @@ const send = async (subject: string, priority: Priority = 'normal', from = 'huma
 }
 const subjects = (delivery: Delivery | null) => delivery?.letters.map(({ mail }) => mail.subject) ?? []
 const ids = (delivery: Delivery) => delivery.letters.map(({ mail }) => mail.id)
-const transcriptOf = (...read: string[]): Transcript => ({ has: async (id) => read.includes(id) })
+const transcriptOf = (...read: string[]): Transcript => ({
+  has: async (mark) => read.some((id) => mark === markOf(id)),
+})
 
 test('priority orders delivery, and within it the order of sending', async () => {
   await send('low', 'low')

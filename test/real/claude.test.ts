@@ -51,7 +51,7 @@ test('Claude Code does a whole job: commits by its shell, mail both ways, done, 
   // Each mail entered the context once.
   const seen = context(fleet.llm.asked('builder').at(-1))
   expect(times(seen, 'Greet the world too.')).toBe(1)
-  expect(times(seen, `ov-mail id="`)).toBe(1)
+  expect(times(seen, '<ov-mail id=')).toBe(1)
   const { mail } = await fleet.json<{ mail: Mail[] }>('mail', 'check')
   expect(mail.map((one) => [one.from, one.type, one.subject])).toEqual(
     expect.arrayContaining([

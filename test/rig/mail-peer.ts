@@ -3,6 +3,7 @@ import { flushCompileCache } from 'node:module'
 import { systemClock } from '../../src/clock.ts'
 import { openDatabase } from '../../src/db/open.ts'
 import { confirmDelivery, letGo } from '../../src/mail/deliver.ts'
+import { markOf } from '../../src/mail/frame.ts'
 import { sendMail } from '../../src/mail/send.ts'
 import { waitForMail } from '../../src/mail/wait.ts'
 
@@ -11,7 +12,7 @@ import { waitForMail } from '../../src/mail/wait.ts'
  *   mail-peer.ts DATABASE OWN-ID send RECORD TO COUNT | read TRANSCRIPT | both RECORD TO TRANSCRIPT
  *
  * RECORD is what the outside world knows of its sending: `try N` before mail number N, `ack N` once that is
- * acknowledged; no number is tried twice. TRANSCRIPT is its context: a line `ID SENDER N` for each mail it took; what
+ * acknowledged; no number is tried twice. TRANSCRIPT is its context: a line `MARK SENDER N` for each mail it took; what
  * stands there after a crash it has read. Every byte on stdout is one step of its work.
  */
 const [path = '', id = '', mode = '', ...rest] = process.argv.slice(2)
@@ -33,15 +34,15 @@ async function send(record: string, to: string, count: number): Promise<void> {
 }
 
 async function read(transcript: string): Promise<never> {
-  const seen = new Set(existsSync(transcript) ? readFileSync(transcript, 'utf8').match(/^\S+/gm) : [])
-  const reader = { id, transcript: { has: async (mail: string) => seen.has(mail) } }
+  const seen = new Set(existsSync(transcript) ? readFileSync(transcript, 'utf8').match(/^ov-mail \S+/gm) : [])
+  const reader = { id, transcript: { has: async (mark: string) => seen.has(mark) } }
   const gone = new AbortController().signal
   for (;;) {
     const { offer, letters } = await waitForMail(post, reader, {}, { gone })
     writeSync(1, 'o')
     for (const { mail } of letters) {
-      appendFileSync(transcript, `${mail.id} ${mail.sender} ${mail.subject}\n`)
-      seen.add(mail.id)
+      appendFileSync(transcript, `${markOf(mail.id)} ${mail.sender} ${mail.subject}\n`)
+      seen.add(markOf(mail.id))
       writeSync(1, 'r')
     }
     const ids = letters.map(({ mail }) => mail.id)

@@ -105,12 +105,12 @@ test('versions that tell no usage by model are counted by the turn’s tokens an
   ])
 })
 
-test('its transcript tells which prompts entered the context, also in the middle of a turn, and not what only waits', () => {
+test('its transcript tells which prompts and tool outputs entered the context, also in the middle of a turn, and not what only waits', () => {
   const lines = readFileSync(join(import.meta.dirname, 'fixtures', 'claude-2.1.328.transcript.jsonl'), 'utf8').split(
     '\n',
   )
   const texts = lines.flatMap((line) => claude.transcript.entered(line)).filter((text) => text !== '')
-  expect(texts).toEqual(['FIRST', 'STEER-MAIL'])
+  expect(texts).toEqual(['FIRST', '(Bash completed with no output)', 'STEER-MAIL'])
   expect(lines.filter((line) => line.includes('"enqueue"'))).not.toEqual([])
 })
 
