@@ -21,3 +21,8 @@ export function short(count: number): string {
   const value = count / divisor
   return `${value < 9.95 ? value.toFixed(1) : Math.round(value)}${unit}`
 }
+
+/** The time of day of a moment, in the machine's zone: `14:05:09`. */
+export function clockTime(at: number): string {
+  return new Date(at).toTimeString().slice(0, 8)
+}

@@ -2,13 +2,11 @@ import { Command, Errors, Flags } from '@oclif/core'
 import { type BrokerLine, openBrokerLine } from '../broker/client.ts'
 import { BROKER_VARIABLE } from '../broker/protocol.ts'
 import { OvError } from '../errors.ts'
-import { plainText } from '../mail/frame.ts'
 import { type OperationInput, type OperationName, type OperationResult, perform } from '../operations.ts'
 import { openProject, type Project } from '../project.ts'
-import { type Explained, explain } from './failure.ts'
+import { explain, failureDocument, sayFailure } from './failure.ts'
 import { interruption } from './interruption.ts'
 import { printed } from './output.ts'
-import { errStyle } from './style.ts'
 
 /** What all commands share: the project, the way to `ov`'s operations, and how an error is said. */
 export abstract class OvCommand extends Command {
@@ -104,23 +102,17 @@ export abstract class OvCommand extends Command {
     }
   }
 
-  protected override toErrorJson(error: unknown): { error: Omit<Explained, 'exitCode' | 'stack'> } {
-    const { kind, code, message, hint } = explain(error, this.#typed)
-    return { error: { kind, code, message, hint } }
+  protected override toErrorJson(error: unknown): unknown {
+    return failureDocument(explain(error, this.#typed))
   }
 
   protected override async catch(error: Error): Promise<unknown> {
     // `--help` and the like end a command by an error that is none.
     if (error instanceof Errors.ExitError) throw error
-    const { exitCode, message, hint, stack } = explain(error, this.#typed)
-    process.exitCode = exitCode
-    if (this.jsonEnabled()) {
-      this.logJson(this.toErrorJson(error))
-      return undefined
-    }
-    process.stderr.write(`${errStyle.red('✖')} ${plainText(message)}\n`)
-    if (stack !== null) process.stderr.write(`${errStyle.dim(plainText(stack))}\n`)
-    if (hint !== null) process.stderr.write(`${errStyle.dim('Hint:')} ${plainText(hint)}\n`)
+    const failure = explain(error, this.#typed)
+    process.exitCode = failure.exitCode
+    if (this.jsonEnabled()) this.logJson(failureDocument(failure))
+    else sayFailure(failure)
     return undefined
   }
 

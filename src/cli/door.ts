@@ -10,6 +10,22 @@ export async function enter(argv: readonly string[]): Promise<void> {
     const { runnerMain } = await import('../agents/runner-main.ts')
     return runnerMain(argv.slice(1))
   }
-  const { execute } = await import('@oclif/core')
-  await execute({ args: [...argv], dir: import.meta.url })
+  const { Errors, run } = await import('@oclif/core')
+  // `ov help stop` is `ov stop --help`.
+  const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv]
+  try {
+    // Without oclif's own flush: it waits for ever where whoever read our output has gone, and Node writes all by itself.
+    await run(words, import.meta.url)
+  } catch (error) {
+    // Commands say their errors themselves. What comes here is help, or no command at all.
+    if (error instanceof Errors.ExitError) {
+      process.exitCode = error.oclif.exit ?? 0
+      return
+    }
+    const { explain, failureDocument, sayFailure } = await import('./failure.ts')
+    const failure = explain(error, 'ov')
+    process.exitCode = failure.exitCode
+    if (words.includes('--json')) process.stdout.write(`${JSON.stringify(failureDocument(failure), null, 2)}\n`)
+    else sayFailure(failure)
+  }
 }

@@ -1,6 +1,8 @@
 import { Errors } from '@oclif/core'
 import { codeOf, type ErrorKind, EXIT_CODES, messageOf, OvError } from '../errors.ts'
+import { oneLine, plainText } from '../mail/frame.ts'
 import { isInterrupted } from './interruption.ts'
+import { errStyle } from './style.ts'
 
 /** An error as it is said: to a person, or as `error` in the `--json` document. */
 export interface Explained {
@@ -25,6 +27,11 @@ export function explain(error: unknown, typed: string): Explained {
   if (isInterrupted()) return said('interrupted', 'cli.interrupted', 'Interrupted.', null)
   if (error instanceof OvError) return said(error.kind, error.code, error.message, error.hint ?? null)
   if (error instanceof Errors.CLIError) {
+    const unknown = /^command (\S+) not found$/.exec(error.message)?.[1]
+    if (unknown !== undefined) {
+      const words = oneLine(unknown.replaceAll(':', ' '), 60)
+      return said('user', 'cli.unknown-command', `There is no command "${words}".`, 'See what there is: ov --help')
+    }
     const message = error.message.replace(/\nSee more help with --help$/, '')
     return said('user', 'cli.usage', message, `See how it is used: ${typed} --help`)
   }
@@ -35,6 +42,20 @@ export function explain(error: unknown, typed: string): Explained {
     ...said('failed', 'bug', messageOf(error), 'This is a bug in ov. Please report it with these lines.'),
     stack: (error instanceof Error ? error.stack : undefined)?.split('\n').slice(1).join('\n') ?? null,
   }
+}
+
+/** Says it to a person, on stderr. */
+export function sayFailure({ message, hint, stack }: Explained): void {
+  process.stderr.write(`${errStyle.red('✖')} ${plainText(message)}\n`)
+  if (stack !== null) process.stderr.write(`${errStyle.dim(plainText(stack))}\n`)
+  if (hint !== null) process.stderr.write(`${errStyle.dim('Hint:')} ${plainText(hint)}\n`)
+}
+
+/** The document of a command that failed, for `--json`. */
+export function failureDocument({ kind, code, message, hint }: Explained): {
+  error: Omit<Explained, 'exitCode' | 'stack'>
+} {
+  return { error: { kind, code, message, hint } }
 }
 
 /** What the operating system refuses, by its code, and what a person can do about it. */

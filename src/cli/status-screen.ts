@@ -137,7 +137,7 @@ export function stateText({ condition, waitingOn, waitingUntil, task }: AgentRep
   }
 }
 
-function paintOf({ condition, waitingOn }: AgentReport): Paint {
+export function paintOf({ condition, waitingOn }: AgentReport): Paint {
   const paints: Readonly<Record<Condition, Paint>> = {
     runner_gone: style.red.bold,
     failed: style.red,

@@ -60,3 +60,40 @@ export function padTo(text: string, width: number, align: 'left' | 'right' = 'le
   const space = ' '.repeat(Math.max(0, width - widthOf(text)))
   return align === 'left' ? text + space : space + text
 }
+
+/** The text in lines of at most `width` cells, broken between words where that goes. Only for text without escape sequences. */
+export function wrapTo(text: string, width: number): string[] {
+  if (width === Number.POSITIVE_INFINITY) return text.split('\n')
+  return text.split('\n').flatMap((line) => wrapLine(line, Math.max(1, width)))
+}
+
+function wrapLine(text: string, width: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(/(?<=\s)(?=\S)/)) {
+    if (widthOf(line) + widthOf(word.trimEnd()) <= width) {
+      line += word
+      continue
+    }
+    if (line !== '') lines.push(line.trimEnd())
+    line = word
+    while (widthOf(line.trimEnd()) > width) {
+      const head = headOf(line, width)
+      lines.push(head)
+      line = line.slice(head.length)
+    }
+  }
+  return [...lines, line.trimEnd()]
+}
+
+/** As many graphemes as fit, at least one. */
+function headOf(text: string, width: number): string {
+  let head = ''
+  let used = 0
+  for (const { segment } of segmenter.segment(text)) {
+    used += graphemeWidth(segment)
+    if (used > width && head !== '') break
+    head += segment
+  }
+  return head
+}

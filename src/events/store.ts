@@ -38,3 +38,15 @@ export async function recentEvents(
   const rows = await query.execute()
   return rows.reverse() as unknown as Schema['events'][]
 }
+
+/** Events of an agent that came after the one with this id, oldest first. */
+export async function eventsAfter(db: Db, agentId: string, id: number): Promise<Schema['events'][]> {
+  const rows = await db
+    .selectFrom('events')
+    .selectAll()
+    .where('agent_id', '=', agentId)
+    .where('id', '>', id)
+    .orderBy('id')
+    .execute()
+  return rows as unknown as Schema['events'][]
+}

@@ -320,6 +320,22 @@ export function killProcessGroup(pid: number, name: NodeJS.Signals = 'SIGKILL'):
   }
 }
 
+/** Gives the terminal to a program until it ends; gives its exit code. Ctrl-C is the program's to handle, not ours. */
+export async function runOnTerminal(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const [file = '', ...rest] = argv
+  const ignore = () => undefined
+  process.on('SIGINT', ignore)
+  try {
+    const child = spawn(file, rest, { stdio: 'inherit', env })
+    return await new Promise<number>((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', (code, signal) => resolve(signal === null ? (code ?? 1) : 1))
+    })
+  } finally {
+    process.off('SIGINT', ignore)
+  }
+}
+
 /** Starts a long-lived child in its own process group, with pipes. */
 export function spawnPiped(
   argv: readonly string[],

@@ -62,7 +62,9 @@ function escapeSeparator(argument: string): string {
 
 /** Names of all sessions with the pid of their pane; an empty map when no server runs. One process, whatever the number. */
 export async function listSessions(tmux: Tmux): Promise<Map<string, number>> {
-  const outcome = await run(command(tmux, 'list-panes', '-a', '-F', '#{session_name}\t#{pane_pid}'))
+  const outcome = await run(command(tmux, 'list-panes', '-a', '-F', '#{session_name}\t#{pane_pid}'), {
+    timeoutMs: 2_000,
+  })
   const sessions = new Map<string, number>()
   if (!outcome.ok) return sessions
   for (const line of outcome.stdout.split('\n')) {
@@ -76,9 +78,9 @@ export async function killSession(tmux: Tmux, session: string): Promise<void> {
   await run(command(tmux, 'kill-session', '-t', exactly(session)), { timeoutMs: 2_000 })
 }
 
-/** What to run to look at a session. */
-export function attachCommand(tmux: Tmux, session: string): string[] {
-  return command(tmux, 'attach-session', '-t', exactly(session))
+/** What to run to look at a session, and with `write` to type into it. */
+export function attachCommand(tmux: Tmux, session: string, { write }: { write: boolean }): string[] {
+  return command(tmux, 'attach-session', ...(write ? [] : ['-r']), '-t', exactly(session))
 }
 
 /** Ends the whole private server. */

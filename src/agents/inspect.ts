@@ -1,0 +1,103 @@
+import { existsSync } from 'node:fs'
+import { eventLine } from '../events/line.ts'
+import { recentEvents } from '../events/store.ts'
+import { oneLine } from '../mail/frame.ts'
+import { nameOf } from '../mail/send.ts'
+import { findMail, openQuestions } from '../mail/store.ts'
+import { headsOf, type MailHead } from '../mail/view.ts'
+import { openMerges } from '../merge/store.ts'
+import { argumentsOf } from '../os/process.ts'
+import { processesOf } from '../os/tree.ts'
+import type { Project } from '../project.ts'
+import { getRun } from '../tasks/runs.ts'
+import { getTask } from '../tasks/store.ts'
+import { type Changes, changesOn } from '../worktrees/changes.ts'
+import { worktreePath } from '../worktrees/prepare.ts'
+import { lastEntries, outputFile, wordsOf } from './output.ts'
+import { loadRuntime } from './registry.ts'
+import { type AgentReport, reportRun } from './report.ts'
+import { type Agent, openAgents, openChildren } from './store.ts'
+import { type Why, whyOf } from './why.ts'
+
+/** Everything about one agent: the document of `ov inspect --json`. */
+export interface Inspection {
+  readonly at: number
+  readonly agent: AgentReport
+  readonly why: Why
+  readonly task: {
+    readonly body: string
+    readonly command: string | null
+    /** Paths it may change; empty: all. */
+    readonly files: readonly string[]
+    readonly baseCommit: string | null
+  }
+  readonly worktree: { readonly path: string; readonly exists: boolean }
+  readonly changes: Changes
+  /** Live processes, its runner aside. */
+  readonly processes: readonly { readonly pid: number; readonly command: string }[]
+  /** Open agents it has slung. */
+  readonly children: readonly string[]
+  /** Mail it has not got yet. */
+  readonly mail: readonly MailHead[]
+  /** The newest things `ov` recorded, oldest first. */
+  readonly events: readonly { readonly at: number; readonly type: string; readonly line: string }[]
+  /** The last lines it said, oldest first. */
+  readonly lastWords: readonly string[]
+}
+
+const EVENTS = 12
+const WORDS = 10
+const MAILS = 50
+
+/** Reads and looks; changes nothing, delivers no mail. */
+export async function inspectAgent(project: Project, agent: Agent): Promise<Inspection> {
+  const { db } = project
+  const task = await getTask(db, agent.task_id)
+  const run = await getRun(db, agent.run_id)
+  if (!task || !run) throw new Error(`agent ${agent.id} has no task or no run`)
+  const report = (await reportRun(project, run)).find(({ id }) => id === agent.id)
+  if (!report) throw new Error(`agent ${agent.id} is not in its run`)
+  const runtime = await loadRuntime(agent.runtime)
+  const worktree = worktreePath(project, agent.worktree)
+  const children = (await openChildren(db, agent.id)).map(({ name }) => name)
+  const events = await recentEvents(db, { agentId: agent.id }, EVENTS)
+  const words = lastEntries(outputFile(project, agent), WORDS, (entry) => wordsOf(entry, runtime))
+  return {
+    at: project.clock.now(),
+    agent: report,
+    why: await why(project, agent, report, children),
+    task: {
+      body: task.body,
+      command: task.command,
+      files: task.files_json === null ? [] : JSON.parse(task.files_json),
+      baseCommit: agent.base_sha,
+    },
+    worktree: { path: worktree, exists: existsSync(worktree) },
+    changes: await changesOn(project, { branch: agent.branch, base: agent.base_sha, worktree }),
+    processes: processesOf(agent.id).map(({ pid }) => ({ pid, command: oneLine(argumentsOf(pid).join(' '), 200) })),
+    children,
+    mail: await headsOf(db, await findMail(db, { reader: agent.id, unread: true }, MAILS)),
+    events: events.map((event) => ({ at: event.at, type: event.type, line: eventLine(event) })),
+    lastWords: words.flatMap((entry) => wordsOf(entry, runtime)).slice(-WORDS),
+  }
+}
+
+async function why(project: Project, agent: Agent, report: AgentReport, children: readonly string[]): Promise<Why> {
+  const { db } = project
+  const queued = (await openAgents(db)).filter(({ state }) => state === 'queued')
+  const merges = await openMerges(db)
+  const [question] = await openQuestions(db, { sender: agent.id })
+  return whyOf({
+    agent: report,
+    queuedBefore: queued.findIndex(({ id }) => id === agent.id),
+    maxConcurrent: project.config.agents.maxConcurrent,
+    mergesBefore: Math.max(
+      0,
+      merges.findIndex(({ agent_id }) => agent_id === agent.id),
+    ),
+    children,
+    question: question
+      ? { id: question.id, to: await nameOf(db, question.reader), subject: oneLine(question.subject, 200) }
+      : null,
+  })
+}

@@ -1,0 +1,65 @@
+import { existsSync } from 'node:fs'
+import { commitOf, gitAt, uncommitted } from '../os/git.ts'
+import type { Project } from '../project.ts'
+
+export interface Commit {
+  readonly sha: string
+  readonly subject: string
+  /** ms since the epoch. */
+  readonly at: number
+}
+
+export interface FileChange {
+  readonly path: string
+  /** Lines; null for a binary file. */
+  readonly added: number | null
+  readonly removed: number | null
+}
+
+/** What was done on a branch since its base, and what lies uncommitted in its worktree. */
+export interface Changes {
+  /** Newest first, at most 50. */
+  readonly commits: readonly Commit[]
+  readonly files: readonly FileChange[]
+  /** Of `git status`: two letters and a path. Empty when clean or when there is no worktree. */
+  readonly uncommitted: readonly string[]
+}
+
+const MAX_COMMITS = 50
+
+/** @param worktree absolute path, which need not exist */
+export async function changesOn(
+  project: Pick<Project, 'git'>,
+  { branch, base, worktree }: { branch: string; base: string | null; worktree: string },
+): Promise<Changes> {
+  const tip = await commitOf(project.git, `refs/heads/${branch}`)
+  const range = base === null || tip === null ? null : `${base}..${tip}`
+  return {
+    commits: range === null ? [] : await commitsIn(project, range),
+    files: range === null ? [] : await filesIn(project, range),
+    uncommitted: existsSync(worktree) ? await uncommitted(gitAt(worktree)) : [],
+  }
+}
+
+async function commitsIn({ git }: Pick<Project, 'git'>, range: string): Promise<Commit[]> {
+  const text = await git.raw('log', `--max-count=${MAX_COMMITS}`, '-z', '--format=%H %ct %s', range, '--')
+  return text
+    .split('\0')
+    .filter(Boolean)
+    .map((line) => {
+      const [sha = '', seconds = '0', ...subject] = line.split(' ')
+      return { sha, subject: subject.join(' '), at: Number(seconds) * 1000 }
+    })
+}
+
+async function filesIn({ git }: Pick<Project, 'git'>, range: string): Promise<FileChange[]> {
+  const text = await git.raw('diff', '--numstat', '-z', '--no-renames', '--no-ext-diff', '--no-textconv', range, '--')
+  const count = (word: string) => (word === '-' ? null : Number(word))
+  return text
+    .split('\0')
+    .filter(Boolean)
+    .map((line) => {
+      const [added = '', removed = '', ...path] = line.split('\t')
+      return { path: path.join('\t'), added: count(added), removed: count(removed) }
+    })
+}
