@@ -6,7 +6,7 @@ import type { Condition } from './condition.ts'
 
 /** Something a person should know of, and what to type next. */
 export interface Problem {
-  readonly kind: 'runner_gone' | 'question' | 'waits_for_human' | 'failed' | 'landing' | 'branch' | 'mail'
+  readonly kind: 'runner_gone' | 'branch' | 'train' | 'question' | 'waits_for_human' | 'failed' | 'landing' | 'mail'
   /** The agent it is about, if it is about one. */
   readonly agent: string | null
   readonly message: string
@@ -45,6 +45,7 @@ export function problemsOf(facts: ProblemFacts): Problem[] {
             hint: facts.noLanding.hint ?? null,
           },
         ]),
+    ...train(facts.landing),
     ...facts.questions.map(question),
     ...facts.agents.filter((agent) => waitsUnasked(agent, facts)).map(waits),
     ...facts.agents.filter(({ condition }) => condition === 'failed').map(failed),
@@ -90,6 +91,12 @@ function failed({ name, reason }: AgentFacts): Problem {
     message: `${name} failed${why === '' ? '.' : `: ${why}`}`,
     hint: `ov inspect ${name}`,
   }
+}
+
+function train(behind: Behind | null): Problem[] {
+  const blocked = behind?.blocked
+  if (!blocked) return []
+  return [{ kind: 'train', agent: null, message: `Nothing is merged: ${blocked.why}`, hint: blocked.hint || null }]
 }
 
 function landing(behind: Behind | null): Problem[] {

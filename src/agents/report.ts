@@ -1,7 +1,6 @@
 import { HUMAN } from '../contract/mail.ts'
 import type { AgentStateName, Capability, MergeState, TaskState, WaitingOn } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
-import { oneLine } from '../mail/frame.ts'
 import { countWaiting, openQuestions } from '../mail/store.ts'
 import { type Behind, behindTrain } from '../merge/behind.ts'
 import { openMerges } from '../merge/store.ts'
@@ -9,7 +8,7 @@ import { trainRef } from '../merge/track.ts'
 import type { Liveness } from '../os/process.ts'
 import { canonicalBranch, type Project } from '../project.ts'
 import { type Spent, spentBy } from '../spend/store.ts'
-import { currentRun, getRun, listRuns, type Run } from '../tasks/runs.ts'
+import { chosenRun, listRuns, type Run } from '../tasks/runs.ts'
 import { getTask, type Task } from '../tasks/store.ts'
 import { type BranchFacts, unmergedBranches } from '../worktrees/unmerged.ts'
 import { type Condition, conditionOf, urgency } from './condition.ts'
@@ -101,7 +100,7 @@ export async function reportStatus(
   options: { readonly run?: string; readonly all?: boolean } = {},
 ): Promise<StatusReport> {
   const runs = await listRuns(project.db)
-  const run = options.all ? null : await chosenRun(project, options.run)
+  const run = options.all ? null : await chosenRun(project.db, options.run)
   const shown = options.all ? runs : run === null ? [] : [run]
   const [landing, noLanding] = await landingOf(project)
   const agents = (await Promise.all(shown.map((one) => reportRun(project, one)))).flat()
@@ -129,13 +128,6 @@ export async function reportStatus(
 /** Among those at work the oldest first; among those that have ended the newest. */
 function order(a: AgentReport, b: AgentReport): number {
   return a.endedAt !== null && b.endedAt !== null ? b.endedAt - a.endedAt : a.createdAt - b.createdAt
-}
-
-async function chosenRun(project: Project, wanted: string | undefined): Promise<Run | null> {
-  if (wanted === undefined) return (await currentRun(project.db)) ?? (await listRuns(project.db)).at(-1) ?? null
-  const run = await getRun(project.db, wanted)
-  if (run) return run
-  throw new OvError('user', 'run.unknown', `There is no run "${oneLine(wanted, 60)}".`, { hint: 'ov run list' })
 }
 
 /** Without a canonical branch nothing can land, but everything else can still be seen. */

@@ -76,6 +76,11 @@ export function agentsOfRun(db: Db, runId: string): Promise<Agent[]> {
   return db.selectFrom('agents').selectAll().where('run_id', '=', runId).orderBy('created_at').orderBy('id').execute()
 }
 
+/** Everybody there has ever been, oldest first. */
+export function allAgents(db: Db): Promise<Agent[]> {
+  return db.selectFrom('agents').selectAll().orderBy('created_at').orderBy('id').execute()
+}
+
 export function agentOfTask(db: Db, taskId: string): Promise<Agent | undefined> {
   return db
     .selectFrom('agents')

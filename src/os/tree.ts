@@ -1,5 +1,7 @@
+import { existsSync, realpathSync } from 'node:fs'
 import { basename } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { isWithin } from './files.ts'
 import {
   allProcesses,
   argumentsOf,
@@ -203,18 +205,25 @@ export function processesOf(agentId: string): ProcessIdentity[] {
  */
 export function straysIn(directory: string, since: number): ProcessIdentity[] {
   const all: Processes = new Map(allProcesses().map((stat) => [stat.pid, stat]))
+  const real = realFolder(directory)
   return [...all.values()].filter((stat) => {
     const orphaned = stat.parent === 1 || all.get(stat.parent)?.name === 'systemd' || !all.has(stat.session)
-    return stat.terminal === 0 && orphaned && startedAt(stat) >= since && worksIn(directory, stat.pid)
+    return stat.terminal === 0 && orphaned && startedAt(stat) >= since && worksIn(real, stat.pid)
   })
 }
 
 /** Processes whose working folder is `directory` or lies below it. */
 export function processesIn(directory: string): ProcessIdentity[] {
-  return allProcesses().filter((stat) => worksIn(directory, stat.pid))
+  const real = realFolder(directory)
+  return allProcesses().filter((stat) => worksIn(real, stat.pid))
+}
+
+/** The kernel names working folders by their real path. */
+function realFolder(directory: string): string {
+  return existsSync(directory) ? realpathSync(directory) : directory
 }
 
 function worksIn(directory: string, pid: number): boolean {
   const folder = workingFolderOf(pid)
-  return folder !== undefined && (folder === directory || folder.startsWith(`${directory}/`))
+  return folder !== undefined && isWithin(directory, folder)
 }

@@ -1,6 +1,8 @@
 import type { Db } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
+import { OvError } from '../errors.ts'
 import { newId } from '../ids.ts'
+import { oneLine } from '../mail/frame.ts'
 
 export type Run = Schema['runs']
 
@@ -27,6 +29,17 @@ export function getRun(db: Db, nameOrId: string): Promise<Run | undefined> {
     .selectAll()
     .where((is) => is.or([is('id', '=', nameOrId), is('name', '=', nameOrId)]))
     .executeTakeFirst()
+}
+
+/**
+ * The run that a person means: by name or id, else the current, else the last one; null when there has been none.
+ * @throws {OvError} `run.unknown`
+ */
+export async function chosenRun(db: Db, wanted: string | undefined): Promise<Run | null> {
+  if (wanted === undefined) return (await currentRun(db)) ?? (await listRuns(db)).at(-1) ?? null
+  const run = await getRun(db, wanted)
+  if (run) return run
+  throw new OvError('user', 'run.unknown', `There is no run "${oneLine(wanted, 60)}".`, { hint: 'ov run list' })
 }
 
 /** Begins a run. Names are short and count up: `run-1`, `run-2`. */

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
-import { commitOf, gitAt, uncommitted } from '../os/git.ts'
+import { OvError } from '../errors.ts'
+import { commitOf, uncommitted } from '../os/git.ts'
 import type { Project } from '../project.ts'
+import { gitIn } from './prepare.ts'
 
 export interface Commit {
   readonly sha: string
@@ -29,7 +31,7 @@ const MAX_COMMITS = 50
 
 /** @param worktree absolute path, which need not exist */
 export async function changesOn(
-  project: Pick<Project, 'git'>,
+  project: Pick<Project, 'git' | 'root'>,
   { branch, base, worktree }: { branch: string; base: string | null; worktree: string },
 ): Promise<Changes> {
   const tip = await commitOf(project.git, `refs/heads/${branch}`)
@@ -37,7 +39,17 @@ export async function changesOn(
   return {
     commits: range === null ? [] : await commitsIn(project, range),
     files: range === null ? [] : await filesIn(project, range),
-    uncommitted: existsSync(worktree) ? await uncommitted(gitAt(worktree)) : [],
+    uncommitted: existsSync(worktree) ? await uncommittedIn(project, worktree) : [],
+  }
+}
+
+/** A folder that the repository does not know as a worktree (any more) has nothing that git could tell. */
+async function uncommittedIn(project: Pick<Project, 'root'>, worktree: string): Promise<string[]> {
+  try {
+    return await uncommitted(gitIn(project, worktree))
+  } catch (error) {
+    if (error instanceof OvError && error.code === 'worktree.unknown') return []
+    throw error
   }
 }
 

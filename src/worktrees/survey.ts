@@ -1,20 +1,16 @@
-import { existsSync } from 'node:fs'
-import { dirname, isAbsolute, resolve } from 'node:path'
+import { realpathSync } from 'node:fs'
 import { type Agent, allAgents } from '../agents/store.ts'
-import type { AgentStateName } from '../contract/states.ts'
-import { isWithin } from '../os/files.ts'
-import { gitAt, listWorktrees, uncommitted } from '../os/git.ts'
+import { listWorktrees, uncommitted } from '../os/git.ts'
 import { argumentsOf } from '../os/process.ts'
 import { processesIn } from '../os/tree.ts'
 import type { Project } from '../project.ts'
-import { worktreePath } from './prepare.ts'
+import { gitIn, worktreePath } from './prepare.ts'
 
-/** A worktree in the folder for agents' worktrees. */
+/** An agent's worktree that is there, and what in it git does not have. */
 export interface Surveyed {
   readonly path: string
-  /** Null: no agent of this project's has or had it. */
-  readonly agent: string | null
-  readonly state: AgentStateName | null
+  readonly agent: Agent
+  /** Short name; null when its HEAD is on no branch. */
   readonly branch: string | null
   readonly head: string | null
   /** Of `git status`: two letters and a path. */
@@ -23,23 +19,34 @@ export interface Surveyed {
   readonly processes: readonly { readonly pid: number; readonly command: string }[]
 }
 
-/** The worktrees agents work or worked in, with what lies in them that git does not have. */
+/** The worktrees of all agents, those that have ended too. Git is asked for them, not the folder. */
 export async function surveyWorktrees(project: Project): Promise<Surveyed[]> {
-  const base = worktreesDir(project)
-  const owners = new Map((await allAgents(project.db)).map((agent) => [worktreePath(project, agent.worktree), agent]))
-  const trees = (await listWorktrees(project.git)).filter((tree) => isWithin(base, tree.path) && existsSync(tree.path))
-  return Promise.all(
-    trees.map(async (tree) => {
-      const owner = owners.get(tree.path)
-      return {
-        path: tree.path,
-        agent: owner?.name ?? null,
-        state: owner?.state ?? null,
-        branch: tree.branch,
-        head: tree.head,
-        uncommitted: await uncommitted(gitAt(tree.path)),
-        processes: processesIn(tree.path).map(({ pid }) => ({ pid, command: argumentsOf(pid).join(' ') })),
-      }
-    }),
+  const trees = new Map(
+    (await listWorktrees(project.git)).filter((tree) => !tree.prunable).map((tree) => [tree.path, tree]),
   )
+  const surveyed: Surveyed[] = []
+  for (const agent of await allAgents(project.db)) {
+    const path = worktreePath(project, agent.worktree)
+    const tree = trees.get(realPath(path))
+    if (tree === undefined) continue
+    surveyed.push({
+      path,
+      agent,
+      branch: tree.branch,
+      head: tree.head,
+      uncommitted: await uncommitted(gitIn(project, path)),
+      processes: processesIn(path).map(({ pid }) => ({ pid, command: argumentsOf(pid).join(' ') })),
+    })
+  }
+  return surveyed
+}
+
+/** Git knows a worktree by its real path, which the configured one may reach by a symbolic link. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    // It is not there: then git doesn't list it either.
+    return path
+  }
 }
