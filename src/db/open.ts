@@ -35,7 +35,7 @@ export function openDatabase(path: string): Kysely<Schema> {
     const database = new Database(path, { timeout: 10_000 })
     try {
       refuseNewer(database, path)
-      if (database.pragma('journal_mode', { simple: true }) !== 'wal') database.pragma('journal_mode = WAL')
+      useWal(database)
       database.pragma('synchronous = FULL')
       database.pragma('foreign_keys = ON')
       migrate(database, path)
@@ -54,6 +54,23 @@ export function openDatabase(path: string): Kysely<Schema> {
       createQueryCompiler: () => new SqliteQueryCompiler(),
     },
   })
+}
+
+/** Once in the life of a file. SQLite doesn't wait for the lock of this change when two processes make it at once. */
+function useWal(database: Database.Database): void {
+  const deadline = performance.now() + BEGIN_PATIENCE_MS
+  const pause = new Int32Array(new SharedArrayBuffer(4))
+  for (;;) {
+    try {
+      if (database.pragma('journal_mode', { simple: true }) === 'wal') return
+      database.pragma('journal_mode = WAL')
+      return
+    } catch (error) {
+      const busy = (codeOf(error) ?? '').startsWith('SQLITE_BUSY')
+      if (!busy || performance.now() > deadline) throw error
+      Atomics.wait(pause, 0, 0, 5 + Math.random() * 20)
+    }
+  }
 }
 
 /** Runs `work` in one write transaction that takes its lock at once, so that a read inside it can be trusted until commit. */

@@ -43,7 +43,7 @@ export function starterConfig({ branch, detected, copy, runtime }: Starter, sche
             '  qualityGates: []',
           ]
         : [
-            `  # What must pass on the exact commit. The names stand for the checks of ${detected.evidence}:`,
+            `  # What must pass on the exact commit. The names stand for the checks of ${oneLine(detected.evidence, 80)}:`,
             ...gates.map((name) => `  #   ${name.padEnd(width)}  ${oneLine(detected.gates[name] ?? '', 200)}`),
             '  # One of your own: { name: e2e, command: "./e2e", timeout: 10m }',
             `  qualityGates: [${gates.join(', ')}]`,
