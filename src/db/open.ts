@@ -46,14 +46,29 @@ export function openDatabase(path: string): Kysely<Schema> {
       throw error
     }
   })
-  return new Kysely<Schema>({
-    dialect: {
-      createAdapter: () => new SqliteAdapter(),
-      createDriver: () => new SqliteImmediateDriver(raw, path),
-      createIntrospector: (db) => new SqliteIntrospector(db),
-      createQueryCompiler: () => new SqliteQueryCompiler(),
-    },
-  })
+  return new StateDatabase(raw, path)
+}
+
+class StateDatabase extends Kysely<Schema> {
+  readonly #raw: Database.Database
+
+  constructor(raw: Database.Database, path: string) {
+    super({
+      dialect: {
+        createAdapter: () => new SqliteAdapter(),
+        createDriver: () => new SqliteImmediateDriver(raw, path),
+        createIntrospector: (db) => new SqliteIntrospector(db),
+        createQueryCompiler: () => new SqliteQueryCompiler(),
+      },
+    })
+    this.#raw = raw
+  }
+
+  /** Kysely ends only a driver that ran a query; a file that was merely opened must be closed as well. */
+  override async destroy(): Promise<void> {
+    await super.destroy()
+    this.#raw.close()
+  }
 }
 
 /** Once in the life of a file. SQLite doesn't wait for the lock of this change when two processes make it at once. */

@@ -1,4 +1,4 @@
-import { constants, copyFileSync, existsSync, renameSync, statSync } from 'node:fs'
+import { copyFileSync, existsSync, linkSync, renameSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { codeOf, messageOf } from '../errors.ts'
@@ -21,6 +21,9 @@ export type DatabaseHealth =
 /** Up to here all tables are read through; above, those that only grow are left out. */
 const SMALL_BYTES = 64 * 1024 * 1024
 const GROWING = ['events', 'usage']
+
+/** What belongs to a database file, itself last. */
+const ENDS = ['-wal', '-shm', '']
 
 /** Reads a database through, in a moment: all of it when it is small. */
 export function inspectDatabase(path: string): DatabaseHealth {
@@ -72,18 +75,32 @@ export interface Replaced {
  * its place: the newest good backup, else a new one, with every row that can still be read from the damaged file.
  * Null when the file is not damaged (any more). Nobody may have it open.
  */
-export function replaceDatabase(path: string, now: number): Replaced | null {
-  const before = statSync(path).ino
-  if (inspectDatabase(path).is !== 'corrupt') return null
-  const setAside = `${path}.corrupt-${new Date(now).toISOString().replace(/[:.]/g, '-')}`
-  // Another repair may have been faster: what is there now is then a new file.
-  if (statSync(path).ino !== before || existsSync(setAside)) return null
-  // The log first: beside a new database an old log would be replayed into it.
-  for (const end of ['-wal', '-shm', '']) if (existsSync(path + end)) renameSync(path + end, setAside + end)
+export async function replaceDatabase(path: string, now: number): Promise<Replaced | null> {
+  // One repair at a time: the lock is the kernel's and ends with its process, the file beside the database stays empty.
+  const turn = new Database(`${path}.repair`, { timeout: 10_000 })
+  try {
+    turn.exec('BEGIN EXCLUSIVE')
+    return inspectDatabase(path).is === 'corrupt' ? await replace(path, now) : null
+  } finally {
+    turn.close()
+  }
+}
+
+/** The new one is whole before the damaged one is touched, so a kill at any point loses nothing. */
+async function replace(path: string, now: number): Promise<Replaced> {
+  const fresh = `${path}.fresh`
+  for (const end of ENDS) rmSync(fresh + end, { force: true })
   const backup = newestGoodBackup(path)
-  if (backup !== null) copyFileSync(backup, path, constants.COPYFILE_EXCL)
-  void openDatabase(path).destroy()
-  return { setAside, backup, rescued: rescue(setAside, path) }
+  if (backup !== null) copyFileSync(backup, fresh)
+  await openDatabase(fresh).destroy()
+  const rescued = rescue(path, fresh)
+  const setAside = `${path}.corrupt-${new Date(now).toISOString().replace(/[:.]/g, '-')}`
+  // The log first: beside a new database an old log would be replayed into it.
+  for (const end of ENDS) if (existsSync(path + end)) renameSync(path + end, setAside + end)
+  // Unlike a rename, a link refuses to replace what another process may have made in this instant.
+  linkSync(fresh, path)
+  rmSync(fresh)
+  return { setAside, backup, rescued }
 }
 
 function newestGoodBackup(path: string): string | null {

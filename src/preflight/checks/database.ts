@@ -1,4 +1,5 @@
 import { basename } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { replaceDatabase } from '../../db/repair.ts'
 import { OvError } from '../../errors.ts'
 import { processesHolding } from '../../os/process.ts'
@@ -63,8 +64,17 @@ export async function checkDatabase(place: Place): Promise<Check> {
   }
 }
 
+/** Others may be looking at it just now; what still has it open after this is at work with it. */
+const PATIENCE_MS = 2_000
+
 async function repair(path: string): Promise<string> {
-  const holders = processesHolding([path, `${path}-wal`])
+  const deadline = performance.now() + PATIENCE_MS
+  const holding = () => processesHolding([path, `${path}-wal`])
+  let holders = holding()
+  while (holders.length > 0 && performance.now() < deadline) {
+    await delay(20 + Math.random() * 30)
+    holders = holding()
+  }
   if (holders.length > 0) {
     throw new OvError(
       'busy',
@@ -73,7 +83,7 @@ async function repair(path: string): Promise<string> {
       { hint: `End what still uses it, then try again: kill ${holders.slice(0, 5).join(' ')} && ov doctor --fix` },
     )
   }
-  const replaced = replaceDatabase(path, Date.now())
+  const replaced = await replaceDatabase(path, Date.now())
   if (replaced === null) return 'The database is whole by now.'
   const rows = Object.entries(replaced.rescued).map(([table, count]) => `${count} ${table}`)
   const from = replaced.backup === null ? 'A new one was made' : `${basename(replaced.backup)} took its place`
