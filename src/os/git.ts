@@ -96,10 +96,11 @@ async function runGit(
     completion: { onClose: true, onExit: false },
     ...(input === undefined ? {} : { input: () => input }),
     // Killed by a signal, git has no exit code, and what it printed until then is no answer.
-    errors: (error, { exitCode, stdOut, stdErr }) =>
+    // Every failure is ours to explain: simple-git's own error for it has no exit code.
+    errors: (_error, { exitCode, stdOut, stdErr }) =>
       exitCode === 0
         ? undefined
-        : (error ?? new GitFailure(exitCode ?? -1, Buffer.concat(stdOut).toString(), Buffer.concat(stdErr).toString())),
+        : new GitFailure(exitCode ?? -1, Buffer.concat(stdOut).toString(), Buffer.concat(stdErr).toString()),
   })
   try {
     return await git
