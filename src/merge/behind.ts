@@ -2,7 +2,7 @@ import { trackedChanges } from '../os/git.ts'
 import { canonicalBranch, type Project } from '../project.ts'
 import { checkoutGit } from './land.ts'
 import { trainFacts } from './store.ts'
-import { readTrack, unlanded } from './track.ts'
+import { groundOf, readTrack, unlanded } from './track.ts'
 
 /** How far the canonical branch is behind what has been merged. */
 export interface Behind {
@@ -23,12 +23,10 @@ export interface Behind {
 export async function behindTrain(project: Project): Promise<Behind> {
   const track = await readTrack(project, await canonicalBranch(project))
   const known = await trainFacts(project.db, track.branch)
-  const blocked =
-    known === undefined || known.blocked_why === null
-      ? null
-      : { why: known.blocked_why, hint: known.blocked_hint ?? '' }
-  const facts = { branch: track.branch, checkout: track.checkout, blocked }
   const waiting = await unlanded(project, track, known)
+  const isBlocked = known?.blocked_on === groundOf(track, waiting)
+  const blocked = isBlocked ? { why: known?.blocked_why ?? '', hint: known?.blocked_hint ?? '' } : null
+  const facts = { branch: track.branch, checkout: track.checkout, blocked }
   if (waiting.is === 'nothing') return { ...facts, commits: 0, changedFiles: 0, diverged: false }
   const changed = track.checkout === null ? [] : await trackedChanges(checkoutGit(project, track.checkout))
   return { ...facts, commits: waiting.commits, changedFiles: changed.length, diverged: waiting.is !== 'ahead' }

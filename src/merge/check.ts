@@ -1,6 +1,7 @@
 import { agentEnvironment } from '../agents/environment.ts'
 import { type Redact, redactorOf } from '../agents/redact.ts'
-import { run } from '../os/process.ts'
+import { OvError } from '../errors.ts'
+import { killJob, run } from '../os/process.ts'
 import type { Project } from '../project.ts'
 import { setUpWorktree } from '../worktrees/prepare.ts'
 import { compactOutput } from './compact.ts'
@@ -22,28 +23,62 @@ const REPORTED = 6_000
 /** Characters kept of what a gate prints, from its beginning and from its end, before it is made compact. */
 const KEPT = { headOutput: 64 * 1024, maxOutput: 256 * 1024 }
 
-/** Runs the gates on exactly this commit, in a scratch worktree that is made for it and removed after it. */
+export interface CheckOptions {
+  readonly onGate?: (gate: string) => unknown
+  /** Whoever waits for it has had enough: what runs is killed. */
+  readonly gone?: AbortSignal | undefined
+}
+
+/**
+ * Runs the gates on exactly this commit, in a scratch worktree that is made for it and removed after it.
+ *
+ * @throws {OvError} `merge.interrupted`
+ */
 export async function checkCommit(
   project: Project,
   commit: string,
-  onGate: (gate: string) => unknown = () => undefined,
+  { onGate, gone }: CheckOptions = {},
 ): Promise<Checked> {
   if (project.config.project.qualityGates.length === 0) return { green: true, gates: [] }
   // Nothing of the host's secrets: what runs here is what agents wrote.
   const env = { ...agentEnvironment(process.env, { environment: [] }, []), CI: 'true' }
-  const redact = redactorOf(process.env)
   return inScratch(project, commit, async (scratch) => {
-    const unfit = await setUpWorktree(project, scratch.path, env, scratch.id)
-    if (unfit !== null)
-      return { green: false, gate: 'setup', why: 'setup', output: redact(compactOutput(unfit, REPORTED)) }
-    const gates = resolveGates(project.config, scratch.path)
-    for (const gate of gates) {
-      await onGate(gate.name)
-      const red = await runGate(gate, scratch, env, redact)
-      if (red !== null) return red
+    const end = () => void killJob(scratch.id)
+    gone?.addEventListener('abort', end, { once: true })
+    try {
+      const checked = await checkIn(project, scratch, env, onGate)
+      if (gone?.aborted) throw interrupted()
+      return checked
+    } finally {
+      gone?.removeEventListener('abort', end)
     }
-    return { green: true, gates: gates.map((gate) => gate.name) }
   })
+}
+
+/** The train was told to stop. */
+export function interrupted(): OvError {
+  return new OvError('interrupted', 'merge.interrupted', 'Stopped. What was not merged yet stays in the queue.', {
+    hint: 'ov merge',
+  })
+}
+
+async function checkIn(
+  project: Project,
+  scratch: Scratch,
+  env: Readonly<Record<string, string>>,
+  onGate: (gate: string) => unknown = () => undefined,
+): Promise<Checked> {
+  const redact = redactorOf(process.env)
+  const unfit = await setUpWorktree(project, scratch.path, env, scratch.id)
+  if (unfit !== null)
+    return { green: false, gate: 'setup', why: 'setup', output: redact(compactOutput(unfit, REPORTED)) }
+  const gates = resolveGates(project.config, scratch.path)
+  for (const gate of gates) {
+    await onGate(gate.name)
+    const red = await runGate(gate, scratch, env, redact)
+    if (red !== null) return red
+  }
+  return { green: true, gates: gates.map((gate) => gate.name) }
 }
 
 async function runGate(

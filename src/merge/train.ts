@@ -17,7 +17,7 @@ import {
 import { ownIdentity } from '../os/process.ts'
 import { canonicalBranch, type Project } from '../project.ts'
 import { getTask, type Task } from '../tasks/store.ts'
-import { type Checked, checkCommit, type Red } from './check.ts'
+import { type Checked, checkCommit, interrupted, type Red } from './check.ts'
 import { type Landing, landTrain, rewritten } from './land.ts'
 import { sweepScratch } from './scratch.ts'
 import { type Block, type Rejected, settleBlocked, settleMerged, settleRejected } from './settle.ts'
@@ -33,7 +33,7 @@ import {
   trainFacts,
   UNBLOCKED,
 } from './store.ts'
-import { fenceRef, isSameTrack, readTrack, swapOf, type Track, trainRef, unlanded } from './track.ts'
+import { fenceRef, groundOf, isSameTrack, readTrack, swapOf, type Track, trainRef, unlanded } from './track.ts'
 
 /** Whoever holds it drives the train. */
 export const TRAIN_LEASE = 'merge-train'
@@ -62,9 +62,13 @@ export interface TrainOptions {
   readonly land?: boolean
   /** Only the entry of this branch. */
   readonly branch?: string
+  /** Only what is merged already is brought onto the human's new commits; no entry is merged. */
+  readonly rebuildOnly?: boolean
   /** A human asked: what was held after trouble or on a red tip is tried again. */
   readonly asked?: boolean
   readonly onProgress?: (entry: MergeEntry, doing: string) => void
+  /** Whoever asked has had enough: what is under way is put back. */
+  readonly gone?: AbortSignal | undefined
 }
 
 /**
@@ -126,6 +130,7 @@ class Drive {
     if (this.#lease.seized) await this.#shutOut()
     let entry: MergeEntry | null = null
     for (;;) {
+      if (this.#options.gone?.aborted) throw interrupted()
       const track = await readTrack(this.#project, this.#branch)
       const facts = await trainFacts(this.#project.db, this.#branch)
       const tip = await this.#tip(track, facts)
@@ -175,7 +180,7 @@ class Drive {
   /** The next entry, claimed. With none left the lease goes back in the same transaction. */
   #claim(tip: Tip): Promise<MergeEntry | null> {
     return write(this.#project.db, async (tx) => {
-      if (!(await ownsLease(tx, this.#lease))) return null
+      if (this.#options.rebuildOnly || !(await ownsLease(tx, this.#lease))) return null
       const next = await claimNextMerge(tx, this.#lease.fence, this.#project.clock.now(), {
         tip: tip.sha,
         branch: this.#options.branch,
@@ -190,16 +195,19 @@ class Drive {
   async #tip(track: Track, facts: TrainFacts | undefined): Promise<Tip | 'moved' | 'lost' | 'blocked'> {
     const { canonical, train } = track
     const waiting = await unlanded(this.#project, track, facts)
+    const ground = groundOf(track, waiting)
     switch (waiting.is) {
       case 'nothing':
-        return { sha: canonical.sha, tree: canonical.tree, isCanonical: true }
       case 'ahead':
-        return { sha: train?.sha ?? '', tree: train?.tree ?? '', isCanonical: false }
+        await this.#clearRebuild(facts)
+        return waiting.is === 'nothing' || train === null
+          ? { sha: canonical.sha, tree: canonical.tree, isCanonical: true }
+          : { sha: train.sha, tree: train.tree, isCanonical: false }
       case 'diverged':
-        return this.#rebuild(track, train?.sha ?? '', facts)
+        return this.#rebuild(track, train?.sha ?? '', ground, facts)
       case 'rewritten':
         return this.#block({
-          on: `${canonical.sha} ${train?.sha}`,
+          on: ground,
           why: rewritten(track),
           hint: `Decide, then: ov merge`,
         })
@@ -207,9 +215,13 @@ class Drive {
   }
 
   /** Merges what waits to land on top of the human's new commits; with gates, like any other merge. */
-  async #rebuild(track: Track, train: string, facts: TrainFacts | undefined): Promise<'moved' | 'lost' | 'blocked'> {
+  async #rebuild(
+    track: Track,
+    train: string,
+    on: string,
+    facts: TrainFacts | undefined,
+  ): Promise<'moved' | 'lost' | 'blocked'> {
     const { git, db, clock } = this.#project
-    const on = `${track.canonical.sha} ${train}`
     const ref = trainRef(this.#branch)
     const hint = `Merge it yourself: git merge ${ref}. Or give it up: git update-ref -d ${ref}`
     if (facts?.blocked_on === on && !this.#options.asked) return this.#block({ on, why: facts.blocked_why ?? '', hint })
@@ -224,7 +236,7 @@ class Drive {
       [track.canonical.sha, train],
       `Merge ${ref} into ${this.#branch}\n`,
     )
-    const checked = await checkCommit(this.#project, commit)
+    const checked = await checkCommit(this.#project, commit, { gone: this.#options.gone })
     if (!checked.green) {
       const why = `What is merged but not landed turns the gate ${checked.gate} red together with new commits on ${this.#branch}.\n${checked.output}`
       return this.#block({ on, why, hint })
@@ -243,6 +255,12 @@ class Drive {
     return 'moved'
   }
 
+  /** A human has solved what kept the train from being rebuilt. (A red tip is solved by a green one, which a merge shows.) */
+  async #clearRebuild(facts: TrainFacts | undefined): Promise<void> {
+    if (!facts?.blocked_on?.includes(' ')) return
+    await write(this.#project.db, (tx) => noteTrain(tx, this.#branch, UNBLOCKED, this.#project.clock.now()))
+  }
+
   async #block(block: Block): Promise<'blocked'> {
     this.#blocked = block
     await settleBlocked(this.#project, this.#branch, block)
@@ -254,7 +272,8 @@ class Drive {
     try {
       return await this.#merge(entry, track, tip, facts)
     } catch (error) {
-      await this.#putBack(entry, { notBefore: this.#project.clock.now() + TROUBLE_MS })
+      const told = error instanceof OvError && error.kind === 'interrupted'
+      await this.#putBack(entry, told ? {} : { notBefore: this.#project.clock.now() + TROUBLE_MS })
       if (!(error instanceof GitFailure)) throw error
       throw new OvError('failed', 'merge.git', `${entry.branch} could not be merged: ${oneLine(error.message, 300)}`, {
         hint: 'Its entry stays in the queue. When the cause is mended: ov merge',
@@ -280,7 +299,8 @@ class Drive {
     }
     const message = await this.#messageFor(entry, task)
     const commit = await commitTree(git, merged.tree, [tip.sha, entry.head_sha], message)
-    const checked = await checkCommit(this.#project, commit, (gate) => this.#onGate(entry, gate))
+    const onGate = (gate: string) => this.#onGate(entry, gate)
+    const checked = await checkCommit(this.#project, commit, { onGate, gone: this.#options.gone })
     if (!checked.green) return this.#red(entry, tip, facts, checked)
     // Gates take their time. Whether the branch has moved, or has been checked out meanwhile, is asked again.
     if (checked.gates.length > 0 && !isSameTrack(track, await readTrack(this.#project, this.#branch))) {
@@ -370,7 +390,7 @@ class Drive {
       return { green: false, gate, why: 'gate', output: output.join('\n') }
     }
     this.#say(entry, `red; is ${this.#branch} green without it?`)
-    const alone = await checkCommit(this.#project, tip.sha)
+    const alone = await checkCommit(this.#project, tip.sha, { gone: this.#options.gone })
     const found = alone.green ? { green_sha: tip.sha } : { red_sha: tip.sha, red_why: `${alone.gate}\n${alone.output}` }
     await write(this.#project.db, (tx) => noteTrain(tx, this.#branch, found, this.#project.clock.now()))
     return alone
