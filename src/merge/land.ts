@@ -16,7 +16,7 @@ import {
   takeBack,
   unlockIndex,
 } from '../os/checkout.ts'
-import { type Git, GitFailure, gitInWorktree, isAncestor, swapRefs } from '../os/git.ts'
+import { aheadBehind, type Git, GitFailure, gitInWorktree, isAncestor, swapRefs } from '../os/git.ts'
 import { adminDirOf, commonDirAt, gitDirOf, inProgress } from '../os/git-folder.ts'
 import { liveness, ownIdentity, processesMarked } from '../os/process.ts'
 import type { Project } from '../project.ts'
@@ -55,7 +55,7 @@ export type LeftAlone =
   | 'refused'
 
 export type Landing =
-  | { readonly landed: true; readonly branch: string; readonly commit: string; readonly commits: number }
+  | { readonly landed: true; readonly branch: string; readonly from: string; readonly commit: string }
   | {
       readonly landed: false
       readonly branch: string
@@ -80,17 +80,17 @@ const PATIENCE_MS = 2_000
  * Safe to kill at any point: what it is about to do is written down first, and the next landing finishes it or takes
  * it back.
  *
- * @param track how the branch stood a moment ago, when the caller knows
+ * @param ahead how the branch stood a moment ago, when the caller knows, and knows that the train lies on top of it
  */
-export async function landTrain(project: Project, track?: Track): Promise<Landing> {
-  const now = track ?? (await readTrack(project, await canonicalBranch(project)))
+export async function landTrain(project: Project, ahead?: Track): Promise<Landing> {
+  const now = ahead ?? (await readTrack(project, await canonicalBranch(project)))
   if (now.checkout !== null) {
     const mended = await mendCheckout(project, now.branch, now.checkout)
     if (mended === 'busy') return leftAlone(now, 'busy', 'Another landing is under way.', 'ov status')
     if (mended === 'mended') return landTrain(project)
   }
-  const facts = await trainFacts(project.db, now.branch)
-  const waiting = await unlanded(project, now, facts)
+  if (ahead?.checkout != null) return landIn(project, ahead, ahead.checkout)
+  const waiting = await unlanded(project, now, await trainFacts(project.db, now.branch))
   const left = (why: LeftAlone, detail: string, hint = '') =>
     leftAlone(now, why, detail, hint, 'commits' in waiting ? waiting.commits : 0)
   switch (waiting.is) {
@@ -101,9 +101,7 @@ export async function landTrain(project: Project, track?: Track): Promise<Landin
     case 'rewritten':
       return left('rewritten', rewritten(now), `git merge --ff-only ${trainRef(now.branch)}`)
     case 'ahead':
-      return now.checkout === null
-        ? moveBranch(project, now, waiting.commits)
-        : landIn(project, now, now.checkout, waiting.commits)
+      return now.checkout === null ? moveBranch(project, now) : landIn(project, now, now.checkout)
   }
 }
 
@@ -118,91 +116,98 @@ function leftAlone(track: Track, why: LeftAlone, detail: string, hint: string, b
 }
 
 /** Nobody looks: the branch itself moves. */
-async function moveBranch(project: Project, track: Track, commits: number): Promise<Landing> {
+async function moveBranch(project: Project, track: Track): Promise<Landing> {
   const to = track.train?.sha ?? track.canonical.sha
   const move = { ref: `refs/heads/${track.branch}`, from: track.canonical.sha, to }
   if (!(await swapRefs(project.git, [move], 'ov: land'))) return landTrain(project)
-  await recordLanded(project, track, to, commits)
-  return { landed: true, branch: track.branch, commit: to, commits }
+  await recordLanded(project, track, to)
+  return { landed: true, branch: track.branch, from: track.canonical.sha, commit: to }
 }
 
-async function landIn(project: Project, track: Track, checkout: string, commits: number): Promise<Landing> {
-  const left = (why: LeftAlone, detail: string, hint: string) => leftAlone(track, why, detail, hint, commits)
+async function landIn(project: Project, track: Track, checkout: string): Promise<Landing> {
   const from = track.canonical.sha
   const to = track.train?.sha ?? from
+  const left = async ({ why, detail, hint }: Obstacle) =>
+    leftAlone(track, why, detail, hint, (await aheadBehind(project.git, from, to)).right)
   const gitDir = gitDirFor(project, checkout)
   const doing = inProgress(gitDir)
-  if (doing !== null)
-    return left('in-progress', `A ${doing} is in progress in ${checkout}.`, 'Finish it, then: ov land')
-
+  if (doing !== null) {
+    return left({
+      why: 'in-progress',
+      detail: `A ${doing} is in progress in ${checkout}.`,
+      hint: 'Finish it, then: ov land',
+    })
+  }
   const entry = await write(project.db, async (tx) => {
     const facts = { branch: track.branch, checkout: nameOf(project, checkout), from_sha: from, to_sha: to }
     return (await openLanding(tx, facts.checkout)) === undefined
       ? beginLanding(tx, facts, ownIdentity(), project.clock.now())
       : null
   })
-  if (entry === null) return left('busy', 'Another landing is under way.', 'ov status')
+  if (entry === null) return left({ why: 'busy', detail: 'Another landing is under way.', hint: 'ov status' })
   const act = actOn(project, checkout, gitDir, entry.id)
-  const stop = async (landing: Landing) => {
-    unlockIndex(act)
-    await write(project.db, (tx) => forgetLanding(tx, entry.id))
-    return landing
-  }
   try {
-    if (!lockIndex(act)) {
-      return await stop(
-        left(
-          'in-progress',
-          `A git command is at work in ${checkout}, or has died there and left ${gitDir}/index.lock.`,
-          'When none is at work, remove that file, then: ov land',
-        ),
-      )
-    }
-    const found = await readyIndex(act)
-    if (found.branch !== track.branch || found.head !== from) {
-      await stop(left('busy', `${checkout} has just changed.`, 'ov land'))
-      return landTrain(project)
-    }
-    const changed = [...new Set([...found.staged, ...found.unstaged])]
-    if (changed.length > 0) {
-      return await stop(
-        left('dirty', `${sayFiles(changed)} changed in ${checkout}.`, 'Commit or stash it, then: ov land'),
-      )
-    }
-    const inTheWay = filesInTheWay(checkout, await changesBetween(act.git, from, to))
-    if (inTheWay.length > 0) {
-      return await stop(
-        left(
-          'untracked',
-          `${sayFiles(inTheWay)} in the way in ${checkout}: git doesn't track it, and what is merged has a file there.`,
-          'Move it away, then: ov land',
-        ),
-      )
-    }
-    try {
-      await bringAlong(act, from, to)
-    } catch (error) {
-      if (!(error instanceof GitFailure || error instanceof OvError)) throw error
-      // Git looks at everything before it touches anything; a disk that ran full in between shows in what it wrote.
-      await takeBack(act, from, to)
-      return await stop(
-        left('refused', `${checkout} could not be brought along: ${oneLine(messageOf(error), 300)}`, 'ov land'),
-      )
-    }
-    const move = { ref: `refs/heads/${track.branch}`, from, to }
-    if (!(await swapRefs(act.git, [move], 'ov: land'))) {
-      await bringBack(act, from, to)
-      await stop(left('busy', `${track.branch} has just moved.`, 'ov land'))
-      return landTrain(project)
-    }
+    const met = await bringCheckout(act, track, from, to)
     unlockIndex(act)
-    await recordLanded(project, track, to, commits, entry)
-    return { landed: true, branch: track.branch, commit: to, commits }
+    if (met === null) {
+      await recordLanded(project, track, to, entry)
+      return { landed: true, branch: track.branch, from, commit: to }
+    }
+    await write(project.db, (tx) => forgetLanding(tx, entry.id))
+    return met === 'changed' ? landTrain(project) : left(met)
   } catch (error) {
     // Where it stands is not known. The next landing finds out, as after a kill.
     await write(project.db, (tx) => abandonLanding(tx, entry.id, project.clock.now()))
     throw error
   }
+}
+
+/** What keeps a checkout from being brought along. */
+interface Obstacle {
+  readonly why: LeftAlone
+  readonly detail: string
+  readonly hint: string
+}
+
+/** Locks, looks, brings files, index and branch along. Null when it did; `changed` when the branch moved meanwhile. */
+async function bringCheckout(act: Act, track: Track, from: string, to: string): Promise<Obstacle | 'changed' | null> {
+  if (!lockIndex(act)) {
+    return {
+      why: 'in-progress',
+      detail: `A git command is at work in ${act.folder}, or has died there and left ${act.gitDir}/index.lock.`,
+      hint: 'When none is at work, remove that file, then: ov land',
+    }
+  }
+  const found = await readyIndex(act)
+  if (found.branch !== track.branch || found.head !== from) return 'changed'
+  const changed = [...new Set([...found.staged, ...found.unstaged])]
+  if (changed.length > 0) {
+    return {
+      why: 'dirty',
+      detail: `${sayFiles(changed)} changed in ${act.folder}.`,
+      hint: 'Commit or stash it, then: ov land',
+    }
+  }
+  const inTheWay = filesInTheWay(act.folder, await changesBetween(act.git, from, to))
+  if (inTheWay.length > 0) {
+    return {
+      why: 'untracked',
+      detail: `${sayFiles(inTheWay)} in the way in ${act.folder}: git doesn't track it, and what is merged has a file there.`,
+      hint: 'Move it away, then: ov land',
+    }
+  }
+  try {
+    await bringAlong(act, from, to)
+  } catch (error) {
+    if (!(error instanceof GitFailure || error instanceof OvError)) throw error
+    // Git looks at everything before it touches anything. A disk that ran full after that shows in what it wrote.
+    await takeBack(act, from, to)
+    const detail = `${act.folder} could not be brought along: ${oneLine(messageOf(error), 300)}`
+    return { why: 'refused', detail, hint: 'ov land' }
+  }
+  if (await swapRefs(act.git, [{ ref: `refs/heads/${track.branch}`, from, to }], 'ov: land')) return null
+  await bringBack(act, from, to)
+  return 'changed'
 }
 
 /** The branch moved between the look at it and its swap, by a command that asks for no index lock. */
@@ -211,18 +216,16 @@ async function bringBack(act: Act, from: string, to: string): Promise<void> {
   await bringAlong(act, to, from)
 }
 
-async function recordLanded(
-  project: Project,
-  track: Track,
-  to: string,
-  commits: number,
-  entry?: LandingEntry,
-): Promise<void> {
+async function recordLanded(project: Project, track: Track, to: string, entry?: LandingEntry): Promise<void> {
   await write(project.db, async (tx) => {
     const now = project.clock.now()
     if (entry !== undefined) await endLanding(tx, entry.id, 'landed', now)
     await noteTrain(tx, track.branch, { landed_sha: to }, now)
-    await recordEvent(tx, { at: now, type: 'merge.landed', data: { branch: track.branch, commit: to, commits } })
+    await recordEvent(tx, {
+      at: now,
+      type: 'merge.landed',
+      data: { branch: track.branch, from: track.canonical.sha, commit: to },
+    })
   })
 }
 

@@ -36,8 +36,7 @@ export function sayTotals(merges: readonly QueuedMerge[]): string {
 
 /** What became of the checkout, in one line. */
 export function sayLanding(landing: Landing): string {
-  if (landing.landed)
-    return `Landed: ${landing.branch} is at ${landing.commit.slice(0, 8)} (${commits(landing.commits)}).`
+  if (landing.landed) return `Landed: ${landing.branch} is at ${landing.commit.slice(0, 8)}.`
   if (landing.why === 'up-to-date') return landing.detail
   const behind = landing.behind === 0 ? '' : ` ${landing.branch} is ${commits(landing.behind)} behind.`
   return `Not landed: ${landing.detail}${behind}`

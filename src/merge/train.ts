@@ -294,7 +294,7 @@ class Drive {
     // What is in already changes nothing: only then is it worth asking whether a train that died has merged it.
     if (merged.tree === tip.tree && (await isAncestor(git, entry.head_sha, tip.sha))) {
       const mergedAs = await mergeOf(git, entry.head_sha, tip.sha, entry.intended_as)
-      await this.#finish(entry, task, track, mergedAs, { gates: [], train: {} })
+      await this.#finish(entry, task, undefined, mergedAs, { gates: [], train: {} })
       return 'settled'
     }
     const message = await this.#messageFor(entry, task)
@@ -320,10 +320,9 @@ class Drive {
       return 'moved'
     }
     const landed = track.checkout === null ? { landed_sha: track.train?.sha ?? null } : {}
-    const moved =
-      track.checkout === null ? track : { ...track, train: { sha: commit, tree: merged.tree, checkout: null } }
+    const ahead = { ...track, train: { sha: commit, tree: merged.tree, checkout: null } }
     const green = checked.gates.length > 0 ? { green_sha: commit } : {}
-    await this.#finish(entry, task, moved, commit, {
+    await this.#finish(entry, task, ahead, commit, {
       gates: checked.gates,
       train: { tip_sha: commit, ...green, ...landed },
     })
@@ -345,11 +344,13 @@ class Drive {
   async #finish(
     entry: MergeEntry,
     task: Task,
-    track: Track,
+    ahead: Track | undefined,
     mergedAs: string,
     facts: { readonly gates: readonly string[]; readonly train: Partial<TrainFacts> },
   ): Promise<void> {
-    if (this.#options.land !== false && track.checkout !== null) await this.#land(track)
+    if (ahead?.checkout === null)
+      this.#landing = { landed: true, branch: this.#branch, from: ahead.canonical.sha, commit: mergedAs }
+    else if (this.#options.land !== false) await this.#land(ahead)
     await settleMerged(this.#project, this.#branch, entry, task, mergedAs, facts)
     this.#blocked = null
     this.#merged.push({ entry: (await getMerge(this.#project.db, entry.id)) ?? entry, mergedAs })
@@ -357,9 +358,9 @@ class Drive {
   }
 
   /** A landing that fails never undoes a merge: it is told, and tried again with the next. */
-  async #land(track?: Track): Promise<void> {
+  async #land(ahead?: Track): Promise<void> {
     try {
-      this.#landing = await landTrain(this.#project, track)
+      this.#landing = await landTrain(this.#project, ahead)
     } catch (error) {
       if (!(error instanceof GitFailure || error instanceof OvError)) throw error
       const detail = `What is merged could not be landed: ${oneLine(messageOf(error), 300)}`

@@ -95,8 +95,8 @@ async function runGit(
     // The end of its pipes is the end of git: going by its exit, output would be cut off on a busy machine.
     completion: { onClose: true, onExit: false },
     ...(input === undefined ? {} : { input: () => input }),
-    // Killed by a signal, git has no exit code, and what it printed until then is no answer.
-    // Every failure is ours to explain: simple-git's own error for it has no exit code.
+    // Every failure is ours to explain: simple-git's own error for it has no exit code. Killed by a signal, git has none
+    // either, and what it printed until then is no answer.
     errors: (_error, { exitCode, stdOut, stdErr }) =>
       exitCode === 0
         ? undefined
