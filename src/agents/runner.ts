@@ -398,13 +398,17 @@ class Runner {
         if (next.on === 'merge') this.#drive()
         return null
       case 'remind':
-        if (!turnEnded) return null
-        await updateAgent(this.#project.db, this.#agent, { reminded: 1 })
-        await this.#note('agent.reminded')
-        return this.#beginTurn(REMINDER)
       case 'fail':
-        return turnEnded ? { name: 'failed', reason: next.reason } : null
+        // Whose wait is over without mail (children that ended, a question that came back) is told so before it is judged.
+        if (!turnEnded) return me?.state === 'waiting' && this.#runtime.can.prompts ? this.#remind(WAIT_OVER) : null
+        return next.do === 'fail' ? { name: 'failed', reason: next.reason } : this.#remind(TURN_OVER)
     }
+  }
+
+  async #remind(why: string): Promise<null> {
+    await updateAgent(this.#project.db, this.#agent, { reminded: 1 })
+    await this.#note('agent.reminded')
+    return this.#beginTurn(`${why} ${CHOICES}`)
   }
 
   async #beginTurn(prompt: string): Promise<null> {
@@ -478,8 +482,10 @@ class Runner {
   }
 }
 
-const REMINDER = [
-  'Your turn ended, but you have not said how your task stands. Do one of these now:',
+const TURN_OVER = 'Your turn ended, but you have not said how your task stands.'
+const WAIT_OVER = 'What you waited for is over, and no mail is on its way to you.'
+const CHOICES = [
+  'Do one of these now:',
   '- it is done and committed: ov done --summary "what you did"',
   '- you need an answer first: ov ask "your question"',
   '- it cannot be done: ov fail --reason "why"',

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Outcome } from '../../src/os/process.ts'
 import type { Outcome as TaskOutcome } from '../../src/tasks/outcome.ts'
@@ -10,6 +10,8 @@ import { configure, git, type Home, makeHome, makeRepo } from '../rig/sandbox-ho
 /** A machine with a repository, a real agent CLI on PATH and a scripted model behind it. */
 export interface Fleet {
   readonly home: Home
+  /** The environment of what a person types. */
+  readonly env: Readonly<Record<string, string>>
   readonly llm: Llm
   readonly repo: string
   /** What a person types. */
@@ -37,22 +39,22 @@ export interface Mail {
 /** A key that is found nowhere else, so that it can be searched for. */
 export const KEY = `sk-ant-api03-${randomBytes(24).toString('base64url')}`
 
-export async function openFleet(bin: string, extraEnv: Readonly<Record<string, string>> = {}): Promise<Fleet> {
+/** @param credentials by which the CLI is let in; as a rule by the key */
+export async function openFleet(
+  bin: string,
+  credentials: Readonly<Record<string, string>> = { ANTHROPIC_API_KEY: KEY },
+): Promise<Fleet> {
   const home = makeHome()
   const llm = await startLlm()
   const repo = makeRepo(home)
   configure(home, repo)
-  const env = {
-    PATH: `${bin}:${home.env.PATH}`,
-    ANTHROPIC_BASE_URL: llm.url,
-    ANTHROPIC_API_KEY: KEY,
-    ...extraEnv,
-  }
+  const env = { PATH: `${bin}:${home.env.PATH}`, ANTHROPIC_BASE_URL: llm.url, ...credentials }
   const ov = (...args: string[]) => home.ov(repo, args, { env, timeoutMs: 100_000 })
   const json = async <T>(...args: string[]) => JSON.parse((await ov(...args, '--json')).stdout) as T
   await ov('init')
   return {
     home,
+    env: { ...home.env, ...env },
     llm,
     repo,
     ov,
@@ -112,6 +114,45 @@ export function commandLinesWith(text: string): string[] {
     })
     .filter((line) => line.includes(text))
 }
+
+/** Pids of this fleet's processes that run the program at this path. */
+export function pidsRunning(fleet: Fleet, program: string): number[] {
+  const mine = `XDG_RUNTIME_DIR=${fleet.home.env.XDG_RUNTIME_DIR}`
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        if (readlinkSync(`/proc/${pid}/exe`) !== realpathSync(program)) return false
+        return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(mine)
+      } catch {
+        // It ended meanwhile, or is another user's.
+        return false
+      }
+    })
+}
+
+/** The raw log of an agent: all that went over its pipes. */
+export function rawLog(fleet: Fleet): string {
+  const folder = join(fleet.repo, '.overstory', 'logs')
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ndjson'))
+    .map((path) => readFileSync(join(folder, path), 'utf8'))
+    .join('')
+}
+
+/** A conversation as a play, for people. */
+export function playOf(ask: Ask | undefined): string {
+  return (ask?.messages ?? [])
+    .flatMap((message) => [
+      ...message.toolResults.map((result) => `◂ ${result.text.trim().replaceAll('\n', '\n  ')}`),
+      ...(message.text === '' ? [] : [`${message.role}: ${message.text.replace(REMINDERS, '').trim()}`]),
+      ...message.toolCalls.map((call) => `▸ ${call.name} ${JSON.stringify(call.input)}`),
+    ])
+    .join('\n')
+}
+
+const REMINDERS = /<system-reminder>.*?<\/system-reminder>|# Environment\n.*/gs
 
 /** Writes a readable account of a run, for people, into `.cache/`. */
 export function account(name: string, parts: Readonly<Record<string, string>>): void {
