@@ -10,7 +10,7 @@ import type { Config } from './config/schema.ts'
 import { openDatabase } from './db/open.ts'
 import type { Schema } from './db/schema.ts'
 import { codeOf, OvError } from './errors.ts'
-import { findProgram, isPrivateFolder } from './os/files.ts'
+import { isPrivateFolder } from './os/files.ts'
 import { commitOf, currentBranch, type Git, GitFailure, gitAt, listWorktrees, pathDigest } from './os/git.ts'
 import { type Tmux, tmuxAt } from './os/tmux.ts'
 
@@ -76,12 +76,6 @@ export async function findRoot(cwd: string): Promise<{ root: string; bare: boole
     if (error instanceof GitFailure && /dubious ownership/i.test(error.stderr)) {
       throw new OvError('blocked', 'project.not-yours', `${cwd} belongs to another user, so git does not trust it.`, {
         hint: `If you do: git config --global --add safe.directory '${cwd}'`,
-        cause: error,
-      })
-    }
-    if (findProgram('git') === null) {
-      throw new OvError('blocked', 'git.missing', 'git is not installed: there is none on PATH.', {
-        hint: 'Install git 2.38 or newer: https://git-scm.com/downloads',
         cause: error,
       })
     }

@@ -67,7 +67,11 @@ function nextSteps(report: InitReport, cwd: string): string[] {
   const steps: string[] = []
   const way = relative(cwd, report.root)
   if (way !== '' && !report.bare && way.split('/')[0] !== '..') steps.push(`cd '${way}'`)
-  if (!report.hasCommits) steps.push('git add --all && git commit -m "First commit"')
+  if (!report.hasCommits && report.bare)
+    steps.push(
+      `git push '${report.root}' HEAD:${report.canonicalBranch ?? 'main'}${style.dim('   from a clone with a first commit')}`,
+    )
+  else if (!report.hasCommits) steps.push('git add --all && git commit -m "First commit"')
   else if (!report.bare && report.changed.includes('overstory.yaml'))
     steps.push('git add overstory.yaml && git commit -m "Configure ov"')
   const usable = report.runtimes.find((runtime) => runtime.id === report.runtime && runtime.installed)
@@ -76,12 +80,9 @@ function nextSteps(report: InitReport, cwd: string): string[] {
       ? `ov sling --runtime shell --task "Say hello" --command 'echo hello > hello.txt' --wait`
       : 'ov sling --task "Implement user authentication" --wait',
   )
-  if (usable === undefined) steps.push(`${style.dim('For an agent that thinks:')} ${installHint(report)}`)
+  const wanted = report.runtimes.find((runtime) => runtime.id === report.runtime)
+  if (usable === undefined && wanted !== undefined)
+    steps.push(`${wanted.install}${style.dim(`   to work with ${wanted.title}`)}`)
   steps.push('ov doctor')
   return steps
-}
-
-function installHint(report: InitReport): string {
-  const wanted = report.runtimes.find((runtime) => runtime.id === report.runtime)
-  return wanted?.install ?? 'install an agent CLI, such as Claude Code'
 }

@@ -79,7 +79,8 @@ export async function initProject(cwd: string, { rewrite }: InitOptions): Promis
     if (rewriting || !existsSync(configPath)) {
       const text = starterConfig(
         {
-          branch,
+          // A branch without a commit would be a promise; until there is one it is found out anew each time.
+          branch: hasCommits ? branch : null,
           detected,
           copy: bare ? [] : await copiesNeeded(git, root),
           runtime: insteadOfDefault(before, runtimes),
