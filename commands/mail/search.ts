@@ -1,8 +1,6 @@
 import { Args, Flags } from '@oclif/core'
 import { OvCommand } from '../../src/cli/command.ts'
-import { shortId } from '../../src/cli/letters.ts'
-import { age, columns } from '../../src/cli/output.ts'
-import { oneLine } from '../../src/mail/frame.ts'
+import { foundTable } from '../../src/cli/letters.ts'
 
 export default class MailSearch extends OvCommand {
   static override summary = 'Find mail by its text, newest first'
@@ -19,16 +17,8 @@ export default class MailSearch extends OvCommand {
   async run() {
     const { args, flags } = await this.parse(MailSearch)
     const result = await this.call('mail.search', { text: args.text, limit: flags.limit })
-    const now = Date.now()
-    const rows = result.mail.map((mail) => [
-      shortId(mail.id),
-      age(now - mail.at),
-      `${oneLine(mail.from, 40)} → ${oneLine(mail.to, 40)}`,
-      oneLine(mail.subject, 60),
-      mail.excerpt,
-    ])
-    if (rows.length === 0) this.say('No mail holds that text.')
-    else this.log(columns([['ID', 'AGE', 'FROM → TO', 'SUBJECT', 'TEXT'], ...rows]))
+    if (result.mail.length > 0) this.log(foundTable(result.mail, Date.now()))
+    else this.say('No mail holds that text.')
     return result
   }
 }

@@ -1,4 +1,4 @@
-import { HUMAN } from '../contract/mail.ts'
+import { HUMAN, isReservedName } from '../contract/mail.ts'
 import { type Capability, NAME_PATTERN } from '../contract/states.ts'
 import { write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
@@ -63,6 +63,11 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
   if (request.name !== undefined && !NAME_PATTERN.test(request.name)) {
     throw new OvError('user', 'sling.bad-name', `"${oneLine(request.name, 60)}" is not a name for an agent.`, {
       hint: 'Lower-case letters, digits and dashes, a letter first, at most 40: --name login-form',
+    })
+  }
+  if (request.name !== undefined && isReservedName(request.name, request.capability)) {
+    throw new OvError('user', 'sling.bad-name', `Mail from an agent called "${request.name}" would be misread.`, {
+      hint: 'Take another name, or none: the next free one is chosen.',
     })
   }
   const choice = await chooseRuntime(project, request)

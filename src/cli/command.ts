@@ -3,6 +3,7 @@ import { type BrokerLine, openBrokerLine } from '../broker/client.ts'
 import { BROKER_VARIABLE } from '../broker/protocol.ts'
 import { OvError } from '../errors.ts'
 import { type OperationInput, type OperationName, type OperationResult, perform } from '../operations.ts'
+import { AGENT_MARKER } from '../os/tree.ts'
 import { openProject, type Project } from '../project.ts'
 import { explain, failureDocument, sayFailure } from './failure.ts'
 import { interruption } from './interruption.ts'
@@ -43,7 +44,7 @@ export abstract class OvCommand extends Command {
 
   /** True inside an agent: then everything goes through its broker. */
   protected get insideAgent(): boolean {
-    return Boolean(process.env[BROKER_VARIABLE])
+    return Boolean(process.env[BROKER_VARIABLE] ?? process.env[AGENT_MARKER])
   }
 
   /** Aborts when the person at the terminal has had enough (Ctrl-C), or nobody reads any more. Then the command soon ends. */
@@ -55,6 +56,16 @@ export abstract class OvCommand extends Command {
   protected async call<N extends OperationName>(name: N, input: OperationInput<N>): Promise<OperationResult<N>> {
     const broker = process.env[BROKER_VARIABLE]
     if (broker) this.#broker ??= openBrokerLine(broker)
+    else if (this.insideAgent) {
+      throw new OvError(
+        'failed',
+        'broker.missing',
+        `This process belongs to an agent, but ${BROKER_VARIABLE} is not set.`,
+        {
+          hint: 'Leave the environment of the agent as it is: who speaks is known by it.',
+        },
+      )
+    }
     const result = this.#broker
       ? await this.#broker.call(name, input)
       : await perform(await this.project(), { kind: 'human' }, name, input, this.gone)

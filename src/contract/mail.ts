@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import type { Capability } from './states.ts'
 
 const choices = z.array(z.string().min(1).max(500)).max(20)
 
@@ -79,3 +80,10 @@ export function priorityRank(priority: Priority): number {
 export const HUMAN = 'human'
 /** What `ov` itself says, on behalf of the train and the watchdog. */
 export const SYSTEM = 'ov'
+/** Address of the coordinator at work, whatever its name. */
+export const COORDINATOR = 'coordinator'
+
+/** Whether mail from an agent of this name could be taken for somebody else's. */
+export function isReservedName(name: string, capability: Capability): boolean {
+  return name === HUMAN || name === SYSTEM || (name === COORDINATOR && capability !== COORDINATOR)
+}

@@ -1,10 +1,12 @@
 import * as z from 'zod'
+import { whileWaiting } from '../agents/waiting.ts'
 import { operation, readerOf, type Speaker, senderOf } from '../broker/operation.ts'
 import { MAIL_TYPES, PRIORITIES, SENDABLE_TYPES } from '../contract/mail.ts'
 import { OvError } from '../errors.ts'
 import { confirmDelivery, type Delivery, letGo, lettersOf, type Post, takeMail } from './deliver.ts'
 import { meantMail, meantParty } from './find.ts'
 import { excerptOf, frameMail, framesOf } from './frame.ts'
+import { unansweredBy } from './questions.ts'
 import { replyTo } from './reply.ts'
 import { sendMail } from './send.ts'
 import { findMail, type Mail, type MailQuery, type Wanted } from './store.ts'
@@ -93,8 +95,10 @@ export const MAIL_OPERATIONS = {
         ...(input.types === undefined ? {} : { types: input.types }),
         ...(input.thread === undefined ? {} : { thread: await threadOf(project, speaker, input.thread) }),
       }
-      const delivery = await waitForMail(project, readerOf(speaker), wanted, { timeoutMs: input.timeoutMs, gone })
-      return handed(project, delivery, gone)
+      const wait = () => waitForMail(project, readerOf(speaker), wanted, { timeoutMs: input.timeoutMs, gone })
+      if (speaker.kind === 'human') return handed(project, await wait(), gone)
+      const on = (await unansweredBy(project.db, speaker.agent.id, wanted.thread)) === 'human' ? 'human' : 'mail'
+      return handed(project, await whileWaiting(project, speaker.agent, on, wait), gone)
     },
   ),
   'mail.confirm': operation(

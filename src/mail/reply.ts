@@ -32,9 +32,10 @@ export async function replyTo(
       hint: `ov mail reply ${mail.id} --body "…"`,
     })
   }
-  const to = mail.sender === from ? mail.reader : mail.sender
+  const following = mail.sender === from && mail.reader !== from
+  const to = following ? mail.reader : mail.sender
   if (to === SYSTEM) throw await nobodyThere(project, mail)
-  const type = reply.type ?? replyType(mail.sender === from ? 'status' : mail.type)
+  const type = reply.type ?? (following ? 'status' : replyType(mail.type))
   const choice = type === 'answer' && asks(mail.type) ? choiceOf(JSON.parse(mail.payload_json), reply.body) : null
   const [sent] = await sendMail(project, {
     from,

@@ -49,9 +49,13 @@ export function asks(type: MailType): boolean {
 
 /** The option of a question that a reply names, whatever its case; null when it says something else. */
 export function choiceOf(payload: unknown, reply: string): string | null {
-  const options = asked.safeParse(payload).data?.options ?? []
   const said = reply.trim().toLowerCase()
-  return options.find((option) => option.trim().toLowerCase() === said) ?? null
+  return optionsOf(payload).find((option) => option.trim().toLowerCase() === said) ?? null
+}
+
+/** The options a question gives; none when any answer will do. */
+export function optionsOf(payload: unknown): readonly string[] {
+  return asked.safeParse(payload).data?.options ?? []
 }
 
 const asked = z.object({ options: z.array(z.string()) })

@@ -1,5 +1,5 @@
 import { type Agent, findAgent, getAgent, isOpen, openAgents } from '../agents/store.ts'
-import { HUMAN, MAIL_PAYLOADS, type MailType, type Priority, SYSTEM } from '../contract/mail.ts'
+import { COORDINATOR, HUMAN, MAIL_PAYLOADS, type MailType, type Priority, SYSTEM } from '../contract/mail.ts'
 import { CAPABILITIES, NAME_PATTERN } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
@@ -108,8 +108,8 @@ export async function resolveReaders(tx: Db, to: string, from: string): Promise<
       })
     return members.map((agent) => agent.id)
   }
-  if (to === 'coordinator') {
-    const coordinator = (await openAgents(tx)).find((one) => one.capability === 'coordinator' && one.id !== from)
+  if (to === COORDINATOR) {
+    const coordinator = (await openAgents(tx)).find((one) => one.capability === COORDINATOR && one.id !== from)
     // Without a coordinator at work its mail is the human's to read.
     return [coordinator?.id ?? HUMAN]
   }
@@ -127,7 +127,7 @@ async function endedReader(tx: Db, agent: Agent): Promise<OvError> {
 }
 
 async function unknownReader(tx: Db, to: string): Promise<OvError> {
-  const addresses = [...CAPABILITIES.map((one) => `@${one}`), '@all', 'coordinator', HUMAN]
+  const addresses = [...CAPABILITIES.map((one) => `@${one}`), '@all', COORDINATOR, HUMAN]
   const names = (await openAgents(tx)).map((agent) => agent.name)
   const shown = oneLine(to, 60)
   const what =

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { MAIL_TYPES, SENDABLE_TYPES } from '../../src/contract/mail.ts'
+import { isReservedName, MAIL_TYPES, SENDABLE_TYPES } from '../../src/contract/mail.ts'
 import { ask } from '../../src/mail/ask.ts'
 import { replyTo } from '../../src/mail/reply.ts'
 import { type Draft, nameOf, sendMail } from '../../src/mail/send.ts'
@@ -104,6 +104,14 @@ test('a payload must fit its type, and the error says where it does not', async 
 test('the facts that only ov states are not for sending', () => {
   const facts = MAIL_TYPES.filter((type) => !(SENDABLE_TYPES as readonly string[]).includes(type))
   expect(facts).toEqual(['dispatch', 'worker_done', 'worker_died', 'merge_ready', 'merged', 'merge_failed'])
+})
+
+test('no agent can be called what would make its mail somebody else’s', () => {
+  expect(isReservedName('human', 'builder')).toBe(true)
+  expect(isReservedName('ov', 'builder')).toBe(true)
+  expect(isReservedName('coordinator', 'builder')).toBe(true)
+  expect(isReservedName('coordinator', 'coordinator')).toBe(false)
+  expect(isReservedName('human-1', 'builder')).toBe(false)
 })
 
 test('a reply goes to the sender in the same thread, an answer where an answer is wanted', async () => {
