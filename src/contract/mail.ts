@@ -48,7 +48,6 @@ export const MAIL_PAYLOADS = {
 
 export type MailType = keyof typeof MAIL_PAYLOADS
 export const MAIL_TYPES = Object.keys(MAIL_PAYLOADS) as [MailType, ...MailType[]]
-export type MailPayload<T extends MailType = MailType> = z.infer<(typeof MAIL_PAYLOADS)[T]>
 
 /** Types a person or an agent may send by `ov mail send`; the others are facts that only `ov` itself states. */
 export const SENDABLE_TYPES = [
