@@ -28,7 +28,11 @@ export default class MailCheck extends MailCommand {
     }
     const taken = await this.call('mail.check', {})
     this.show(taken, { framed: flags.inject })
-    if (taken.offer === null && !flags.inject) this.say('No new mail.')
-    return { mail: taken.mail, prompt: taken.prompt }
+    if (!flags.inject) {
+      const { offer, left } = taken
+      if (offer !== null && left > 0) this.say(`${left} more: ov mail check`)
+      if (offer === null) this.say(left > 0 ? `No new mail but ${left} being read elsewhere.` : 'No new mail.')
+    }
+    return { mail: taken.mail, prompt: taken.prompt, left: taken.left }
   }
 }

@@ -1,9 +1,16 @@
 import type { AgentRuntime } from '../contract/runtime.ts'
-import { confirmDelivery, type Delivery, letGo, settleFallen, type Transcript, takeMail } from '../mail/deliver.ts'
+import {
+  confirmDelivery,
+  type Delivery,
+  letGo,
+  type Post,
+  settleFallen,
+  type Transcript,
+  takeMail,
+} from '../mail/deliver.ts'
 import { frameMail, markOf } from '../mail/frame.ts'
 import { hasWaiting, type Wanted } from '../mail/store.ts'
 import { writeWhole } from '../os/files.ts'
-import type { Project } from '../project.ts'
 import type { Agent } from './store.ts'
 import type { Workplace } from './workplace.ts'
 
@@ -34,10 +41,10 @@ export interface Handover {
  * @param transcript what is in the agent's context, where its runtime lets one look
  */
 export function handoverFor(
-  project: Project,
+  project: Post,
   agent: Agent,
   runtime: AgentRuntime,
-  place: Workplace,
+  place: Pick<Workplace, 'feedbackFile'>,
   transcript?: Transcript,
 ): Handover {
   const reader = { id: agent.id, fence: agent.fence, ...(transcript === undefined ? {} : { transcript }) }

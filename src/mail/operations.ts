@@ -9,7 +9,7 @@ import { excerptOf, frameMail, framesOf } from './frame.ts'
 import { unansweredBy } from './questions.ts'
 import { replyTo } from './reply.ts'
 import { sendMail } from './send.ts'
-import { findMail, type Mail, type MailQuery, type Wanted } from './store.ts'
+import { countWaiting, findMail, type Mail, type MailQuery, type Wanted } from './store.ts'
 import { headsOf, type MailHead, type MailView, viewsOf } from './view.ts'
 import { waitForMail } from './wait.ts'
 
@@ -23,6 +23,8 @@ export interface Taken {
   readonly mail: readonly MailView[]
   /** All of it as one framed block, for a prompt; empty when there is none. */
   readonly prompt: string
+  /** How much more waits, which somebody else has in hand or which did not fit. */
+  readonly left: number
 }
 
 /** One mail that was sent, for each reader. */
@@ -73,7 +75,7 @@ export const MAIL_OPERATIONS = {
   ),
   /** Takes what waits. The caller shows it and then confirms; hanging up before lets go of it. */
   'mail.check': operation(z.strictObject({}), async (project, speaker, _input, gone) =>
-    handed(project, await takeMail(project, readerOf(speaker)), gone),
+    handed(project, senderOf(speaker), await takeMail(project, readerOf(speaker)), gone),
   ),
   /** What waits, by its heads alone, taking nothing. */
   'mail.peek': operation(z.strictObject({}), async (project, speaker): Promise<{ mail: MailHead[] }> => {
@@ -96,9 +98,9 @@ export const MAIL_OPERATIONS = {
         ...(input.thread === undefined ? {} : { thread: await threadOf(project, speaker, input.thread) }),
       }
       const wait = () => waitForMail(project, readerOf(speaker), wanted, { timeoutMs: input.timeoutMs, gone })
-      if (speaker.kind === 'human') return handed(project, await wait(), gone)
+      if (speaker.kind === 'human') return handed(project, senderOf(speaker), await wait(), gone)
       const on = (await unansweredBy(project.db, speaker.agent.id, wanted.thread)) === 'human' ? 'human' : 'mail'
-      return handed(project, await whileWaiting(project, speaker.agent, on, wait), gone)
+      return handed(project, senderOf(speaker), await whileWaiting(project, speaker.agent, on, wait), gone)
     },
   ),
   'mail.confirm': operation(
@@ -134,7 +136,7 @@ export const MAIL_OPERATIONS = {
       const own = mails.filter((mail) => mail.reader === senderOf(speaker) && mail.delivered_at === null)
       const delivery =
         own.length === 0 ? null : await takeMail(project, readerOf(speaker), { ids: own.map((mail) => mail.id) })
-      const { offer } = await handed(project, delivery, gone)
+      const { offer } = await handed(project, senderOf(speaker), delivery, gone)
       const prompt = framesOf(await lettersOf(project.db, mails), { whole: true })
       const taken = delivery?.letters.map(({ mail }) => mail.id) ?? []
       return { offer, taken, mail: await viewsOf(project.db, mails), prompt }
@@ -169,8 +171,8 @@ async function threadOf(project: Post, speaker: Speaker, id: string): Promise<st
 }
 
 /** Mail in hand as an answer. Whoever hangs up lets go of it, confirmed or not. */
-async function handed(project: Post, delivery: Delivery | null, gone: AbortSignal): Promise<Taken> {
-  if (delivery === null) return { offer: null, mail: [], prompt: '' }
+async function handed(project: Post, reader: string, delivery: Delivery | null, gone: AbortSignal): Promise<Taken> {
+  if (delivery === null) return { offer: null, mail: [], prompt: '', left: await countWaiting(project.db, reader) }
   const { offer, letters } = delivery
   if (gone.aborted) letGo(offer)
   else gone.addEventListener('abort', () => letGo(offer), { once: true })
@@ -181,6 +183,7 @@ async function handed(project: Post, delivery: Delivery | null, gone: AbortSigna
       letters.map(({ mail }) => mail),
     ),
     prompt: frameMail(letters),
+    left: (await countWaiting(project.db, reader)) - letters.length,
   }
 }
 

@@ -19,7 +19,7 @@ const PEER = join(import.meta.dirname, '..', 'rig', 'mail-peer.ts')
 const KILLS = 200
 const seed = Number(process.env.OV_TEST_SEED ?? 20_261)
 
-test(`${KILLS} times kill -9 of a sender and reader in traffic: what was acknowledged is read exactly once, in order (seed ${seed})`, {
+test(`promises 1 and 2: ${KILLS} times kill -9 of a sender and reader in traffic: what was acknowledged is read exactly once, in order (seed ${seed})`, {
   timeout: 240_000,
 }, async () => {
   const [a, b] = [await room.agent('peer-a'), await room.agent('peer-b')]
