@@ -1,5 +1,6 @@
+import { join, resolve } from 'node:path'
 import type { Ask, Verdict } from '../contract/runtime.ts'
-import { isWithin } from '../os/files.ts'
+import { isReallyWithin, isWithin } from '../os/files.ts'
 
 /**
  * What a runtime may do when it asks first. This keeps an agent that means well inside its worktree; what keeps one
@@ -8,14 +9,16 @@ import { isWithin } from '../os/files.ts'
 export function guardVerdict(ask: Ask, place: { worktree: string; readOnly: boolean }): Verdict {
   if (ask.when !== 'before_tool') return { allow: true }
   if (ask.interactive)
-    return { allow: false, reason: 'Nobody is at a screen to answer. Ask by mail instead: ov ask "…" --wait' }
+    return { allow: false, reason: 'Nobody is at a screen to answer. Ask by mail instead: ov ask "…"' }
   if (ask.writes === undefined) return { allow: true }
   if (place.readOnly)
     return {
       allow: false,
       reason: 'Your role is read-only: change no file. Put what you found into ov done --summary "…".',
     }
-  if (!isWithin(place.worktree, ask.writes))
+  if (!isReallyWithin(place.worktree, ask.writes))
     return { allow: false, reason: `${ask.writes} is outside your worktree ${place.worktree}. Work only inside it.` }
+  if (isWithin(join(place.worktree, '.git'), resolve(place.worktree, ask.writes)))
+    return { allow: false, reason: 'What lies in .git is written by git alone.' }
   return { allow: true }
 }

@@ -10,10 +10,24 @@ export type Item =
   | { readonly is: 'signal' }
   | { readonly is: 'log-broken'; readonly why: string }
 
+/** So many items may wait before those who can hold back are asked to. */
+const HIGH_WATER = 1_000
+
 /** What happened, in order, taken out one at a time. A wake-up or tick that waits already is not put in twice. */
 export class Inbox {
   readonly #items: Item[] = []
   #taker: ((item: Item) => void) | null = null
+  #held: (() => void)[] = []
+
+  /** True while too much waits: a CLI that floods is read no faster than it is understood. */
+  behind(): boolean {
+    return this.#items.length >= HIGH_WATER
+  }
+
+  /** Calls `then` once, when everything that waits has been taken. */
+  caughtUp(then: () => void): void {
+    this.#held.push(then)
+  }
 
   put(item: Item): void {
     if (this.#taker) {
@@ -29,6 +43,7 @@ export class Inbox {
 
   next(): Promise<Item> {
     const item = this.#items.shift()
+    if (this.#items.length === 0) for (const go of this.#held.splice(0)) go()
     if (item) return Promise.resolve(item)
     return new Promise((resolve) => {
       this.#taker = resolve

@@ -218,6 +218,7 @@ class Runner {
       readFile: (path) => readPlanned(this.#place, path),
       log: this.#log,
       emit: (event) => this.#inbox.put({ is: 'event', event }),
+      reader: this.#inbox,
     })
     return null
   }

@@ -42,6 +42,14 @@ export interface SessionOptions {
   readonly readFile: (path: string) => string | null
   readonly log: RawLog
   readonly emit: (event: AgentEvent) => void
+  /** Whether what was emitted is taken in time. */
+  readonly reader: Pressure
+}
+
+/** Somebody who can fall behind with what is given to them. */
+interface Pressure {
+  behind(): boolean
+  caughtUp(then: () => void): void
 }
 
 /** Kept of each stream for error messages, in characters. */
@@ -61,7 +69,7 @@ const LINGER_MS = 5_000
  * ```
  */
 export function openSession(options: SessionOptions): Session {
-  const { runtime, emit, log } = options
+  const { runtime, emit, log, reader } = options
   let child: ChildProcess | null = null
   let plan: LaunchPlan | null = null
   let busy = false
@@ -165,10 +173,10 @@ export function openSession(options: SessionOptions): Session {
       // The CLI closed its input; that it ended is told by its exit.
       if (codeOf(error) !== 'EPIPE') report({ type: 'unknown', line: `stdin: ${error.message}` })
     })
-    const stdout = follow(started.stdout, log, 'out', (line) => {
+    const stdout = follow(started.stdout, { log, reader }, 'out', (line) => {
       for (const event of runtime.read(line)) heard(event, started)
     })
-    const stderr = follow(started.stderr, log, 'err', () => undefined)
+    const stderr = follow(started.stderr, { log, reader }, 'err', () => undefined)
     // `close`, not `exit`: every line has been read by then.
     started.on('close', (code, signal) => {
       if (child === started) child = null
@@ -218,10 +226,10 @@ function endsTurn(event: AgentEvent): boolean {
   return event.type === 'turn_end' || event.type === 'failed'
 }
 
-/** Reads a stream by lines, logs each, and holds the stream while the log is behind. Gives what tells its last lines. */
+/** Reads a stream by lines, logs each, and holds it while the log or the reader is behind. Gives what tells its last lines. */
 function follow(
   stream: NodeJS.ReadableStream | null,
-  log: RawLog,
+  { log, reader }: Pick<SessionOptions, 'log' | 'reader'>,
   name: 'out' | 'err',
   each: (line: string) => void,
 ): () => string {
@@ -231,11 +239,16 @@ function follow(
     tail = `${tail}${line.slice(-TAIL)}\n`.slice(-TAIL)
     each(line)
   })
+  const hold = (): boolean => {
+    const late = [log, reader].find((one) => one.behind())
+    late?.caughtUp(() => {
+      if (!hold()) stream?.resume()
+    })
+    return late !== undefined
+  }
   stream?.on('data', (chunk: Buffer) => {
     lines.push(chunk)
-    if (!log.behind()) return
-    stream.pause()
-    log.caughtUp(() => stream.resume())
+    if (hold()) stream.pause()
   })
   stream?.on('end', () => lines.end())
   return () => tail

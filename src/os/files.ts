@@ -13,6 +13,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -125,6 +126,25 @@ export function linesOf(path: string): AsyncIterable<string> {
 export function isWithin(folder: string, path: string): boolean {
   const way = relative(folder, resolve(folder, path))
   return way === '' || (!way.startsWith(`..${sep}`) && way !== '..' && !isAbsolute(way))
+}
+
+/** True when `path` is `folder` or lies below it, links resolved; what can't be resolved is not. `path` need not exist. */
+export function isReallyWithin(folder: string, path: string): boolean {
+  const root = realPath(folder)
+  const target = realPath(resolve(folder, path))
+  return root !== null && target !== null && isWithin(root, target)
+}
+
+/** Where a path leads when it is written to; null when a link leads nowhere, or the kernel would not say. */
+function realPath(path: string): string | null {
+  try {
+    return realpathSync(path)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') return null
+  }
+  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined || dirname(path) === path) return null
+  const parent = realPath(dirname(path))
+  return parent === null ? null : join(parent, basename(path))
 }
 
 /** Finds a program on PATH: its absolute path, or null. */

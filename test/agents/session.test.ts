@@ -93,6 +93,7 @@ function opened(runtime: AgentRuntime): {
     },
     readFile: (path) => (existsSync(join(folder, path)) ? readFileSync(join(folder, path), 'utf8') : null),
     log: { write: () => undefined, behind: () => false, caughtUp: (then) => then(), close: async () => undefined },
+    reader: { behind: () => false, caughtUp: (then) => then() },
     emit: (event) => {
       if (event.type === 'started') ran = event.session
       events.push(event)
