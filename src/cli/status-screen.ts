@@ -1,11 +1,12 @@
 import type { Condition } from '../agents/condition.ts'
 import type { Problem } from '../agents/problems.ts'
 import type { AgentReport, StatusReport } from '../agents/report.ts'
+import type { WaitingOn } from '../contract/states.ts'
 import { oneLine } from '../mail/frame.ts'
 import { ago, short, span } from './ages.ts'
 import { type Paint, style } from './style.ts'
 import { type Cell, type Column, table } from './table.ts'
-import { cutTo, widthOf } from './width.ts'
+import { cutTo, widthOf, wrapTo } from './width.ts'
 
 /** Of agents that have ended well, so many are shown; the rest is counted. */
 const ENDED_SHOWN = 10
@@ -71,13 +72,18 @@ function wrapParts(parts: readonly (readonly [string, Paint])[], between: string
   return [...lines, line]
 }
 
+/** A problem on one line where it fits; else its text and, whole so that it can be copied, what to type. */
 function problemLines({ kind, message, hint }: Problem, width: number): string[] {
   const paint = kind === 'mail' || kind === 'landing' || kind === 'question' ? style.yellow : style.red
-  const text = oneLine(message, 200)
-  const whole = `! ${text}`
-  if (hint === null) return [`${paint('!')} ${cutTo(text, width - 2)}`]
-  if (widthOf(whole) + 4 + widthOf(hint) <= width) return [`${paint('!')} ${text}  ${style.dim('→')} ${hint}`]
-  return [`${paint('!')} ${cutTo(text, width - 2)}`, `  ${style.dim('→')} ${cutTo(hint, width - 4)}`]
+  const text = oneLine(message, 300)
+  if (hint !== null && widthOf(text) + widthOf(hint) + 6 <= width)
+    return [`${paint('!')} ${text}  ${style.dim('→')} ${hint}`]
+  return [
+    ...wrapTo(text, width - 2).map((line, index) => `${index === 0 ? paint('!') : ' '} ${line}`),
+    ...(hint === null ? [] : wrapTo(oneLine(hint, 300), width - 4)).map(
+      (line, index) => `  ${index === 0 ? style.dim('→') : ' '} ${line}`,
+    ),
+  ]
 }
 
 interface Row {
@@ -87,7 +93,7 @@ interface Row {
 
 const COLUMNS: readonly Column<Row>[] = [
   { title: 'AGENT', cell: ({ agent }) => ({ text: agent.name, paint: style.bold }), min: 9 },
-  { title: 'STATE', cell: (row) => stateCell(row), min: 9 },
+  { title: 'STATE', cell: (row) => stateCell(row), min: 12 },
   { title: 'FOR', cell: ({ agent, at }) => span(at - agent.since), align: 'right', goes: 2 },
   { title: 'SEEN', cell: (row) => seenCell(row), align: 'right', goes: 4 },
   {
@@ -105,7 +111,7 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'COMMITS', cell: ({ agent }) => commitsCell(agent), goes: 6 },
   { title: 'TOKENS', cell: ({ agent }) => tokens(agent), align: 'right', goes: 9 },
   { title: 'COST', cell: ({ agent }) => cost(agent), align: 'right', goes: 3 },
-  { title: 'TASK', cell: ({ agent }) => oneLine(agent.task.title), min: 12, goes: 1 },
+  { title: 'TASK', cell: ({ agent }) => oneLine(agent.task.title), min: 14, goes: 1 },
 ]
 
 /** Agents as a table; also for other screens that list them. */
@@ -113,8 +119,19 @@ export function agentTable(rows: readonly Row[], width: number): string[] {
   return table(rows, COLUMNS, { width, paintTitle: style.dim })
 }
 
+const SHORT_WAITS: Readonly<Record<WaitingOn, string>> = {
+  mail: 'for mail',
+  children: 'for children',
+  human: 'for human',
+  merge: 'for merge',
+  rate_limit: 'rate limit',
+  budget: 'for budget',
+}
+
 function stateCell({ agent, at }: Row): Cell {
-  return { text: stateText(agent, at), paint: paintOf(agent) }
+  const { condition, waitingOn } = agent
+  const short = condition === 'waiting' && waitingOn !== null ? { short: SHORT_WAITS[waitingOn] } : {}
+  return { text: stateText(agent, at), ...short, paint: paintOf(agent) }
 }
 
 /** The state in a few words. */
@@ -195,7 +212,10 @@ function queueLines({ queue, at }: StatusReport, width: number): string[] {
 
 /** What to do next, where nothing else says it. */
 function nextLines({ agents, problems }: StatusReport, width: number): string[] {
-  const next = (text: string, command: string) => [cutTo(text, width), `  ${cutTo(command, width - 2)}`]
+  const next = (text: string, command: string) => [
+    ...wrapTo(text, width),
+    ...wrapTo(command, width - 2).map((line) => `  ${line}`),
+  ]
   if (agents.length === 0)
     return next('Nobody is at work. Give an agent a task:', 'ov sling --task "Implement user authentication"')
   if (problems.length > 0 || agents.some(({ endedAt }) => endedAt === null)) return []

@@ -4,6 +4,8 @@ import { cutTo, padTo, widthOf } from './width.ts'
 /** What stands in one place: plain text without line breaks, and how it is painted. */
 export interface Cell {
   readonly text: string
+  /** Said instead where the text would have to be cut. */
+  readonly short?: string
   readonly paint?: Paint
 }
 
@@ -48,9 +50,9 @@ export function table<Row>(
   }
   const widths = share(laid, width)
   const line = (parts: readonly string[]) => parts.join(' '.repeat(GAP)).trimEnd()
-  const put = (one: Laid, index: number, { text, paint = (same) => same }: Cell) => {
-    const cut = cutTo(text, widths[index] ?? 0)
-    return padTo(paint(cut), widths[index] ?? 0, one.align)
+  const put = (one: Laid, index: number, { text, short = text, paint = (same) => same }: Cell) => {
+    const room = widths[index] ?? 0
+    return padTo(paint(cutTo(widthOf(text) > room ? short : text, room)), room, one.align)
   }
   return [
     line(laid.map((one, index) => put(one, index, { text: one.title, paint: paintTitle }))),
@@ -78,22 +80,27 @@ function needed(laid: readonly Laid[]): number {
   return laid.reduce((sum, { least }) => sum + least, GAP * Math.max(0, laid.length - 1))
 }
 
-/** Everybody gets the least, then what is left goes to the columns from left to right, as far as each has use for it. */
+/** Everybody gets the least; what is left goes round, a cell at a time, to those that have use for it. */
 function share(laid: readonly Laid[], width: number): number[] {
-  let left = width - needed(laid)
-  return laid.map(({ least, natural }) => {
-    const more = Math.min(natural - least, left)
-    left -= more
-    return least + more
-  })
+  const widths = laid.map(({ least }) => least)
+  for (let left = width - needed(laid); left > 0; ) {
+    const takers = [...widths.keys()]
+      .filter((index) => (widths[index] ?? 0) < (laid[index]?.natural ?? 0))
+      .slice(0, left)
+    if (takers.length === 0) break
+    for (const index of takers) widths[index] = (widths[index] ?? 0) + 1
+    left -= takers.length
+  }
+  return widths
 }
 
 function stacked(laid: readonly Laid[], count: number, width: number): string[] {
   return Array.from({ length: count }, (_, row) =>
     laid.flatMap(({ cells }, index) => {
-      const { text, paint = (same: string) => same } = cells[row] ?? { text: '' }
+      const { text, short = text, paint = (same: string) => same } = cells[row] ?? { text: '' }
       const indent = index === 0 ? '' : '  '
-      return text === '' ? [] : [indent + paint(cutTo(text, width - indent.length))]
+      const room = width - indent.length
+      return text === '' ? [] : [indent + paint(cutTo(widthOf(text) > room ? short : text, room))]
     }),
   ).flat()
 }
