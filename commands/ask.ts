@@ -25,7 +25,11 @@ Exit codes with --wait: 0 answered · 1 none will come · 7 --timeout is over.`
       helpValue: 'SECONDS',
     }),
     to: Flags.string({ description: 'ask this agent, coordinator or human instead', helpValue: 'ADDRESS' }),
-    option: Flags.string({ multiple: true, description: 'an answer to choose from; may be repeated' }),
+    option: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      description: 'an answer to choose from; may be repeated',
+    }),
   }
 
   async run() {

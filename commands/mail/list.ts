@@ -14,7 +14,9 @@ export default class MailList extends OvCommand {
   static override flags = {
     from: Flags.string({ description: 'sender: an agent, human or ov', helpValue: 'NAME' }),
     to: Flags.string({ description: 'reader: an agent or human', helpValue: 'NAME' }),
-    type: Flags.option({ options: MAIL_TYPES, multiple: true })({ description: 'only this kind; may be repeated' }),
+    type: Flags.option({ options: MAIL_TYPES, multiple: true, multipleNonGreedy: true })({
+      description: 'only this kind; may be repeated',
+    }),
     unread: Flags.boolean({ description: 'only what its reader has not got yet' }),
     thread: Flags.string({ description: 'the thread of this mail', helpValue: 'ID' }),
     limit: Flags.integer({ min: 1, max: 1000, default: 50, description: 'so many at most, the newest' }),

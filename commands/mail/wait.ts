@@ -13,7 +13,9 @@ export default class MailWait extends MailCommand {
     timeout: Flags.integer({ min: 1, description: 'seconds to wait; for ever without it', helpValue: 'SECONDS' }),
     from: Flags.string({ description: 'only from this sender', helpValue: 'NAME' }),
     thread: Flags.string({ description: 'only in the thread of this mail', helpValue: 'ID' }),
-    type: Flags.option({ options: MAIL_TYPES, multiple: true })({ description: 'only this kind; may be repeated' }),
+    type: Flags.option({ options: MAIL_TYPES, multiple: true, multipleNonGreedy: true })({
+      description: 'only this kind; may be repeated',
+    }),
   }
 
   async run() {

@@ -2,11 +2,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { unconfirmedMail } from '../../src/mail/store.ts'
 import { allProcesses, argumentsOf } from '../../src/os/process.ts'
 import { inProject } from '../rig/project.ts'
 import { configure, git, type Home, makeHome, makeRepo, OV } from '../rig/sandbox-home.ts'
+
+// Each starts a dozen processes, on a machine that may have other things to do.
+vi.setConfig({ testTimeout: 120_000 })
 
 let home: Home
 let repo: string
@@ -34,7 +37,7 @@ const note = (subject: string, ...more: string[]) => ov('mail', 'send', '--to', 
 
 test('an agent asks, the human answers, and the answer is printed once and never delivered again', async () => {
   const command = [
-    'ov ask "Which colour?" --option red --option blue --wait > answer.txt',
+    'ov ask --option red --option blue "Which colour?" --wait > answer.txt',
     'ov mail check > again.txt',
     'ov mail list --json > own.json',
   ].join(' && ')

@@ -54,7 +54,9 @@ test(`promises 1 and 2: ${KILLS} times kill -9 of a sender and reader in traffic
   }
 })
 
-test('16 senders at once lose none, and of two readers racing for one mailbox never both get a mail', async () => {
+test('16 senders at once lose none, and of two readers racing for one mailbox never both get a mail', {
+  timeout: 120_000,
+}, async () => {
   const each = 12
   const { id, name } = await room.agent('reader-a')
   const transcripts = [file('first.transcript'), file('second.transcript')]
