@@ -1,0 +1,70 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { Config } from '@oclif/core'
+import { beforeAll, expect, test } from 'vitest'
+
+/** What prompts, documents and hints tell people and agents to type must be there. */
+
+const ROOT = resolve(import.meta.dirname, '..')
+let config: Config
+beforeAll(async () => {
+  config = await Config.load(ROOT)
+})
+
+function files(folder: string, ending: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith(ending))
+    .map((path) => join(folder, path))
+}
+
+/** Command lines of `ov` in code spans and code blocks. */
+function typedInMarkdown(text: string): string[] {
+  const blocks = [...text.matchAll(/^```[a-z]*\n(.*?)^```/gms)].flatMap((match) => (match[1] ?? '').split('\n'))
+  const spans = [...text.replace(/^```.*?^```/gms, '').matchAll(/`([^`\n]+)`/g)].map((match) => match[1] ?? '')
+  return [...blocks, ...spans].map((line) => line.trim().replace(/^\$ /, '')).filter((line) => /^ov [a-z]/.test(line))
+}
+
+/** Command lines of `ov` in string literals: hints, prompts, messages. */
+function typedInCode(text: string): string[] {
+  return [...text.matchAll(/(?<=['"`:(] ?|- )ov [a-z][a-z-]*(?: [a-z][a-z-]*)?(?: [^'`\n]*)?/g)].map(
+    (match) => match[0],
+  )
+}
+
+/** Sentences about `ov`, and what only `ov` itself types. */
+const NO_COMMAND_LINE = /^ov (is|keeps|landing|merges|needs|runner)\b/
+
+/** What is wrong with a command line; null when it can be typed. */
+function fault(line: string): string | null {
+  const [first, ...rest] = line.split(/\s+/).slice(1)
+  const words = first === 'help' ? rest : [first, ...rest]
+  const topic = words.slice(0, 2).join(':')
+  const id = [topic, words[0] ?? ''].find((one) => config.findCommand(one) !== undefined)
+  const command = id === undefined ? undefined : config.findCommand(id)
+  if (command === undefined) return `no command: ${line}`
+  const flags = [...line.replace(/"[^"]*"|'[^']*'/g, '""').matchAll(/(?<=\s)--(no-)?([a-z][a-z-]*)/g)]
+  for (const [flag, negated, name = ''] of flags) {
+    const known = command.flags[name] ?? command.flags[`${negated ?? ''}${name}`]
+    if (known === undefined && name !== 'help') return `no flag ${flag}: ${line}`
+  }
+  return null
+}
+
+const faults = (lines: readonly string[]) => [...new Set(lines.map(fault).filter((one) => one !== null))]
+
+test.each(files('src/capabilities', '.md'))('%s teaches only commands and flags that exist', (file) => {
+  const lines = typedInMarkdown(readFileSync(join(ROOT, file), 'utf8'))
+  expect(lines.length).toBeGreaterThan(3)
+  expect(faults(lines)).toEqual([])
+})
+
+test.each(['README.md', ...files('docs', '.md')])('%s names only commands and flags that exist', (file) => {
+  expect(faults(typedInMarkdown(readFileSync(join(ROOT, file), 'utf8')))).toEqual([])
+})
+
+test('hints, prompts and messages name only commands and flags that exist', () => {
+  const sources = [...files('src', '.ts'), ...files('commands', '.ts'), ...files('runtimes', '.ts')]
+  const lines = sources.flatMap((file) => typedInCode(readFileSync(join(ROOT, file), 'utf8')))
+  expect(lines.length).toBeGreaterThan(20)
+  expect(faults(lines.filter((line) => !NO_COMMAND_LINE.test(line)))).toEqual([])
+})
