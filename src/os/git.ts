@@ -281,9 +281,10 @@ export async function writeBlob(git: Git, text: string): Promise<string> {
 /** Makes a commit object; moves nothing. */
 export async function commitTree(git: Git, tree: string, parents: readonly string[], message: string): Promise<string> {
   const parentArgs = parents.flatMap((parent) => ['-p', parent])
-  return (
-    await committing(git, (config) => git.raw(...config, 'commit-tree', tree, ...parentArgs, '-m', message))
-  ).trim()
+  // By standard input: a title that looks like an option is no option.
+  const commit = (config: readonly string[]) =>
+    git.feed(message, ...config, 'commit-tree', tree, ...parentArgs, '-F', '-')
+  return (await committing(git, commit)).trim()
 }
 
 /**
@@ -372,7 +373,7 @@ export async function swapRefs(git: Git, moves: readonly RefMove[], reason: stri
   }
 }
 
-const REF_PATIENCE_MS = 10_000
+const REF_PATIENCE_MS = 5_000
 /** Git holds a ref's lock for milliseconds; an empty or own one this old has lost its process. */
 const DEAD_LOCK_MS = 2_000
 
@@ -454,7 +455,7 @@ export async function removeWorktree(git: Git, path: string, { force = false } =
 /** Commits everything that is uncommitted in a worktree, and gives the new head. */
 export async function commitAll(git: Git, message: string): Promise<string> {
   await git.raw('add', '--all')
-  await committing(git, (config) => git.raw(...config, 'commit', '--quiet', '--no-verify', '-m', message))
+  await committing(git, (config) => git.feed(message, ...config, 'commit', '--quiet', '--no-verify', '--file=-'))
   return (await git.raw('rev-parse', 'HEAD')).trim()
 }
 
