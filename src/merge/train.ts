@@ -131,6 +131,8 @@ class Drive {
     let entry: MergeEntry | null = null
     for (;;) {
       if (this.#options.gone?.aborted) throw interrupted()
+      // Once more for the same entry: the branch has moved, and it may be another train that moved it.
+      if (entry !== null && !(await ownsLease(this.#project.db, this.#lease))) break
       const track = await readTrack(this.#project, this.#branch)
       const facts = await trainFacts(this.#project.db, this.#branch)
       const tip = await this.#tip(track, facts)
