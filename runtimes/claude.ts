@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { AgentEvent, AgentRuntime, Ask, FailureCause, Verdict } from '../src/contract/runtime.ts'
+import type { AgentEvent, AgentRuntime, Ask, FailureCause, Screen, Verdict } from '../src/contract/runtime.ts'
 
 /**
  * Claude Code, driven over stdin and stdout (`-p --input-format stream-json --output-format stream-json`).
@@ -160,8 +160,41 @@ export default {
       return [textOf(said), ...results.map((one) => textOf(one.content))]
     },
   },
-  screen: () => ({ is: 'unknown' }),
+  screen: ({ text }) => {
+    const lines = text.split('\n').map((line) => line.trimEnd())
+    if (lines.every((line) => line === '')) return { is: 'loading' }
+    if (/^ *Enter to confirm/m.test(text)) return dialog(lines, text)
+    // The prompt stands between the last two rules, what it does in the footer below them.
+    const rules = lines.flatMap((line, at) => (/^─{10,}/.test(line) ? [at] : []))
+    const [top, bottom] = rules.slice(-2)
+    if (top === undefined || bottom === undefined || !lines[top + 1]?.startsWith('❯')) return { is: 'unknown' }
+    const footer = lines.slice(bottom + 1).join('\n')
+    if (footer.includes('esc to interrupt')) return { is: 'busy' }
+    const typed = lines.slice(top + 1, bottom).map((line) => line.slice(2))
+    return footer.includes('bypass permissions on') ? { is: 'idle', typed: typed.join('\n') } : { is: 'unknown' }
+  },
 } satisfies AgentRuntime
+
+/** Questions at the start to which yes is the answer: whoever slings an agent has said so. The default of each is no. */
+const QUESTIONS: readonly (readonly [string, RegExp])[] = [
+  ['trust this folder', /Accessing workspace:/],
+  ['use the key of the environment', /Detected a custom API key/],
+  ['run without permission prompts', /running in Bypass Permissions mode/],
+]
+
+/** The keys that take the cursor from where it stands to the option that says yes. */
+function dialog(lines: readonly string[], text: string): Screen {
+  const options = lines.filter((line) => /^ *❯? *(\d\. )?(Yes|No)\b/.test(line))
+  const cursor = options.findIndex((line) => line.includes('❯'))
+  const yes = options.findIndex((line) => /\bYes\b/.test(line))
+  const question = QUESTIONS.find(([, pattern]) => pattern.test(text))
+  const steps = Math.abs(yes - cursor)
+  const answer =
+    question === undefined || cursor < 0 || yes < 0
+      ? null
+      : [...Array<string>(steps).fill(yes > cursor ? 'Down' : 'Up'), 'Enter']
+  return { is: 'dialog', about: question?.[0] ?? lines.find((line) => /\w/.test(line))?.trim() ?? '', answer }
+}
 
 const INSTRUCTIONS = 'instructions.md'
 const HELLO = 'ov-hello'

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import claude from '../../runtimes/claude.ts'
 import { guardVerdict } from '../../src/agents/guard.ts'
 import type { Ask, SessionSpec } from '../../src/contract/runtime.ts'
+import { panes } from './recordings.ts'
 
 const spec: SessionSpec = {
   agent: 'builder-1',
@@ -103,6 +104,26 @@ test('versions that tell no usage by model are counted by the turn’s tokens an
     { type: 'usage', scope: 'added', costScope: 'total', usage: { input: 7, output: null, costUsd: 0.5 } },
     { type: 'turn_end' },
   ])
+})
+
+test('its start-up questions are answered yes from wherever the cursor stands; a strange one is left to a person', () => {
+  const shown = (what: string) => {
+    const pane = panes().find((one) => one.file.endsWith(`.screen-${what}.txt`))
+    if (!pane) throw new Error(`no pane ${what}`)
+    return claude.screen(pane)
+  }
+  expect(shown('dialog-trust')).toMatchObject({ about: 'trust this folder', answer: ['Down', 'Enter'] })
+  expect(shown('dialog-api-key')).toMatchObject({ answer: ['Up', 'Enter'] })
+  expect(shown('dialog-bypass')).toMatchObject({ answer: ['Down', 'Enter'] })
+  const older = ' Accessing workspace:\n ❯ 1. Yes, I trust this folder\n   2. No, exit\n Enter to confirm'
+  expect(claude.screen({ text: older, title: '' })).toMatchObject({ answer: ['Enter'] })
+  const strange = ' Delete everything?\n ❯ No\n   Yes\n Enter to confirm'
+  expect(claude.screen({ text: strange, title: '' })).toMatchObject({ about: 'Delete everything?', answer: null })
+})
+
+test('what is typed and not sent is seen, over several lines', () => {
+  const typed = panes().find((one) => one.file.endsWith('.screen-idle-typed.txt'))
+  expect(typed && claude.screen(typed)).toEqual({ is: 'idle', typed: 'please run it\nsecond line' })
 })
 
 test('its transcript tells which prompts and tool outputs entered the context, also in the middle of a turn, and not what only waits', () => {

@@ -4,11 +4,12 @@ import { loadRuntime, runtimeIds } from '../../src/agents/registry.ts'
 import type { AgentEvent, AgentRuntime, LaunchPlan, SessionSpec } from '../../src/contract/runtime.ts'
 import { usageMeter } from '../../src/spend/meter.ts'
 import { agentEvent } from './event-schema.ts'
-import { recordings, USED } from './recordings.ts'
+import { panes, recordings, USED } from './recordings.ts'
 
 /** What every adapter must keep, whatever CLI it is for. The folder says which there are. */
 
 const ALL = recordings()
+const PANES = panes()
 
 const spec: SessionSpec = {
   agent: 'builder-1',
@@ -181,6 +182,10 @@ describe.each(runtimeIds())('%s', (id) => {
       wellFormed(events)
       expect(events.filter((event) => event.type === 'turn_end' || event.type === 'failed')).toHaveLength(1)
     }
+  })
+
+  test.each(PANES.filter((one) => one.runtime === id))('sees what $file shows', async ({ is, title, text }) => {
+    expect((await loaded).screen({ title, text }).is).toBe(is)
   })
 
   test('a pane of anything is read without an exception', async () => {

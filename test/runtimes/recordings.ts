@@ -29,6 +29,24 @@ export function recordings(): Recording[] {
     })
 }
 
+/** A pane as tmux captured it: `<runtime>-<version>.screen-<what it is>-<what it shows>.txt`, the title in its first line. */
+export interface Pane {
+  readonly file: string
+  readonly runtime: string
+  readonly is: string
+  readonly title: string
+  readonly text: string
+}
+
+export function panes(): Pane[] {
+  return readdirSync(FOLDER).flatMap((file) => {
+    const { runtime, is } = /^(?<runtime>[a-z]+)-[\d.]+\.screen-(?<is>[a-z]+)-[a-z-]+\.txt$/.exec(file)?.groups ?? {}
+    if (runtime === undefined || is === undefined) return []
+    const [title = '', ...lines] = readFileSync(join(FOLDER, file), 'utf8').split('\n')
+    return [{ file, runtime, is, title, text: lines.join('\n') }]
+  })
+}
+
 /** Counts that a recording's session used in all, by its file. */
 export const USED: Readonly<Record<string, Readonly<Record<string, number>>>> = JSON.parse(
   readFileSync(join(FOLDER, 'used.json'), 'utf8'),
