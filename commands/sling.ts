@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs'
-import { text } from 'node:stream/consumers'
 import { Flags } from '@oclif/core'
 import { OvCommand } from '../src/cli/command.ts'
 import { showSteps } from '../src/cli/progress.ts'
+import { taskText } from '../src/cli/task-text.ts'
 import { CAPABILITIES } from '../src/contract/states.ts'
-import { codeOf, OvError } from '../src/errors.ts'
-import { oneLine } from '../src/mail/frame.ts'
+import { OvError } from '../src/errors.ts'
+import { oneLine, plainText } from '../src/mail/frame.ts'
 import { exitCodeOf, lineOf, type Outcome } from '../src/tasks/outcome.ts'
 import { followTask } from '../src/tasks/progress.ts'
 
@@ -55,7 +54,10 @@ Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or
   async run() {
     const { flags } = await this.parse(Sling)
     const { 'task-file': file, wait, timeout, json: _json, quiet, ...request } = flags
-    const slung = await this.call('sling', { ...request, task: await taskText(flags.task, file, flags.command) })
+    const slung = await this.call('sling', {
+      ...request,
+      task: await taskText({ task: flags.task, file, command: flags.command }),
+    })
     const { agent, task } = slung
     if (!wait) {
       this.say(
@@ -87,31 +89,18 @@ Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or
         hint: 'It goes on without you: ov status',
       })
     process.exitCode = exitCodeOf(ended)
-    if (ended.state === 'failed') this.say(oneLine(ended.reason ?? '', 500))
+    if (ended.state === 'failed') this.sayWhy(ended)
     return ended
+  }
+
+  /** The first line of the reason is said already. */
+  private sayWhy({ agent, reason }: Outcome): void {
+    const [, ...rest] = plainText(reason ?? '').split('\n')
+    for (const line of rest.slice(0, REASON_LINES)) this.say(`  ${line}`)
+    if (rest.length > REASON_LINES) this.say(`  … ${rest.length - REASON_LINES} more lines`)
+    this.say(`More: ov inspect ${agent}, ov logs ${agent}`)
   }
 }
 
-/** The task's text, from the flag, standard input or a file; a command alone is its own task. */
-async function taskText(
-  task: string | undefined,
-  file: string | undefined,
-  command: string | undefined,
-): Promise<string> {
-  if (task === '-') return text(process.stdin)
-  if (task !== undefined) return task
-  if (file === undefined) {
-    if (command !== undefined) return ''
-    throw new OvError('user', 'sling.no-task', 'What is to be done?', {
-      hint: 'ov sling --task "Implement user authentication", or --task-file FILE, or --task - to read standard input',
-    })
-  }
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new OvError('user', 'sling.no-task-file', `${file} can't be read: ${codeOf(error) ?? error}.`, {
-      hint: 'Give a readable text file: --task-file issue.md',
-      cause: error,
-    })
-  }
-}
+/** Of a long reason (the output of a gate) so many lines are shown. */
+const REASON_LINES = 20

@@ -27,12 +27,16 @@ export default {
   },
   environment: [],
   models: {},
-  start: ({ command, prompt, feedbackFile }) => ({
+  start: ({ command, prompt, privateDir, feedbackFile }) => ({
     protocol: 'turn',
     // The command is the human's own, given to be run by a shell; nothing of an agent's or a repository's text is in it.
     argv: ['/bin/sh', '-c', command ?? 'exit 64'],
-    env: { OV_TASK: prompt.slice(0, 32 * 1024), ...(feedbackFile === undefined ? {} : { OV_FEEDBACK: feedbackFile }) },
-    files: [],
+    env: {
+      OV_TASK: prompt.slice(0, 32 * 1024).toWellFormed(),
+      OV_TASK_FILE: `${privateDir}/${TASK_FILE}`,
+      ...(feedbackFile === undefined ? {} : { OV_FEEDBACK: feedbackFile }),
+    },
+    files: [{ path: TASK_FILE, content: prompt }],
     firstPrompt: 'included',
   }),
   sendInput: (text) => ({ by: 'frame', frame: { via: 'stdin', line: text } }),
@@ -55,3 +59,6 @@ export default {
   stopSignal: 'SIGTERM',
   screen: () => ({ is: 'unknown' }),
 } satisfies AgentRuntime
+
+/** An environment variable ends at 128 KiB; a task need not. */
+const TASK_FILE = 'task.txt'

@@ -12,7 +12,7 @@ import { nameOf, reportsTo } from '../mail/send.ts'
 import { driveTrain, trailers } from '../merge/train.ts'
 import { perform } from '../operations.ts'
 import { watchDatabase } from '../os/files.ts'
-import { commitAll, commitsBetween, removeWorktree, uncommitted } from '../os/git.ts'
+import { commitAll, commitOf, commitsBetween, removeWorktree, uncommitted } from '../os/git.ts'
 import { ownIdentity } from '../os/process.ts'
 import { letServerEnd } from '../os/tmux.ts'
 import { stopProcessesOf } from '../os/tree.ts'
@@ -79,7 +79,7 @@ export async function runAgent(project: Project, agentId: string, fence: number)
     await runner.run()
   } catch (error) {
     if (isFenced(error)) return
-    await runner.end({ name: 'failed', reason: `Its runner met an error: ${messageOf(error)}` })
+    await runner.end({ name: 'failed', reason: reasonOf(error) })
     throw error
   } finally {
     await runner.close()
@@ -196,15 +196,10 @@ class Runner {
       unwatch,
     )
 
-    const from = this.#task.base_ref ?? (await startingPoint(this.#project))
-    const base = await prepareWorktree(this.#project, worktree, this.#agent.branch, from)
+    const begun = this.#agent.base_sha
+    const base = begun ?? (await this.#begin())
     this.#base = base
-    await write(this.#project.db, async (tx) => {
-      const now = this.#project.clock.now()
-      await updateAgent(tx, this.#agent, { base_sha: base })
-      await setTaskState(tx, this.#task.id, 'running', now)
-      await countAttempt(tx, this.#task.id, now)
-    })
+    await prepareWorktree(this.#project, { path: worktree, branch: this.#agent.branch, base, resumed: begun !== null })
     const unfit = await setUpWorktree(this.#project, worktree, environment)
     if (unfit !== null) return redact(unfit)
     const parent = await nameOf(this.#project.db, await reportsTo(this.#project.db, this.#agent))
@@ -223,6 +218,27 @@ class Runner {
     return null
   }
 
+  /**
+   * Decides where the branch begins and writes it down before the branch is made: a start that is killed after this
+   * knows its own branch again, and one that is not takes no branch of the human's for its own.
+   */
+  async #begin(): Promise<string> {
+    const from = this.#task.base_ref ?? (await startingPoint(this.#project))
+    const base = await commitOf(this.#project.git, from)
+    if (base === null) {
+      throw new OvError('user', 'sling.no-base', `There is no commit "${oneLine(from, 60)}" any more to start from.`, {
+        hint: 'Sling it again from another: --base main',
+      })
+    }
+    await write(this.#project.db, async (tx) => {
+      const now = this.#project.clock.now()
+      await updateAgent(tx, this.#agent, { base_sha: base })
+      await setTaskState(tx, this.#task.id, 'running', now)
+      await countAttempt(tx, this.#task.id, now)
+    })
+    return base
+  }
+
   #spec(prompt: string): SessionSpec {
     // A runtime that reports no id of its own goes by the one it was given.
     const resume = this.#sessionId ?? (this.#runtime.can.resume && this.#turns > 1 ? this.#place.sessionId : undefined)
@@ -234,7 +250,8 @@ class Runner {
       privateDir: this.#place.privateDir,
       ...(this.#agent.model === null ? {} : { model: this.#agent.model }),
       instructions: this.#instructions,
-      prompt,
+      // A command knows its task, not what is said about it.
+      prompt: this.#runtime.can.prompts ? prompt : this.#task.body,
       ...(this.#task.command === null ? {} : { command: this.#task.command }),
       readOnly: this.#readOnly,
       root: process.getuid?.() === 0,
@@ -493,6 +510,12 @@ const CHOICES = [
 ].join('\n')
 
 const GO_ON = 'Go on with your task where you stopped.'
+
+/** What stopped a runner, in words for whoever slung its task. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof OvError)) return `Its runner met an error: ${messageOf(error)}`
+  return error.hint === undefined ? error.message : `${error.message}\n${error.hint}`
+}
 
 /** How an agent ends whose task has ended. */
 function endOf(task: Task | undefined): EndState {

@@ -10,6 +10,7 @@ import { preflightSling } from '../preflight/sling.ts'
 import type { Project } from '../project.ts'
 import { beginRun, currentRun, endRun, type Run } from '../tasks/runs.ts'
 import { digestOf, findOpenTwin, insertTask, type Task } from '../tasks/store.ts'
+import { branchOf, type Obstacle, vacancies } from '../worktrees/vacant.ts'
 import { instructionsFile } from './instructions.ts'
 import { chooseRuntime } from './routing.ts'
 import { mayStart } from './rules.ts'
@@ -49,10 +50,17 @@ export interface Slung {
  * @param parent the agent that slings, null for the human
  */
 export async function sling(project: Project, parent: Agent | null, request: SlingRequest): Promise<Slung> {
-  const body = request.task.trim()
-  if (body === '' && request.command === undefined) {
+  const command = request.command ?? ''
+  // As it was written: spaces at its beginning may be what it is about.
+  const body = request.task.trim() === '' ? command : request.task
+  if (body.trim() === '') {
     throw new OvError('user', 'sling.no-task', 'The task is empty.', {
       hint: 'ov sling --task "Implement user authentication"',
+    })
+  }
+  if (body.includes('\0') || command.includes('\0')) {
+    throw new OvError('user', 'sling.not-text', 'The task holds a NUL character, so it is no text.', {
+      hint: 'Put what is not text into a file of the repository and name it in the task.',
     })
   }
   if (body.length > MAX_TASK) {
@@ -78,6 +86,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
     })
   }
   await preflightSling(project)
+  const obstacleTo = await vacancies(project)
 
   const now = project.clock.now()
   const slung = await write(project.db, async (tx): Promise<Slung> => {
@@ -93,8 +102,8 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
     if (!verdict.ok) throw new OvError('busy', verdict.code, verdict.message, { hint: verdict.hint })
     const fresh = {
       runId: run.id,
-      title: oneLine(body === '' ? (request.command ?? '') : body, 80),
-      body: body === '' ? (request.command ?? '') : body,
+      title: oneLine(body, 80),
+      body,
       capability: request.capability,
       command: request.command ?? null,
       files: request.files ?? null,
@@ -112,7 +121,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
       )
     }
     const task = await insertTask(tx, fresh, now)
-    const name = await freeName(tx, request)
+    const name = freeName(await usedNames(tx), request, (candidate) => obstacleTo(run.name, candidate))
     const agent = await insertAgent(
       tx,
       {
@@ -124,7 +133,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
         model: choice.model,
         parentId: parent?.id ?? null,
         depth: verdict.depth,
-        branch: `ov/${run.name}/${name}`,
+        branch: branchOf(run.name, name),
         worktree: name,
       },
       now,
@@ -164,18 +173,28 @@ async function runFor(tx: Parameters<typeof currentRun>[0], parent: Agent | null
 }
 
 /** The wanted name, or the next free `builder-3`. Names are never used twice, so that mail and branches stay apart. */
-async function freeName(tx: Parameters<typeof usedNames>[0], request: SlingRequest): Promise<string> {
-  const used = await usedNames(tx)
-  if (request.name !== undefined) {
-    if (used.has(request.name))
-      throw new OvError('user', 'sling.name-taken', `There is or was an agent "${request.name}".`, {
-        hint: `Take another name, or none: the next free one is ${nextName(used, request.capability)}.`,
-      })
-    return request.name
+function freeName(
+  used: ReadonlySet<string>,
+  { name, capability }: SlingRequest,
+  obstacleTo: (name: string) => Obstacle | null,
+): string {
+  for (let number = 1; ; number++) {
+    const next = `${capability}-${number}`
+    const obstacle = used.has(next) ? null : obstacleTo(next)
+    if (obstacle !== null && obstacle.anyName !== null) throw inTheWay(obstacle.anyName)
+    if (obstacle !== null || used.has(next)) continue
+    if (name === undefined) return next
+    const why = used.has(name) ? `an agent "${name}"` : obstacleTo(name)?.what
+    if (why === undefined) return name
+    throw new OvError('user', 'sling.name-taken', `There is${used.has(name) ? ' or was' : ' already'} ${why}.`, {
+      hint: `Take another name, or none: the next free one is ${next}.`,
+    })
   }
-  return nextName(used, request.capability)
 }
 
-function nextName(used: ReadonlySet<string>, capability: string): string {
-  for (let number = 1; ; number++) if (!used.has(`${capability}-${number}`)) return `${capability}-${number}`
+function inTheWay(branch: string): OvError {
+  const aside = `${branch.replaceAll('/', '-')}-mine`
+  return new OvError('user', 'sling.branch-in-way', `The branch "${branch}" is where agents' branches should lie.`, {
+    hint: `Give it another name, then try again: git branch -m ${branch} ${aside}`,
+  })
 }

@@ -93,7 +93,7 @@ function runnerEnvironment(): Record<string, string> {
     Object.entries(process.env).filter(
       (entry): entry is [string, string] =>
         entry[1] !== undefined &&
-        !/^(OV_(BROKER|AGENT|AGENT_ID|TASK|FEEDBACK)|TMUX|TMUX_PANE|CLAUDECODE|CLAUDE_PID|CLAUDE_EFFORT|CLAUDE_CODE_(CHILD_.*|SESSION_.*|MESSAGING_.*|ENTRYPOINT|EXECPATH))$/.test(
+        !/^(OV_(BROKER|AGENT|AGENT_ID|TASK|TASK_FILE|FEEDBACK)|TMUX|TMUX_PANE|CLAUDECODE|CLAUDE_PID|CLAUDE_EFFORT|CLAUDE_CODE_(CHILD_.*|SESSION_.*|MESSAGING_.*|ENTRYPOINT|EXECPATH))$/.test(
           entry[0],
         ),
     ),

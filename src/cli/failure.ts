@@ -1,6 +1,7 @@
 import { Errors } from '@oclif/core'
 import { codeOf, type ErrorKind, EXIT_CODES, messageOf, OvError } from '../errors.ts'
 import { oneLine, plainText } from '../mail/frame.ts'
+import { nearest } from '../nearest.ts'
 import { isInterrupted } from './interruption.ts'
 import { errStyle } from './style.ts'
 
@@ -33,7 +34,7 @@ export function explain(error: unknown, typed: string): Explained {
       return said('user', 'cli.unknown-command', `There is no command "${words}".`, 'See what there is: ov --help')
     }
     const message = error.message.replace(/\nSee more help with --help$/, '')
-    return said('user', 'cli.usage', message, `See how it is used: ${typed} --help`)
+    return said('user', 'cli.usage', message, meantBy(message) ?? `See how it is used: ${typed} --help`)
   }
   const code = codeOf(error)
   if (code !== undefined && code in REFUSALS)
@@ -42,6 +43,13 @@ export function explain(error: unknown, typed: string): Explained {
     ...said('failed', 'bug', messageOf(error), 'This is a bug in ov. Please report it with these lines.'),
     stack: (error instanceof Error ? error.stack : undefined)?.split('\n').slice(1).join('\n') ?? null,
   }
+}
+
+/** What was most likely meant by a value that is none of a flag's options; null where nothing is near. */
+function meantBy(message: string): string | null {
+  const [, flag, value = '', options = ''] = /^Expected (--[\w-]+)=(.*) to be one of: (.+)$/s.exec(message) ?? []
+  const near = nearest(value, options.split(', '))
+  return flag === undefined || near === null ? null : `Did you mean ${flag} ${near}?`
 }
 
 /** Says it to a person, on stderr. */

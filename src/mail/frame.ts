@@ -12,9 +12,14 @@ export function plainText(text: string): string {
     .join('')
 }
 
-/** The C0 and C1 control ranges, and DEL. */
+/** The C0 and C1 control ranges, DEL, and what turns the direction of writing: it shows text other than it is. */
 function isControl(code: number): boolean {
-  return code < 0x20 || (code >= 0x7f && code <= 0x9f)
+  return (
+    code < 0x20 ||
+    (code >= 0x7f && code <= 0x9f) ||
+    (code >= 0x202a && code <= 0x202e) ||
+    (code >= 0x2066 && code <= 0x2069)
+  )
 }
 
 /** One line of plain text, at most `width` characters. */

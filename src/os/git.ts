@@ -198,6 +198,12 @@ export async function commitOf(git: Git, name: string): Promise<string | null> {
   return text?.trim() || null
 }
 
+/** Names of the branch `prefix` and of all below it. */
+export async function branchesUnder(git: Git, prefix: string): Promise<string[]> {
+  const refs = await git.raw('for-each-ref', '--format=%(refname:lstrip=2)', `refs/heads/${prefix}`)
+  return refs.split('\n').filter(Boolean)
+}
+
 /** The branch HEAD is on, or null when detached. */
 export async function currentBranch(git: Git): Promise<string | null> {
   return (await unless([1, 128], git.raw('symbolic-ref', '--quiet', '--short', 'HEAD')))?.trim() ?? null
@@ -424,16 +430,22 @@ export async function changedOutside(git: Git, base: string, tip: string, paths:
   return text.split('\0').filter((file) => file !== '')
 }
 
-/** Adds a worktree on a new branch. Parallel adds collide inside git, so a collision is tried again. */
+/**
+ * Adds a worktree on a new branch, on one that exists, or on none. Parallel adds collide inside git, so a collision is
+ * tried again; it can come after the branch was made.
+ */
 export async function addWorktree(
   git: Git,
   path: string,
-  options: { branch: string; base: string } | { detach: string },
+  on: { branch: string; base: string } | { existing: string } | { detach: string },
 ): Promise<void> {
-  const args =
-    'detach' in options
-      ? ['worktree', 'add', '--quiet', '--detach', path, options.detach]
-      : ['worktree', 'add', '--quiet', '--no-track', '-b', options.branch, path, options.base]
+  const onto = (branch: string) => ['worktree', 'add', '--quiet', path, branch]
+  let args =
+    'detach' in on
+      ? ['worktree', 'add', '--quiet', '--detach', path, on.detach]
+      : 'existing' in on
+        ? onto(on.existing)
+        : ['worktree', 'add', '--quiet', '--no-track', '-b', on.branch, path, on.base]
   for (let attempt = 0; ; attempt++) {
     try {
       await git.raw(...args)
@@ -443,6 +455,7 @@ export async function addWorktree(
         error instanceof GitFailure && /commondir|config\.lock|could not lock|File exists/.test(error.stderr)
       if (!racing || attempt >= 10) throw error
       await delay(20 + Math.random() * 60)
+      if ('branch' in on && (await commitOf(git, `refs/heads/${on.branch}`)) === on.base) args = onto(on.branch)
     }
   }
 }

@@ -18,10 +18,10 @@ export interface NewTask {
   readonly again: boolean
 }
 
-/** What makes two tasks the same: who is to do what with which command. */
+/** What makes two tasks the same: who is to do what with which command. White space around it makes no difference. */
 export function digestOf(task: Pick<NewTask, 'capability' | 'body' | 'command'>): string {
   return createHash('sha256')
-    .update(JSON.stringify([task.capability, task.body, task.command]))
+    .update(JSON.stringify([task.capability, task.body.trim(), task.command]))
     .digest('hex')
 }
 

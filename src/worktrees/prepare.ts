@@ -3,8 +3,17 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { ignoreFolder } from '../config/local.ts'
 import { OvError } from '../errors.ts'
 import { isWithin } from '../os/files.ts'
-import { addWorktree, commitOf, type Git, gitInWorktree, listWorktrees } from '../os/git.ts'
-import { commonDirAt } from '../os/git-folder.ts'
+import {
+  addWorktree,
+  commitOf,
+  type Git,
+  GitFailure,
+  gitInWorktree,
+  listWorktrees,
+  removeWorktree,
+  uncommitted,
+} from '../os/git.ts'
+import { adminDirOf, commonDirAt } from '../os/git-folder.ts'
 import { run } from '../os/process.ts'
 import type { Project } from '../project.ts'
 
@@ -15,26 +24,49 @@ export function worktreePath(project: Pick<Project, 'root' | 'config'>, worktree
 }
 
 /**
- * Makes an agent's worktree on its branch, or takes up the one that a killed start left. Gives the commit it began at.
+ * Makes an agent's worktree, on a branch of its own that begins at `base`. With `resumed` it also takes up what a killed
+ * start of the same agent left; as no turn has run in that, what is not whole is made anew.
  *
- * @throws {OvError} `worktree.taken` when something else lies at its path
+ * @throws {OvError} `worktree.taken`, `worktree.branch-taken` when its path or branch is somebody else's
  */
-export async function prepareWorktree(project: Project, path: string, branch: string, base: string): Promise<string> {
+export async function prepareWorktree(
+  project: Project,
+  { path, branch, base, resumed }: { path: string; branch: string; base: string; resumed: boolean },
+): Promise<void> {
   // Git knows a worktree by its real path, which the configured one may reach by a symbolic link.
   const real = existsSync(path) ? realpathSync(path) : path
   const known = (await listWorktrees(project.git)).find((tree) => tree.path === real)
   if (known && existsSync(path)) {
-    if (known.branch !== branch) throw taken(path)
-    return (await project.git.raw('merge-base', `refs/heads/${branch}`, base)).trim()
+    if (!resumed || known.branch !== branch) throw taken(path)
+    if (await isWhole(project, path)) return
+    await removeWorktree(project.git, path, { force: true })
   }
   if (known) await project.git.raw('worktree', 'prune')
   if (existsSync(path)) throw taken(path)
+  const exists = (await commitOf(project.git, `refs/heads/${branch}`)) !== null
+  if (exists && !resumed) throw branchTaken(branch)
   await ignoreFolder(project, dirname(path))
   mkdirSync(dirname(path), { recursive: true })
-  const tip = await commitOf(project.git, `refs/heads/${branch}`)
-  if (tip === null) await addWorktree(project.git, path, { branch, base })
-  else await project.git.raw('worktree', 'add', '--quiet', path, branch)
-  return (await project.git.raw('merge-base', `refs/heads/${branch}`, base)).trim()
+  await addWorktree(project.git, path, exists ? { existing: branch } : { branch, base })
+}
+
+/** Checked out to the end: nothing is missing, and no dead git holds its index. */
+async function isWhole(project: Project, path: string): Promise<boolean> {
+  const admin = adminDirOf(path, commonDirAt(project.root))
+  if (admin === null || existsSync(join(admin, 'index.lock'))) return false
+  try {
+    return (await uncommitted(gitIn(project, path))).length === 0
+  } catch (error) {
+    // Git was killed before there was a HEAD or an index.
+    if (error instanceof GitFailure) return false
+    throw error
+  }
+}
+
+function branchTaken(branch: string): OvError {
+  return new OvError('failed', 'worktree.branch-taken', `The branch ${branch} exists and is not this agent's.`, {
+    hint: 'It is left as it is. Sling the task again, and its agent gets another name.',
+  })
 }
 
 function taken(path: string): OvError {

@@ -97,3 +97,12 @@ export function configure(home: Home, repo: string, more = ''): void {
   git(home, repo, 'add', '--all')
   git(home, repo, 'commit', '--quiet', '--message', 'Configure ov')
 }
+
+/** A repository that is configured and set up for `ov`. */
+export async function readyRepo(home: Home, more = '', name = 'repo'): Promise<string> {
+  const repo = makeRepo(home, name)
+  configure(home, repo, more)
+  const { code, output } = await home.ov(repo, ['init'])
+  if (code !== 0) throw new Error(output)
+  return repo
+}
