@@ -110,11 +110,13 @@ function mine(gitDir: string): void {
   set('submodule.recurse', 'true')
 }
 
+const AGENT = { branch: 'ov/run-1/builder-1', base: 'refs/heads/main', resumed: false }
+
 test('nothing the repository’s configuration or hooks name runs in a whole merge, with worktree, gate and landing', async () => {
   const { project, repo } = yard
   mine(join(repo, '.git'))
   const path = worktreePath(project, 'builder-1')
-  await prepareWorktree(project, path, 'ov/run-1/builder-1', 'refs/heads/main')
+  await prepareWorktree(project, { ...AGENT, path })
   writeFileSync(join(path, 'work'), 'work\n')
   expect(await uncommitted(gitIn(project, path))).toEqual(['?? work'])
   const head = await commitAll(gitIn(project, path), 'Work')
@@ -141,7 +143,7 @@ test('the traps are real: the same commands without the guard do run them', () =
 test('a worktree whose .git an agent replaced by a repository of its own is still asked by the real one', async () => {
   const { project } = yard
   const path = worktreePath(project, 'builder-1')
-  await prepareWorktree(project, path, 'ov/run-1/builder-1', 'refs/heads/main')
+  await prepareWorktree(project, { ...AGENT, path })
   renameSync(join(path, '.git'), join(path, 'was'))
   git(yard.home, path, 'init', '--quiet')
   mine(join(path, '.git'))
@@ -161,7 +163,7 @@ test('a worktree whose .git an agent replaced by a repository of its own is stil
 test('a worktree’s admin folder that names another common folder is not believed', async () => {
   const { project } = yard
   const path = worktreePath(project, 'builder-1')
-  await prepareWorktree(project, path, 'ov/run-1/builder-1', 'refs/heads/main')
+  await prepareWorktree(project, { ...AGENT, path })
   const evil = join(yard.home.path, 'evil')
   git(yard.home, yard.home.path, 'clone', '--quiet', '--bare', yard.repo, evil)
   mine(evil)
@@ -178,7 +180,7 @@ test.each(['as a submodule', 'untracked'])(
   async (how) => {
     const { project } = yard
     const path = worktreePath(project, 'builder-1')
-    await prepareWorktree(project, path, 'ov/run-1/builder-1', 'refs/heads/main')
+    await prepareWorktree(project, { ...AGENT, path })
     const inner = join(path, 'inner')
     mkdirSync(inner)
     git(yard.home, inner, 'init', '--quiet')
