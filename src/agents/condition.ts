@@ -2,12 +2,22 @@ import { type AgentStateName, LIVE_STATES } from '../contract/states.ts'
 import type { Liveness } from '../os/process.ts'
 import type { Agent } from './store.ts'
 
-/** What an agent is doing as far as it can be seen: a live state counts only while its runner is not known to be dead. */
-export type Condition = AgentStateName | 'runner_gone'
+/**
+ * What is known of an agent's runner just now: what the kernel says of it; `replaced` when another process owns the
+ * agent, to end it; null for an agent that has none.
+ */
+export type RunnerSeen = Liveness | 'replaced' | null
 
-/** @param runner what the kernel says of the agent's runner just now; null for an agent that has none */
-export function conditionOf({ state }: Pick<Agent, 'state'>, runner: Liveness | null): Condition {
-  return isLive(state) && runner === 'gone' ? 'runner_gone' : state
+/**
+ * What an agent is doing as far as it can be seen: a live state counts only while its runner is not known to be gone.
+ * - `runner_gone`: nobody looks after it
+ * - `ending`: somebody stops it, or clears up after its runner
+ */
+export type Condition = AgentStateName | 'runner_gone' | 'ending'
+
+export function conditionOf({ state }: Pick<Agent, 'state'>, runner: RunnerSeen): Condition {
+  if (!isLive(state)) return state
+  return runner === 'gone' ? 'runner_gone' : runner === 'replaced' ? 'ending' : state
 }
 
 export function isLive(state: AgentStateName): boolean {
@@ -24,6 +34,7 @@ export function urgency(condition: Condition, waitingOn: Agent['waiting_on']): n
     case 'failed':
       return 2
     case 'working':
+    case 'ending':
       return 3
     case 'starting':
       return 4

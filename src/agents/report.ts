@@ -5,16 +5,15 @@ import { countWaiting, openQuestions } from '../mail/store.ts'
 import { type Behind, behindTrain } from '../merge/behind.ts'
 import { openMerges } from '../merge/store.ts'
 import { trainRef } from '../merge/track.ts'
-import type { Liveness } from '../os/process.ts'
 import { canonicalBranch, type Project } from '../project.ts'
 import { type Spent, spentBy } from '../spend/store.ts'
 import { chosenRun, listRuns, type Run } from '../tasks/runs.ts'
 import { getTask, type Task } from '../tasks/store.ts'
 import { type BranchFacts, unmergedBranches } from '../worktrees/unmerged.ts'
-import { type Condition, conditionOf, urgency } from './condition.ts'
+import { type Condition, conditionOf, type RunnerSeen, urgency } from './condition.ts'
 import { type Problem, problemsOf } from './problems.ts'
 import { look, type Sight } from './sight.ts'
-import { type Agent, agentsOfRun, getAgent } from './store.ts'
+import { type Agent, agentsOfRun, getAgent, isOpen } from './store.ts'
 
 /** One agent as `ov status --json` shows it. Times are ms since the epoch; null where nothing is known or applies. */
 export interface AgentReport {
@@ -28,7 +27,7 @@ export interface AgentReport {
   /** Name of the agent that slung it; null for the human. */
   readonly parent: string | null
   readonly depth: number
-  /** What it is doing as far as can be seen: its recorded state, or `runner_gone`. */
+  /** What it is doing as far as can be seen: its recorded state, `runner_gone` or `ending`. */
   readonly condition: Condition
   /** What its row says. */
   readonly state: AgentStateName
@@ -38,7 +37,7 @@ export interface AgentReport {
   /** Why it failed or was stopped. */
   readonly reason: string | null
   /** Asked of the kernel for this report; null for an agent that has no runner. */
-  readonly runner: { readonly seen: Liveness; readonly pid: number | null } | null
+  readonly runner: { readonly seen: NonNullable<RunnerSeen>; readonly pid: number | null } | null
   /** When its runtime last printed anything. */
   readonly lastOutput: number | null
   readonly task: {
@@ -104,25 +103,31 @@ export async function reportStatus(
   const shown = options.all ? runs : run === null ? [] : [run]
   const [landing, noLanding] = await landingOf(project)
   const agents = (await Promise.all(shown.map((one) => reportRun(project, one)))).flat()
-  const questions = await openQuestions(project.db, { reader: HUMAN })
+  const questions = await questionsToHuman(project)
   const unread = await countWaiting(project.db, HUMAN)
-  const asked = await Promise.all(
-    questions.map(async (mail) => ({
-      id: mail.id,
-      from: (await getAgent(project.db, mail.sender))?.name ?? mail.sender,
-      subject: mail.subject,
-    })),
-  )
   return {
     at: project.clock.now(),
     project: { name: project.name, root: project.root },
     run: run === null ? null : { id: run.id, name: run.name, createdAt: run.created_at, endedAt: run.ended_at },
-    problems: problemsOf({ agents, questions: asked, unread, landing, noLanding }),
+    problems: problemsOf({ agents, questions, unread, landing, noLanding }),
     agents: agents.sort((a, b) => urgency(a.condition, a.waitingOn) - urgency(b.condition, b.waitingOn) || order(a, b)),
     queue: await reportQueue(project),
     landing,
     mail: { unread, questions: questions.length },
   }
+}
+
+/** What somebody still waits to hear from the human; who has ended waits no more. */
+async function questionsToHuman({ db }: Project): Promise<{ id: string; from: string; subject: string }[]> {
+  const asked = await Promise.all(
+    (await openQuestions(db, { reader: HUMAN })).map(async (mail) => ({
+      mail,
+      sender: await getAgent(db, mail.sender),
+    })),
+  )
+  return asked.flatMap(({ mail, sender }) =>
+    sender && isOpen(sender) ? [{ id: mail.id, from: sender.name, subject: mail.subject }] : [],
+  )
 }
 
 /** Among those at work the oldest first; among those that have ended the newest. */

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { changedAt } from '../os/files.ts'
-import { type Liveness, liveness } from '../os/process.ts'
-import { runnersOf } from '../os/tree.ts'
+import { liveness } from '../os/process.ts'
+import { mayRun, runnersOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
-import { isLive } from './condition.ts'
+import { isLive, type RunnerSeen } from './condition.ts'
 import { agentLogDir } from './start.ts'
 import { type Agent, ownerOf } from './store.ts'
 
@@ -12,8 +12,7 @@ const START_MS = 2_000
 
 /** What is seen of an agent from outside, now. */
 export interface Sight {
-  /** What the kernel says of its runner; null for an agent that has none. */
-  readonly runner: Liveness | null
+  readonly runner: RunnerSeen
   /** When its runtime last printed anything, in ms since the epoch; null when it never did. */
   readonly lastOutput: number | null
 }
@@ -26,12 +25,14 @@ export function look(project: Project, agent: Agent): Sight {
   }
 }
 
-function runnerOf(agent: Agent, now: number): Liveness | null {
+function runnerOf(agent: Agent, now: number): RunnerSeen {
   if (!isLive(agent.state)) return null
   const owner = ownerOf(agent)
   if (owner === null) return 'unknown'
   const seen = liveness(owner)
-  if (seen !== 'gone' || agent.state !== 'starting') return seen
+  // Who stops an agent, or clears up after its runner, owns it from then on.
+  if (agent.state !== 'starting') return seen === 'alive' && !mayRun(owner.pid, agent.id) ? 'replaced' : seen
+  if (seen !== 'gone') return seen
   // Until its runner takes over, a start is its starter's, which may end at once. That is no death.
   if (runnersOf(agent.id).length > 0) return 'alive'
   return now - agent.state_since < START_MS ? 'unknown' : 'gone'

@@ -138,9 +138,12 @@ async function claim(project: Project, agent: Agent, reason: string): Promise<Cl
 
 async function stopOne(project: Project, { before, own }: Claimed, reason: string): Promise<Stopped> {
   const survivors = await stopProcesses(project, before)
-  const kept = await keep(project, before)
+  const [kept] = await Promise.all([
+    keep(project, before),
+    // Its screen goes with its runner; one that stays for whatever reason must not.
+    project.tmux === null ? null : killSession(project.tmux, before.name),
+  ])
   if (own !== null) await end(project, own, reason)
-  if (project.tmux !== null) await killSession(project.tmux, before.name)
   const after = await getAgent(project.db, before.id)
   return {
     agent: before.name,

@@ -41,6 +41,8 @@ export function whyOf(facts: WhyFacts): Why {
         text: 'Its runner is gone without having ended it. What it committed is kept. Any other runner ends it within seconds; with none at work, stop it yourself.',
         hint: `ov stop ${name}`,
       }
+    case 'ending':
+      return { text: 'Somebody stops it, or clears up after its runner, just now.', hint: null }
     case 'done':
       return {
         text:

@@ -1,6 +1,8 @@
 import { enableCompileCache } from 'node:module'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { EXIT_CODES } from '../errors.ts'
+import { isInterrupted } from './interruption.ts'
 
 /** Sends a command line through the right door: the runner loads no command framework, all else goes to oclif. */
 export async function enter(argv: readonly string[]): Promise<void> {
@@ -16,6 +18,8 @@ export async function enter(argv: readonly string[]): Promise<void> {
   try {
     // Without oclif's own flush: it waits for ever where whoever read our output has gone, and Node writes all by itself.
     await run(words, import.meta.url)
+    // A command that ended in good order because it was interrupted was interrupted all the same.
+    if (isInterrupted()) process.exitCode = EXIT_CODES.interrupted
   } catch (error) {
     // Commands say their errors themselves. What comes here is help, or no command at all.
     if (error instanceof Errors.ExitError) {

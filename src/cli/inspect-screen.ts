@@ -50,7 +50,8 @@ function sections(inspection: Inspection): [string, string[]][] {
     ['Attempts', agent.task.attempts > 1 ? [String(agent.task.attempts)] : []],
     ['Slung by', agent.parent === null ? [] : [agent.parent]],
     ['Has slung', children.length === 0 ? [] : [children.join(', ')]],
-    ['Runner', runnerLines(inspection)],
+    ['Runner', runnerLines(agent)],
+    ['Last output', agent.lastOutput === null ? [] : [ago(agent.lastOutput, at)]],
     ['Processes', few(processes.map(({ pid, command }) => `${pid} ${command}`))],
     ['Usage', usageLines(inspection)],
     ['Branch', [`${agent.branch.name}${agent.branch.head === null ? ' (not there)' : ''}`]],
@@ -69,10 +70,8 @@ function few(lines: readonly string[]): string[] {
   return [...lines.slice(0, MANY - 1), `… and ${lines.length - MANY + 1} more`]
 }
 
-function runnerLines({ agent: { runner, lastOutput }, at }: Inspection): string[] {
-  const output = lastOutput === null ? 'no output yet' : `last output ${ago(lastOutput, at)}`
-  if (runner === null) return lastOutput === null ? [] : [output]
-  return [`pid ${runner.pid ?? '?'}, ${runner.seen} (asked just now), ${output}`]
+function runnerLines({ runner }: Inspection['agent']): string[] {
+  return runner === null ? [] : [`pid ${runner.pid ?? '?'}, ${runner.seen} (asked just now)`]
 }
 
 function usageLines({ agent: { usage } }: Inspection): string[] {

@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import { codeOf, EXIT_CODES } from '../errors.ts'
 
 /** A command that was told to end is given this long to do so in order, in ms. */
@@ -34,7 +35,7 @@ export function isInterrupted(): boolean {
 }
 
 function leave(): never {
-  // What drew on the terminal may have hidden the cursor.
-  if (process.stderr.isTTY) process.stderr.write('\x1b[?25h')
+  // What drew on the terminal may have hidden the cursor, and may hold back what goes by `process.stderr`.
+  if (process.stderr.isTTY) writeSync(process.stderr.fd, '\x1b[?25h')
   process.exit(EXIT_CODES.interrupted)
 }

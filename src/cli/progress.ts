@@ -39,6 +39,8 @@ export async function showSteps(steps: readonly LongStep[], options: { readonly 
     {
       concurrent: true,
       exitOnError: false,
+      // Ctrl-C is for the command to handle.
+      registerSignalListeners: false,
       rendererOptions: { logger, showErrorMessage: false, collapseErrors: false },
     },
   )

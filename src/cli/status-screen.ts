@@ -35,7 +35,7 @@ function section(lines: readonly string[]): readonly string[] {
 function header({ project, run, agents, at }: StatusReport, width: number): string[] {
   const count = (is: (agent: AgentReport) => boolean) => agents.filter(is).length
   const counts = [
-    [count(({ condition }) => condition === 'working' || condition === 'starting'), 'at work', style.green],
+    [count(({ condition }) => ['working', 'starting', 'ending'].includes(condition)), 'at work', style.green],
     [count(({ condition }) => condition === 'waiting'), 'waiting', style.yellow],
     [count(({ condition }) => condition === 'queued'), 'queued', style.dim],
     [count(({ condition }) => condition === 'runner_gone'), 'without runner', style.red],
@@ -150,6 +150,7 @@ export function stateText({ condition, waitingOn, waitingUntil, task }: AgentRep
     case 'working':
     case 'failed':
     case 'stopped':
+    case 'ending':
       return condition
   }
 }
@@ -164,6 +165,7 @@ export function paintOf({ condition, waitingOn }: AgentReport): Paint {
     queued: style.dim,
     done: style.cyan,
     stopped: style.dim,
+    ending: style.yellow,
   }
   return paints[condition]
 }

@@ -30,6 +30,11 @@ function agentRunBy(pid: number): string | null {
   return isRunner ? agentId : null
 }
 
+/** False when a process is for certain not this agent's runner; one whose command line may not be read could be. */
+export function mayRun(pid: number, agentId: string): boolean {
+  return argumentsOf(pid).length === 0 || agentRunBy(pid) === agentId
+}
+
 /** The live runners of an agent: one, or also a stale one that has not noticed yet. Never the calling process. */
 export function runnersOf(agentId: string): ProcessIdentity[] {
   return allProcesses().filter(({ pid }) => pid !== process.pid && agentRunBy(pid) === agentId)
