@@ -42,6 +42,12 @@ export abstract class OvCommand extends Command {
     })
   }
 
+  /** From the first moment on Ctrl-C ends a command in order. */
+  protected override async init(): Promise<void> {
+    await super.init()
+    interruption()
+  }
+
   /** True inside an agent: then everything goes through its broker. */
   protected get insideAgent(): boolean {
     return Boolean(process.env[BROKER_VARIABLE] ?? process.env[AGENT_MARKER])

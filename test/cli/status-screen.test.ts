@@ -23,7 +23,7 @@ function agent(name: string, more: Partial<AgentReport> = {}): AgentReport {
     parent: null,
     depth: 0,
     condition,
-    state: condition === 'runner_gone' ? 'working' : condition,
+    state: condition === 'runner_gone' || condition === 'ending' ? 'working' : condition,
     since: NOW - 4 * MINUTE,
     waitingOn: null,
     waitingUntil: null,
