@@ -37,7 +37,7 @@ export default class Logs extends OvCommand {
     const lines = recent.flatMap(stamped)
     for (const line of lines.slice(lines.length - Math.min(lines.length, flags.lines))) this.log(line)
     if (!flags.follow) {
-      if (recent.length === 0) this.say(`Nothing yet from ${agent.name}.`)
+      if (recent.length === 0 && flags.lines > 0) this.say(`Nothing yet from ${agent.name}.`)
       return { agent: agent.name, entries: recent.map(({ document }) => document) }
     }
     const stream = (item: Item) => process.stdout.write(`${JSON.stringify(item.document)}\n`)
