@@ -217,13 +217,15 @@ export async function canonicalBranch(project: Pick<Project, 'git' | 'config'>):
   )
 }
 
-/** The likely default branch, or null when no branch has a commit. */
+/** The likely default branch, or null when no branch has a commit. One git call where it is called as most are. */
 export async function guessCanonicalBranch(git: Git): Promise<string | null> {
-  const remote =
-    (await commitOf(git, 'refs/remotes/origin/HEAD')) === null
-      ? null
-      : await git.raw('symbolic-ref', '--short', 'refs/remotes/origin/HEAD')
-  const candidates = [remote?.trim().replace(/^origin\//, ''), 'main', 'master', await currentBranch(git)]
-  for (const name of candidates) if (name && (await commitOf(git, `refs/heads/${name}`)) !== null) return name
+  const names = ['refs/remotes/origin/HEAD', 'refs/heads/main', 'refs/heads/master']
+  const lines = (await git.raw('for-each-ref', '--format=%(refname) %(symref)', ...names)).split('\n')
+  const found = new Map(lines.map((line) => line.split(' ', 2) as [string, string]))
+  const remote = found.get('refs/remotes/origin/HEAD')?.replace(/^refs\/remotes\/origin\//, '')
+  const known = [remote, 'main', 'master'].find((name) => name && found.has(`refs/heads/${name}`))
+  if (known !== undefined && (remote === undefined || known === remote)) return known
+  for (const name of [remote, known, await currentBranch(git)])
+    if (name && (await commitOf(git, `refs/heads/${name}`)) !== null) return name
   return null
 }

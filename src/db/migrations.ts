@@ -54,14 +54,14 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE merges (
     id TEXT PRIMARY KEY, run_id TEXT NOT NULL, task_id TEXT NOT NULL REFERENCES tasks(id), agent_id TEXT NOT NULL REFERENCES agents(id),
     branch TEXT NOT NULL, head_sha TEXT NOT NULL, state TEXT NOT NULL, fence INTEGER NOT NULL DEFAULT 0,
-    intended_as TEXT, merged_as TEXT, held_on TEXT, not_before INTEGER NOT NULL DEFAULT 0, reason TEXT,
+    intended_as TEXT, merged_as TEXT, not_before INTEGER NOT NULL DEFAULT 0, reason TEXT,
     created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
   ) STRICT;
   CREATE INDEX merges_open ON merges(state, id);
   CREATE UNIQUE INDEX one_open_merge_per_task ON merges(task_id) WHERE state IN ('ready', 'merging');
 
   CREATE TABLE trains (
-    branch TEXT PRIMARY KEY, base_sha TEXT, tip_sha TEXT, landed_sha TEXT, green_sha TEXT, red_sha TEXT, red_why TEXT,
+    branch TEXT PRIMARY KEY, base_sha TEXT, tip_sha TEXT, landed_sha TEXT, green_sha TEXT, red_sha TEXT, red_gate TEXT,
     blocked_on TEXT, blocked_why TEXT, blocked_hint TEXT, updated_at INTEGER NOT NULL
   ) STRICT;
 

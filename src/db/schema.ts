@@ -153,8 +153,6 @@ export interface MergeRow {
   /** The commit that is about to be swapped in, written before it is: how a killed train's swap is found again. */
   intended_as: string | null
   merged_as: string | null
-  /** Tip that is red by itself, on which this entry is not tried again. */
-  held_on: string | null
   /** Wall clock ms before which it is not tried again after trouble that was not its own. */
   not_before: number
   reason: string | null
@@ -171,10 +169,10 @@ export interface TrainRow {
   tip_sha: string | null
   /** The train's ref when last all of it was on the branch. */
   landed_sha: string | null
-  /** The last tip whose gates were green, and the last that was red by itself, with its output. */
+  /** The last tip whose gates were green, and the last that was red by itself, in which gate. */
   green_sha: string | null
   red_sha: string | null
-  red_why: string | null
+  red_gate: string | null
   /** What keeps the train from going on until a human has acted: the commits it is about, words, the next thing to type. */
   blocked_on: string | null
   blocked_why: string | null

@@ -24,7 +24,6 @@ export async function enqueueMerge(
     fence: 0,
     intended_as: null,
     merged_as: null,
-    held_on: null,
     not_before: 0,
     reason: null,
     created_at: now,
@@ -35,11 +34,9 @@ export async function enqueueMerge(
 }
 
 export interface Wanted {
-  /** The commit it would be merged into; entries that are held on it are passed over. */
-  readonly tip: string
   /** Only the entry of this branch. */
   readonly branch?: string | undefined
-  /** Also those that are held after trouble or on a red tip: somebody asked for it. */
+  /** Also those that were put back after trouble: somebody asked for it. */
   readonly held: boolean
 }
 
@@ -51,21 +48,11 @@ export async function claimNextMerge(tx: Db, fence: number, now: number, want: W
     .where('id', '=', (from) => {
       let next = from.selectFrom('merges').select('id').where('state', 'in', ['ready', 'merging'])
       if (want.branch !== undefined) next = next.where('branch', '=', want.branch)
-      return next
-        .where((is) => {
-          const waited = is.and([
-            is.or([is('held_on', 'is', null), is('held_on', '!=', want.tip)]),
-            is.or([is('not_before', '<=', now), is('not_before', '>', now + LONGEST_HOLD_MS)]),
-          ])
-          if (!want.held) return waited
-          // What this very train has put back is tried again only on another tip.
-          return is.or([
-            is('fence', '!=', fence),
-            is.and([is('held_on', 'is not', null), is('held_on', '!=', want.tip)]),
-          ])
-        })
-        .orderBy('id')
-        .limit(1)
+      // A train never claims again what it has put back itself.
+      next = want.held
+        ? next.where('fence', '!=', fence)
+        : next.where((is) => is.or([is('not_before', '<=', now), is('not_before', '>', now + LONGEST_HOLD_MS)]))
+      return next.orderBy('id').limit(1)
     })
     .returningAll()
     .executeTakeFirst()
@@ -76,7 +63,7 @@ export async function claimNextMerge(tx: Db, fence: number, now: number, want: W
 export async function putBackMerge(
   tx: Db,
   entry: MergeEntry,
-  hold: { heldOn?: string; notBefore?: number },
+  hold: { notBefore?: number },
   now: number,
 ): Promise<void> {
   await tx
@@ -84,7 +71,6 @@ export async function putBackMerge(
     .set({
       state: 'ready',
       updated_at: now,
-      ...(hold.heldOn === undefined ? {} : { held_on: hold.heldOn }),
       ...(hold.notBefore === undefined ? {} : { not_before: Math.min(hold.notBefore, now + LONGEST_HOLD_MS) }),
     })
     .where('id', '=', entry.id)
@@ -183,7 +169,7 @@ export async function noteTrain(
       landed_sha: null,
       green_sha: null,
       red_sha: null,
-      red_why: null,
+      red_gate: null,
       ...UNBLOCKED,
       ...patch,
       updated_at: now,

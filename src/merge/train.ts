@@ -17,7 +17,7 @@ import {
 import { ownIdentity } from '../os/process.ts'
 import { canonicalBranch, type Project } from '../project.ts'
 import { getTask, type Task } from '../tasks/store.ts'
-import { type Checked, checkCommit, interrupted, type Red } from './check.ts'
+import { checkCommit, interrupted, type Red } from './check.ts'
 import { type Landing, landTrain, rewritten } from './land.ts'
 import { sweepScratch } from './scratch.ts'
 import { type Block, type Rejected, settleBlocked, settleMerged, settleRejected } from './settle.ts'
@@ -64,7 +64,7 @@ export interface TrainOptions {
   readonly branch?: string
   /** Only what is merged already is brought onto the human's new commits; no entry is merged. */
   readonly rebuildOnly?: boolean
-  /** A human asked: what was held after trouble or on a red tip is tried again. */
+  /** A human asked: what was put back after trouble is tried again at once. */
   readonly asked?: boolean
   readonly onProgress?: (entry: MergeEntry, doing: string) => void
   /** Whoever asked has had enough: what is under way is put back. */
@@ -129,10 +129,11 @@ class Drive {
   async run(): Promise<TrainReport> {
     if (this.#lease.seized) await this.#shutOut()
     let entry: MergeEntry | null = null
-    for (;;) {
+    for (let first = true; ; first = false) {
       if (this.#options.gone?.aborted) throw interrupted()
       // Once more for the same entry: the branch has moved, and it may be another train that moved it.
       if (entry !== null && !(await ownsLease(this.#project.db, this.#lease))) break
+      if (entry === null && !first && (await this.#isDone())) break
       const track = await readTrack(this.#project, this.#branch)
       const facts = await trainFacts(this.#project.db, this.#branch)
       const tip = await this.#tip(track, facts)
@@ -142,7 +143,7 @@ class Drive {
         if (entry !== null) await this.#putBack(entry, {})
         break
       }
-      entry ??= await this.#claim(tip)
+      entry ??= await this.#claim()
       if (entry === null) break
       const attempt = await this.#attempt(entry, track, tip, facts)
       if (attempt === 'lost') break
@@ -179,12 +180,20 @@ class Drive {
     await sweepScratch(this.#project)
   }
 
-  /** The next entry, claimed. With none left the lease goes back in the same transaction. */
-  #claim(tip: Tip): Promise<MergeEntry | null> {
+  /** True when the queue is empty. The lease goes back in the transaction that finds it so. */
+  #isDone(): Promise<boolean> {
+    return write(this.#project.db, async (tx) => {
+      if ((await openMerges(tx)).length > 0) return false
+      await releaseLease(tx, this.#lease)
+      return true
+    })
+  }
+
+  /** The next entry, claimed. With none left to claim the lease goes back in the same transaction. */
+  #claim(): Promise<MergeEntry | null> {
     return write(this.#project.db, async (tx) => {
       if (this.#options.rebuildOnly || !(await ownsLease(tx, this.#lease))) return null
       const next = await claimNextMerge(tx, this.#lease.fence, this.#project.clock.now(), {
-        tip: tip.sha,
         branch: this.#options.branch,
         held: this.#options.asked ?? false,
       })
@@ -372,31 +381,27 @@ class Drive {
     }
   }
 
-  /** Red with this branch in. Its author's fault only if the tip is green without it. */
+  /** Red with this branch in: back to its author. Whether the tip is green without it is found out once for each tip. */
   async #red(entry: MergeEntry, tip: Tip, facts: TrainFacts | undefined, red: Red): Promise<Attempt> {
-    const without = await this.#tipAlone(entry, tip, facts)
-    if (without.green) return this.#reject(entry, red)
-    await this.#putBack(entry, { heldOn: tip.sha })
-    await this.#block({
-      on: tip.sha,
-      why: `The gate ${without.gate} is red on ${this.#branch} itself (${tip.sha.slice(0, 12)}), so no branch that does not mend it can be merged.\n${without.output}`,
-      hint: `Mend ${this.#branch}, or have it mended: ov sling --task "Make the gate ${without.gate} pass"`,
-    })
-    this.#say(entry, `waits: the gate ${without.gate} is red on ${this.#branch} itself`)
+    const isRedAlone = facts?.red_sha === tip.sha
+    const note = `Without your branch ${this.#branch} is red too, in the gate ${facts?.red_gate}.`
+    await this.#reject(entry, isRedAlone ? { ...red, output: `${red.output}\n\n${note}` } : red)
+    if (!isRedAlone && facts?.green_sha !== tip.sha) await this.#checkAlone(entry, tip)
     return 'settled'
   }
 
-  async #tipAlone(entry: MergeEntry, tip: Tip, facts: TrainFacts | undefined): Promise<Checked> {
-    if (facts?.green_sha === tip.sha) return { green: true, gates: [] }
-    if (facts?.red_sha === tip.sha && !this.#options.asked) {
-      const [gate = '', ...output] = (facts.red_why ?? '').split('\n')
-      return { green: false, gate, why: 'gate', output: output.join('\n') }
-    }
-    this.#say(entry, `red; is ${this.#branch} green without it?`)
+  /** A branch that is red by itself lets nothing through that does not mend it: that is for the human to know. */
+  async #checkAlone(entry: MergeEntry, tip: Tip): Promise<void> {
+    this.#say(entry, `is ${this.#branch} green without it?`)
     const alone = await checkCommit(this.#project, tip.sha, { gone: this.#options.gone })
-    const found = alone.green ? { green_sha: tip.sha } : { red_sha: tip.sha, red_why: `${alone.gate}\n${alone.output}` }
+    const found = alone.green ? { green_sha: tip.sha } : { red_sha: tip.sha, red_gate: alone.gate }
     await write(this.#project.db, (tx) => noteTrain(tx, this.#branch, found, this.#project.clock.now()))
-    return alone
+    if (alone.green) return
+    await settleBlocked(this.#project, this.#branch, {
+      on: tip.sha,
+      why: `The gate ${alone.gate} is red on ${this.#branch} itself (${tip.sha.slice(0, 12)}): no branch is merged that does not mend it.\n${alone.output}`,
+      hint: `Mend ${this.#branch}, or have it mended: ov sling --task "Make the gate ${alone.gate} pass"`,
+    })
   }
 
   async #reject(
@@ -416,7 +421,7 @@ class Drive {
     return 'settled'
   }
 
-  async #putBack(entry: MergeEntry, hold: { heldOn?: string; notBefore?: number }): Promise<void> {
+  async #putBack(entry: MergeEntry, hold: { notBefore?: number }): Promise<void> {
     try {
       await write(this.#project.db, (tx) => putBackMerge(tx, entry, hold, this.#project.clock.now()))
     } catch (error) {

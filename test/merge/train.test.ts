@@ -4,6 +4,7 @@ import { afterEach, expect, test } from 'vitest'
 import { getAgent } from '../../src/agents/store.ts'
 import { claimLease } from '../../src/db/lease.ts'
 import { write } from '../../src/db/open.ts'
+import { behindTrain } from '../../src/merge/behind.ts'
 import { claimNextMerge, dropMerges, getMerge, intendMerge, type MergeEntry } from '../../src/merge/store.ts'
 import { driveTrain, TRAIN_LEASE } from '../../src/merge/train.ts'
 import { ownIdentity } from '../../src/os/process.ts'
@@ -214,21 +215,20 @@ test('when the rebuild is red it is nobody’s rejection either', async () => {
   expect(await stateOf(two)).toMatchObject({ entry: 'ready', task: 'merging' })
 })
 
-test('a branch that is red because main is red waits, a branch that mends main is merged, and then the first', async () => {
-  await yardWith()
-  const one = await yard.queue('one', { a: '' })
+test('when main is red by itself the human is told once, authors are told too, and what mends it is merged', async () => {
+  await yardWith({ config: `${GATED}merge: { maxAttempts: 5 }\n` })
   yard.human({ bad: '' }, 'Human breaks main')
-  const first = await driveTrain(yard.project)
-  expect(first.blocked?.why).toContain('is red on main itself')
-  expect(first.rejected).toEqual([])
-  expect(await stateOf(one)).toMatchObject({ entry: 'ready', task: 'merging' })
+  const one = await yard.queue('one', { a: '' })
+  expect((await driveTrain(yard.project)).rejected).toHaveLength(1)
+  expect((await behindTrain(yard.project)).blocked?.why).toContain('The gate tests-pass is red on main itself')
+  await yard.again(one, { b: '' })
   await driveTrain(yard.project)
+  expect((await mailTo(one.agent_id)).at(-1)?.body).toContain('Without your branch main is red too')
   expect((await mailTo('human')).filter((mail) => mail.type === 'escalation')).toHaveLength(1)
   const mender = await yard.queue('mender', { bad: null })
-  const report = await driveTrain(yard.project)
-  expect(report.blocked).toBeNull()
+  await driveTrain(yard.project)
   expect(await stateOf(mender)).toMatchObject({ entry: 'merged' })
-  expect(await stateOf(one)).toMatchObject({ entry: 'merged' })
+  expect((await behindTrain(yard.project)).blocked).toBeNull()
 })
 
 test('commits the human has removed from main after they landed stay removed', async () => {
@@ -265,7 +265,7 @@ test('a train that died between swap and record is found merged, as that very co
   const commit = yard.git('commit-tree', `${entry.head_sha}^{tree}`, '-p', 'main', '-p', entry.head_sha, '-m', 'Merge')
   await write(db, async (tx) => {
     const lease = await claimLease(tx, TRAIN_LEASE, dead, clock, 30_000)
-    const claimed = await claimNextMerge(tx, lease?.fence ?? 0, clock.now(), { tip: 'none', held: false })
+    const claimed = await claimNextMerge(tx, lease?.fence ?? 0, clock.now(), { held: false })
     if (claimed !== null) await intendMerge(tx, claimed, commit, clock.now())
   })
   yard.git('update-ref', 'refs/ov/train/main', commit)
