@@ -17,7 +17,8 @@ afterEach(() => yard.dispose())
 
 async function agentTree(name: string): Promise<string> {
   const path = worktreePath(yard.project, name)
-  base = await prepareWorktree(yard.project, path, `ov/run-1/${name}`, 'refs/heads/main')
+  base = yard.git('rev-parse', 'main')
+  await prepareWorktree(yard.project, { path, branch: `ov/run-1/${name}`, base, resumed: false })
   return path
 }
 
