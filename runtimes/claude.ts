@@ -120,7 +120,7 @@ export default {
     const event = eventSchema.safeParse(parsed(line))
     return event.success ? meaning(event.data, line) : [{ type: 'unknown', line }]
   },
-  exited: ({ code, signal, stderrTail }) => [
+  exited: ({ code, signal, stderrTail, stdoutTail }) => [
     {
       type: 'failed',
       cause: /cannot be used with root/i.test(stderrTail)
@@ -130,7 +130,8 @@ export default {
           : code === 0
             ? 'interrupted'
             : 'crash',
-      message: `Claude Code ended in the middle of a turn (${signal ?? `exit code ${code}`}).\n${stderrTail}`.trim(),
+      message:
+        `Claude Code ended in the middle of a turn (${signal ?? `exit code ${code}`}).\n${stderrTail.trim() || wordsIn(stdoutTail)}`.trim(),
     },
   ],
   answer({ id, data: hook }, verdict) {
@@ -245,6 +246,16 @@ function frame(value: unknown): { readonly via: 'stdin'; readonly line: string }
 
 function request(id: string, body: Readonly<Record<string, unknown>>): ReturnType<typeof frame> {
   return frame({ type: 'control_request', request_id: id, request: body })
+}
+
+/** What was printed beside the protocol: a CLI that can't begin says why in plain words. */
+function wordsIn(output: string): string {
+  return output
+    .split('\n')
+    .filter((line) => !line.startsWith('{'))
+    .slice(-5)
+    .join('\n')
+    .trim()
 }
 
 function parsed(line: string): unknown {

@@ -56,8 +56,6 @@ const TICK_MS = 1_000
 const RECONCILE_TICKS = 5
 /** What was sent to an idle CLI and not echoed for this long was not taken. */
 const ECHO_PATIENCE_MS = 60_000
-/** No sign of life from a runtime for this long after its first prompt: it hangs at its start. */
-const START_DEADLINE_MS = 120_000
 
 /**
  * Owns one agent from its start to its end. Losing it to another owner (a higher fence) ends this runner without
@@ -366,14 +364,17 @@ class Runner {
     const me = await getAgent(this.#project.db, this.#agent.id)
     if (me?.fence !== this.#agent.fence || !isOpen(me)) return 'lost'
     const silent = this.#session?.busy && !this.#signsOfLife && this.#runtime.can.prompts
-    if (silent && this.#project.clock.monotonic() - this.#promptedAt > START_DEADLINE_MS) {
-      return {
-        name: 'failed',
-        reason: `${this.#runtime.title} gave no sign of life within ${START_DEADLINE_MS / 1000} s of its start.`,
-      }
-    }
+    const limit = this.#project.config.agents.startTimeout
+    if (silent && this.#project.clock.monotonic() - this.#promptedAt > limit)
+      return { name: 'failed', reason: this.#hung(limit) }
     if (this.#ticks % RECONCILE_TICKS === 0) await reconcile(this.#project)
     return this.#lookAround()
+  }
+
+  #hung(limit: number): string {
+    const said = this.#place.redact(this.#session?.lastWords ?? '')
+    const why = `${this.#runtime.title} gave no sign of life within ${limit / 1000} s of its start (agents.startTimeout).`
+    return said === '' ? why : `${why}\nIt said on stderr:\n${said}`
   }
 
   /** Something may have changed: mail to take at once, a task that ended, a turn to begin. */

@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
+import type { Readable } from 'node:stream'
 import type {
   AgentEvent,
   AgentRuntime,
@@ -11,7 +12,7 @@ import type {
   Verdict,
 } from '../contract/runtime.ts'
 import { codeOf } from '../errors.ts'
-import { killProcessGroup, spawnPiped } from '../os/process.ts'
+import { identify, killProcessGroup, spawnPiped } from '../os/process.ts'
 import { splitLines } from './lines.ts'
 import type { RawLog } from './raw-log.ts'
 
@@ -27,6 +28,8 @@ export interface Session {
   readonly alive: boolean
   /** Lets the CLI end by itself: end of input, nothing more. */
   endInput(): void
+  /** The last that its process said on stderr, trimmed; empty when it said nothing. */
+  readonly lastWords: string
 }
 
 export interface SessionOptions {
@@ -58,6 +61,8 @@ const TAIL = 4096
 const UNKNOWN = 4096
 /** A process that should end with its turn, and whose turn has ended, is given this long to go by itself. */
 const LINGER_MS = 5_000
+/** What a process that has ended left behind in its group may print for so long. */
+const LEFT_BEHIND_MS = 1_000
 
 /**
  * Opens a session with a structured runtime. A launch that fails is an event (`failed`), never an exception:
@@ -81,6 +86,7 @@ export function openSession(options: SessionOptions): Session {
   /** `turn`: how the turn ended, by the runtime's word; it is reported when the process is gone. */
   let ending: AgentEvent | null = null
   let resetAt: number | null = null
+  let lastWords = () => ''
 
   const facts = (): SessionFacts => ({
     ...(session === undefined ? {} : { session }),
@@ -177,11 +183,18 @@ export function openSession(options: SessionOptions): Session {
       for (const event of runtime.read(line)) heard(event, started)
     })
     const stderr = follow(started.stderr, { log, reader }, 'err', () => undefined)
+    lastWords = () => stderr.tail().trim()
+    started.on('exit', () => endPipes(started, [stdout, stderr]))
     // `close`, not `exit`: every line has been read by then.
     started.on('close', (code, signal) => {
       if (child === started) child = null
       if (busy) {
-        const exit = { code: signal === null ? code : null, signal, stderrTail: stderr(), stdoutTail: stdout() }
+        const exit = {
+          code: signal === null ? code : null,
+          signal,
+          stderrTail: stderr.tail(),
+          stdoutTail: stdout.tail(),
+        }
         const events = runtime.exited({ ...exit, collected: collect(next.collect ?? []) })
         // A turn that an event ended has only details to add; one that none did is ended by the exit.
         for (const event of events) if (ending === null || !endsTurn(event)) report(event)
@@ -219,6 +232,9 @@ export function openSession(options: SessionOptions): Session {
     endInput() {
       child?.stdin?.end()
     },
+    get lastWords() {
+      return lastWords()
+    },
   }
 }
 
@@ -226,30 +242,61 @@ function endsTurn(event: AgentEvent): boolean {
   return event.type === 'turn_end' || event.type === 'failed'
 }
 
-/** Reads a stream by lines, logs each, and holds it while the log or the reader is behind. Gives what tells its last lines. */
+/** A stream that is being read. */
+interface Followed {
+  /** Its last lines. */
+  tail(): string
+  /** Whether nothing came since this was last asked, though it was wanted. */
+  silent(): boolean
+  /** Takes what came so far for all there is. */
+  cut(): void
+}
+
+/**
+ * A process that has ended may have left others behind that hold its pipes, which then never close. Those of its group
+ * get a moment and are killed; of those that left the group nothing more is read once they are silent.
+ */
+function endPipes(ended: ChildProcess, streams: readonly Followed[]): void {
+  const look = setInterval(() => {
+    // As long as the group has members its number is nobody's pid; a process of that pid would be a stranger.
+    if (ended.pid !== undefined && identify(ended.pid) === null) killProcessGroup(ended.pid)
+    if (streams.every((stream) => stream.silent())) for (const stream of streams) stream.cut()
+  }, LEFT_BEHIND_MS)
+  ended.on('close', () => clearInterval(look))
+}
+
+/** Reads a stream by lines, logs each, and holds it while the reader is behind. */
 function follow(
-  stream: NodeJS.ReadableStream | null,
+  stream: Readable | null,
   { log, reader }: Pick<SessionOptions, 'log' | 'reader'>,
   name: 'out' | 'err',
   each: (line: string) => void,
-): () => string {
+): Followed {
   let tail = ''
+  let came = false
   const lines = splitLines((line) => {
     log.write(name, line)
     tail = `${tail}${line.slice(-TAIL)}\n`.slice(-TAIL)
     each(line)
   })
-  const hold = (): boolean => {
-    const late = [log, reader].find((one) => one.behind())
-    late?.caughtUp(() => {
-      if (!hold()) stream?.resume()
-    })
-    return late !== undefined
-  }
   stream?.on('data', (chunk: Buffer) => {
+    came = true
     lines.push(chunk)
-    if (hold()) stream.pause()
+    if (!reader.behind()) return
+    stream.pause()
+    reader.caughtUp(() => stream.resume())
   })
   stream?.on('end', () => lines.end())
-  return () => tail
+  return {
+    tail: () => tail,
+    silent() {
+      const silent = !came && stream?.isPaused() !== true
+      came = false
+      return silent
+    },
+    cut() {
+      lines.end()
+      stream?.destroy()
+    },
+  }
 }

@@ -143,6 +143,11 @@ export function configSchemaFor(runtimes: readonly string[]) {
           .max(100_000)
           .default(100)
           .describe('Agents that one run (one outing of the fleet) may have in all.'),
+        startTimeout: duration
+          .prefault('120s')
+          .describe(
+            'An agent CLI that has printed nothing for so long after its first prompt hangs, and fails its task.',
+          ),
       })
       .prefault({})
       .describe('How many agents there may be, and who they are.'),

@@ -92,7 +92,7 @@ function opened(runtime: AgentRuntime): {
       for (const file of files) writeFileSync(join(folder, file.path), file.content)
     },
     readFile: (path) => (existsSync(join(folder, path)) ? readFileSync(join(folder, path), 'utf8') : null),
-    log: { write: () => undefined, behind: () => false, caughtUp: (then) => then(), close: async () => undefined },
+    log: { write: () => undefined, close: () => undefined },
     reader: { behind: () => false, caughtUp: (then) => then() },
     emit: (event) => {
       if (event.type === 'started') ran = event.session

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Home } from './sandbox-home.ts'
 
@@ -9,8 +9,7 @@ import type { Home } from './sandbox-home.ts'
  * @returns the environment in which `ov` finds it
  */
 export function fakeClaude(home: Home, script: string): { PATH: string } {
-  const bin = join(home.path, 'bin')
-  mkdirSync(bin, { recursive: true })
+  const bin = mkdtempSync(join(home.path, 'bin-'))
   const version = 'if [ "$1" = --version ]; then echo "2.1.328 (Claude Code)"; exit; fi'
   writeFileSync(join(bin, 'claude'), `#!/bin/sh\n${version}\n${script}\n`, { mode: 0o755 })
   return { PATH: `${bin}:${home.env.PATH}` }
