@@ -1,5 +1,5 @@
 import type { FailureCause } from '../contract/runtime.ts'
-import type { AgentState, WaitingOn } from '../contract/states.ts'
+import type { AgentState, EndState, TaskState, WaitingOn } from '../contract/states.ts'
 
 /** What is known of an agent whose turn has ended. */
 export interface TurnFacts {
@@ -149,4 +149,10 @@ export function afterFailure({ cause, resetAt, setbacks, now, login }: FailureFa
     case 'unknown':
       return { do: 'fail', advice: null }
   }
+}
+
+/** How an agent ends whose task has ended. */
+export function endOf(task: { readonly state: TaskState; readonly reason: string | null } | undefined): EndState {
+  if (task?.state === 'failed' || task?.state === 'stopped') return { name: task.state, reason: task.reason ?? '' }
+  return { name: 'done' }
 }

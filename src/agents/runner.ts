@@ -34,7 +34,7 @@ import { type Pane, paneOn } from './pane.ts'
 import { openRawLog, type RawLog } from './raw-log.ts'
 import { loadRuntime } from './registry.ts'
 import { programOf } from './routing.ts'
-import { afterFailure, afterTurn } from './rules.ts'
+import { afterFailure, afterTurn, endOf } from './rules.ts'
 import { openSession, type Session } from './session.ts'
 import { agentLogDir, dispatchQueued } from './start.ts'
 import {
@@ -516,10 +516,4 @@ const GO_ON = 'Go on with your task where you stopped.'
 function reasonOf(error: unknown): string {
   if (!(error instanceof OvError)) return `Its runner met an error: ${messageOf(error)}`
   return error.hint === undefined ? error.message : `${error.message}\n${error.hint}`
-}
-
-/** How an agent ends whose task has ended. */
-function endOf(task: Task | undefined): EndState {
-  if (task?.state === 'failed' || task?.state === 'stopped') return { name: task.state, reason: task.reason ?? '' }
-  return { name: 'done' }
 }

@@ -1,4 +1,4 @@
-import { type AgentStateName, OPEN_STATES } from '../contract/states.ts'
+import { type AgentStateName, isFinal, OPEN_STATES } from '../contract/states.ts'
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
@@ -14,6 +14,7 @@ import { worktreePath } from '../worktrees/prepare.ts'
 import { endAgent, recordEnd } from './finish.ts'
 import { namedAgent } from './named.ts'
 import { loadRuntime } from './registry.ts'
+import { endOf } from './rules.ts'
 import { dispatchQueued } from './start.ts'
 import { type Agent, getAgent, isFenced, isOpen, openAgents, takeOver } from './store.ts'
 
@@ -184,9 +185,8 @@ async function keep(project: Project, agent: Agent): Promise<string[]> {
 /** A task that was merged just before is merged: then its agent is done, not stopped. */
 async function end(project: Project, own: Agent, reason: string): Promise<void> {
   const task = await getTask(project.db, own.task_id)
-  const done = task?.state === 'merged' || task?.state === 'done'
   try {
-    await endAgent(project, own, done ? { name: 'done' } : { name: 'stopped', reason })
+    await endAgent(project, own, task && isFinal(task.state) ? endOf(task) : { name: 'stopped', reason })
   } catch (error) {
     // Somebody else stops it too and was faster; it ends all the same.
     if (!isFenced(error)) throw error

@@ -323,8 +323,9 @@ export function killProcessGroup(pid: number, name: NodeJS.Signals = 'SIGKILL'):
 /** Gives the terminal to a program until it ends; gives its exit code. Ctrl-C is the program's to handle, not ours. */
 export async function runOnTerminal(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const [file = '', ...rest] = argv
+  const listeners = process.listeners('SIGINT')
   const ignore = () => undefined
-  process.on('SIGINT', ignore)
+  process.removeAllListeners('SIGINT').on('SIGINT', ignore)
   try {
     const child = spawn(file, rest, { stdio: 'inherit', env })
     return await new Promise<number>((resolve, reject) => {
@@ -333,6 +334,7 @@ export async function runOnTerminal(argv: readonly string[], env: NodeJS.Process
     })
   } finally {
     process.off('SIGINT', ignore)
+    for (const listener of listeners) process.on('SIGINT', listener)
   }
 }
 

@@ -1,12 +1,15 @@
 import { endAgent } from '../agents/finish.ts'
+import { endOf } from '../agents/rules.ts'
 import { dispatchQueued } from '../agents/start.ts'
 import { type Agent, getAgent, openAgents, ownerOf, takeOver } from '../agents/store.ts'
+import { isFinal } from '../contract/states.ts'
 import { write } from '../db/open.ts'
 import { recordEvent } from '../events/store.ts'
 import { bounceStranded } from '../mail/bounce.ts'
 import { liveness, ownIdentity } from '../os/process.ts'
 import { runnersOf, stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
+import { getTask } from '../tasks/store.ts'
 import { keepCommits } from '../worktrees/keep.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
 
@@ -39,7 +42,13 @@ export async function reconcile(project: Project): Promise<Agent[]> {
     if (taken === null) continue
     await stopProcessesOf(agent.id, runnersOf(agent.id))
     await keepCommits(project, agent.id, worktreePath(project, agent.worktree), agent.base_sha)
-    await endAgent(project, taken, { name: 'failed', reason: 'Its runner died.' })
+    // A stop, or a merge, that was killed in the middle has said already how this is to end.
+    const task = await getTask(project.db, agent.task_id)
+    await endAgent(
+      project,
+      taken,
+      task && isFinal(task.state) ? endOf(task) : { name: 'failed', reason: 'Its runner died.' },
+    )
     ended.push(taken)
   }
   await bounceStranded(project)

@@ -64,6 +64,39 @@ test('a process that will not end when asked is killed within 10 s', async () =>
   await expectNothingLeft(fleet, 'stubborn')
 })
 
+test('of an agent that has started processes in every way none survives', async () => {
+  const fleet = await makeFleet(home)
+  const t = own.token
+  const ways = [
+    `sleep ${t} &`,
+    `sleep ${t} | sleep ${t} &`,
+    `setsid sleep ${t} &`,
+    `(sleep ${t} &) &`,
+    `nohup sleep ${t} > /dev/null 2>&1 &`,
+    `env -i sleep ${t} &`,
+    `(env -i sleep ${t} &) &`,
+    `(trap '' TERM; sleep ${t}; sleep ${t}) &`,
+    `sh -c 'kill -STOP $$; sleep ${t}' &`,
+  ]
+  await fleet.sling('busy', `${ways.join(' ')} sleep ${t}`)
+  await own.expectSleepers(10)
+  expect((await home.ov(fleet.repo, ['stop', 'busy'])).code).toBe(0)
+  await expectNothingLeft(fleet, 'busy')
+})
+
+test('an agent that is stopped in the middle of its start never runs', async () => {
+  const fleet = await makeFleet(home)
+  for (const name of ['a', 'b', 'c']) {
+    await fleet.sling(name, busy())
+    const stopped = await home.ov(fleet.repo, ['stop', name])
+    expect(stopped.code, stopped.output).toBe(0)
+    const { id, state } = await fleet.agent(name)
+    expect(state).toBe('stopped')
+    await expect.poll(() => runnersOf(id), { timeout: 10_000 }).toEqual([])
+    await expectNothingLeft(fleet, name)
+  }
+})
+
 test.each([
   ['killed', 'SIGKILL'],
   ['frozen', 'SIGSTOP'],
