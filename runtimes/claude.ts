@@ -74,6 +74,7 @@ export default {
       `${session.privateDir}/${INSTRUCTIONS}`,
       '--disallowedTools',
       [...UNFIT_TOOLS, ...(session.readOnly ? WRITING_TOOLS : [])].join(','),
+      ...(session.tools === undefined ? [] : [`--tools=${session.tools.join(',')}`]),
       ...(session.resume === undefined ? ['--session-id', session.sessionId] : ['--resume', session.resume]),
       ...(session.model === undefined ? [] : [`--model=${session.model}`]),
       ...session.extraArgs,

@@ -35,7 +35,7 @@ export function instructionsFor(project: Project, agent: Agent, task: Task, pare
     ...(scope.length === 0
       ? []
       : [`- Scope: change only files under ${scope.map((path) => `\`${path}\``).join(', ')}.`]),
-    ...(role.tools === undefined ? [] : [`- Tools meant for your role: ${role.tools.join(', ')}.`]),
+    ...(role.tools === undefined ? [] : [`- Use only these tools: ${role.tools.join(', ')}.`]),
     ...(role.readOnly
       ? ['- You are read-only: change no file.']
       : [

@@ -12,7 +12,10 @@ const role = z.strictObject({
     .describe('File with instructions that replace the built-in ones, relative to the project or absolute.'),
   runtime: z.string().min(1).optional().describe('Agent CLI, where overstory.yaml names none for this capability.'),
   model: z.string().min(1).optional().describe('Model, where overstory.yaml names none for this capability.'),
-  tools: z.array(z.string().min(1)).optional().describe('Tools it is told to use.'),
+  tools: z
+    .array(z.string().min(1))
+    .optional()
+    .describe('The tools it may use, in the names of its runtime; no others.'),
   readOnly: z.boolean().optional().describe('It looks and reports; it changes no file and has nothing to merge.'),
   maySpawn: z.boolean().optional().describe('It may sling agents of its own.'),
 })
@@ -27,7 +30,7 @@ export interface Role {
   readonly model?: string | undefined
   /** Absolute path of the instructions file; absent, the built-in one. */
   readonly instructions?: string | undefined
-  /** Tools the role is meant to use, in words for its instructions. */
+  /** The tools it may use, in the names of its runtime; absent, the runtime's default. */
   readonly tools?: readonly string[] | undefined
 }
 

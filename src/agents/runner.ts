@@ -240,6 +240,7 @@ class Runner {
   #spec(prompt: string): SessionSpec {
     // A runtime that reports no id of its own goes by the one it was given.
     const resume = this.#sessionId ?? (this.#runtime.can.resume && this.#turns > 1 ? this.#place.sessionId : undefined)
+    const { tools } = this.#project.roles[this.#agent.capability]
     return {
       agent: this.#agent.name,
       sessionId: this.#place.sessionId,
@@ -252,6 +253,7 @@ class Runner {
       prompt: this.#runtime.can.prompts ? prompt : this.#task.body,
       ...(this.#task.command === null ? {} : { command: this.#task.command }),
       readOnly: this.#readOnly,
+      ...(tools === undefined ? {} : { tools }),
       root: process.getuid?.() === 0,
       extraArgs: runtimeSection(this.#project.config, this.#agent.runtime).args,
       ...(this.#turns > 1 ? { feedbackFile: this.#place.feedbackFile } : {}),

@@ -48,6 +48,8 @@ export interface SessionSpec {
   /** For agents that are a command (`shell`): the command line, as the human gave it. */
   readonly command?: string
   readonly readOnly: boolean
+  /** The exact set of tools it may use, in this runtime's own names; absent means the runtime's default. */
+  readonly tools?: readonly string[]
   /** Root needs other permission flags in some CLIs. */
   readonly root: boolean
   /** Extra arguments from `runtime.<name>.args`. */

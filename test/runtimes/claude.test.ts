@@ -66,6 +66,11 @@ test('a read-only role has no tool that writes, and every role lacks the tools t
   expect(without(spec)).toEqual(expect.arrayContaining(['AskUserQuestion', 'EnterWorktree', 'SendMessage']))
 })
 
+test('a role with a set of tools gets exactly that set', () => {
+  expect(claude.start({ ...spec, tools: ['Bash', 'Read'] }).argv).toContain('--tools=Bash,Read')
+  expect(claude.start(spec).argv.join(' ')).not.toContain('--tools')
+})
+
 test('a write inside the worktree has no objection; outside, or by a read-only role, it is refused with the reason', () => {
   expect(answer(asked('Write', { file_path: '/repo/wt/src/a.ts' }))).toMatchObject({ subtype: 'success', response: {} })
   const denied = (reason: RegExp) => ({
