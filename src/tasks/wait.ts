@@ -1,5 +1,7 @@
 import { isFinal } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
+import { behindTrain } from '../merge/behind.ts'
+import { openMerges } from '../merge/store.ts'
 import { watchDatabase } from '../os/files.ts'
 import type { Project } from '../project.ts'
 import { getTask, type Task } from './store.ts'
@@ -8,7 +10,7 @@ import { getTask, type Task } from './store.ts'
  * Waits until a task is merged, done, failed or stopped. Wakes on the database's changes, not on a timer.
  *
  * @param onChange called with the task now and whenever something was committed
- * @throws {OvError} `task.timeout` after `timeoutMs`; `task.unknown`
+ * @throws {OvError} `task.timeout` after `timeoutMs`; `task.blocked` when only a human can let it be merged; `task.unknown`
  */
 export async function waitForTask(
   project: Project,
@@ -27,6 +29,7 @@ export async function waitForTask(
       if (!task) throw new OvError('user', 'task.unknown', `There is no task ${id}.`, { hint: 'ov status' })
       await options.onChange?.(task)
       if (isFinal(task.state)) return task
+      if (task.state === 'merging') await refuseBlocked(project, task)
       const left = deadline === null ? Number.POSITIVE_INFINITY : deadline - project.clock.monotonic()
       if (left <= 0 || options.gone?.aborted) {
         throw new OvError('timeout', 'task.timeout', `The task is still ${task.state}.`, {
@@ -41,4 +44,16 @@ export async function waitForTask(
   } finally {
     unwatch()
   }
+}
+
+/** Waiting for what only a human can mend would be waiting for ever. */
+async function refuseBlocked(project: Project, task: Task): Promise<void> {
+  const entry = (await openMerges(project.db)).find((one) => one.task_id === task.id)
+  if (entry?.state !== 'ready') return
+  const { blocked, diverged } = await behindTrain(project)
+  // A branch that is red lets through what mends it; one that went another way than the train lets nothing through.
+  if (blocked === null || !diverged) return
+  throw new OvError('blocked', 'task.blocked', `It is done and waits to be merged. ${blocked.why}`, {
+    hint: `${blocked.hint}. Then: ov merge`,
+  })
 }

@@ -121,7 +121,7 @@ test('what worktrees.* and merge.* say is done: base folder, copied files, set-u
   write('.env', 'KEY=1\n')
   write(
     'overstory.yaml',
-    "project: { qualityGates: [{ name: never, command: 'false' }] }\nworktrees: { baseDir: trees, copy: [.env], setup: ['echo ready > .git-ready'] }\nmerge: { maxAttempts: 2 }\n",
+    "project: { qualityGates: [{ name: never, command: 'test ! -f where' }] }\nworktrees: { baseDir: trees, copy: [.env], setup: ['echo ready > .git-ready'] }\nmerge: { maxAttempts: 2 }\n",
   )
   await home.ov(repo, ['init'])
   const command = 'pwd > where && cat .env .git-ready >> where'
@@ -164,7 +164,10 @@ test('a role of the manifest holds: a read-only builder merges nothing, a model 
 })
 
 test('a variable reaches the runner: OV_MERGE_MAX_ATTEMPTS=1 ends a task at its first red gate', async () => {
-  write('overstory.yaml', "project: { qualityGates: [{ name: never, command: 'false' }] }\nmerge: { maxAttempts: 5 }\n")
+  write(
+    'overstory.yaml',
+    "project: { qualityGates: [{ name: never, command: 'test ! -f when' }] }\nmerge: { maxAttempts: 5 }\n",
+  )
   await home.ov(repo, ['init'])
   const task = ['sling', '--runtime', 'shell', '--task', 'T', '--command', 'date > when', '--wait', '--json']
   const slung = await home.ov(repo, task, { env: { OV_MERGE_MAX_ATTEMPTS: '1' } })

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { configure, git, type Home, makeHome, makeRepo } from '../rig/sandbox-home.ts'
@@ -69,4 +69,36 @@ test('a command that fails is a failed task, told by the exit code', async () =>
   ])
   expect(JSON.parse(slung.stdout)).toMatchObject({ state: 'failed' })
   expect(slung.code).toBe(1)
+})
+
+test('where only a human can let the work be merged, who waits is told what to do, exit 6, and the work stays in the queue', async () => {
+  const repo = makeRepo(home)
+  configure(home, repo)
+  await home.ov(repo, ['init'])
+  const sling = (name: string) => {
+    const command = `echo ${name} > ${name}.txt`
+    return home.ov(repo, ['sling', '--runtime', 'shell', '--task', name, '--command', command, '--wait', '--json'])
+  }
+  // It can't land here, and then the human writes something else into the same file.
+  writeFileSync(join(repo, 'README.md'), '# Toy, by hand\n')
+  expect((await sling('a')).code).toBe(0)
+  writeFileSync(join(repo, 'a.txt'), 'mine\n')
+  git(home, repo, 'add', '--all')
+  git(home, repo, 'commit', '--quiet', '--message', 'By hand')
+  const blocked = await sling('b')
+  expect(blocked.code, blocked.output).toBe(6)
+  expect(JSON.parse(blocked.stdout)).toMatchObject({
+    error: {
+      code: 'task.blocked',
+      message: expect.stringContaining('a.txt'),
+      hint: expect.stringContaining('ov merge'),
+    },
+  })
+  expect(readFileSync(join(repo, 'a.txt'), 'utf8')).toBe('mine\n')
+  // As the hint says: the human resolves it, and what waited goes through.
+  expect(() => git(home, repo, 'merge', 'refs/ov/train/main')).toThrow()
+  git(home, repo, 'checkout', '--ours', 'a.txt')
+  git(home, repo, 'commit', '--quiet', '--all', '--no-edit')
+  expect((await home.ov(repo, ['merge'])).code).toBe(0)
+  expect(readFileSync(join(repo, 'b.txt'), 'utf8')).toBe('b\n')
 })
