@@ -13,7 +13,7 @@ export default class Sling extends OvCommand {
   static override description =
     `Returns at once; the agent works on. With --wait it shows progress and ends when the task is merged or has failed.
 
-Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or red gate after all attempts · 7 --timeout is over (the agent works on).`
+Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or red gate after all attempts · 6 only a human can let it be merged · 7 --timeout is over (the agent works on).`
   static override examples = [
     '<%= config.bin %> sling --capability builder --task "Implement user authentication"',
     "<%= config.bin %> sling --runtime shell --task Format --command 'npm run format' --wait",
