@@ -369,7 +369,11 @@ class Runner {
     const limit = this.#project.config.agents.startTimeout
     if (silent && this.#project.clock.monotonic() - this.#promptedAt > limit)
       return { name: 'failed', reason: this.#hung(limit) }
-    if (this.#ticks % RECONCILE_TICKS === 0) await reconcile(this.#project)
+    if (this.#ticks % RECONCILE_TICKS === 0) {
+      await reconcile(this.#project)
+      // What others left in the queue, who are gone by now.
+      this.#drive()
+    }
     return this.#lookAround()
   }
 

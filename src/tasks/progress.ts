@@ -1,9 +1,11 @@
 import { describeState } from '../agents/rules.ts'
-import { agentOfTask, stateOf } from '../agents/store.ts'
+import { agentOfTask, isOpen, stateOf } from '../agents/store.ts'
 import { isFinal } from '../contract/states.ts'
 import type { Db } from '../db/open.ts'
+import { messageOf } from '../errors.ts'
 import { recentEvents } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
+import { driveTrain } from '../merge/train.ts'
 import type { Project } from '../project.ts'
 import { reconcile } from '../watchdog/reconcile.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
@@ -56,13 +58,30 @@ export async function followTask(
     if (progress !== told) tell(progress)
     told = progress
   }
+  const enough = new AbortController()
+  const gone = options.gone === undefined ? enough.signal : AbortSignal.any([options.gone, enough.signal])
+  const lookAfterFleet = async () => {
+    await reconcile(project)
+    const agent = await agentOfTask(project.db, taskId)
+    // Runners drive the train; this task may have lost its own.
+    if (project.config.merge.auto && agent !== undefined && !isOpen(agent)) await driveTrain(project, { gone })
+  }
+  let looking: Promise<void> | null = null
   const timer = setInterval(() => {
-    void reconcile(project).catch((error: unknown) => tell(`could not look after the fleet: ${String(error)}`))
+    looking ??= lookAfterFleet()
+      .catch((error: unknown) => {
+        if (!gone.aborted) tell(`could not look after the fleet: ${messageOf(error)}`)
+      })
+      .finally(() => {
+        looking = null
+      })
   }, RECONCILE_MS)
   try {
     await waitForTask(project, taskId, { ...options, onChange: look })
     return await outcomeOf(project.db, taskId)
   } finally {
     clearInterval(timer)
+    enough.abort()
+    await looking
   }
 }

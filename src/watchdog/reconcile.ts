@@ -2,10 +2,12 @@ import { endAgent } from '../agents/finish.ts'
 import { endOf } from '../agents/rules.ts'
 import { dispatchQueued } from '../agents/start.ts'
 import { type Agent, getAgent, openAgents, ownerOf, takeOver } from '../agents/store.ts'
-import { isFinal } from '../contract/states.ts'
+import { type EndState, isFinal } from '../contract/states.ts'
 import { write } from '../db/open.ts'
 import { recordEvent } from '../events/store.ts'
 import { bounceStranded } from '../mail/bounce.ts'
+import { mendLandings } from '../merge/land.ts'
+import { mergesOfTask } from '../merge/store.ts'
 import { liveness, ownIdentity } from '../os/process.ts'
 import { runnersOf, stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
@@ -20,7 +22,8 @@ const MAX_STARTS = 3
 
 /**
  * Looks after agents whose owner is gone for certain: a start that died is queued again, an agent whose runner died
- * is ended honestly, its commits kept, its mail bounced, whom it reported to told. Whoever lives calls this.
+ * is ended honestly, its commits kept, its mail bounced, whom it reported to told; a landing that died is finished or
+ * taken back. Whoever lives calls this.
  */
 export async function reconcile(project: Project): Promise<Agent[]> {
   const ended: Agent[] = []
@@ -42,18 +45,25 @@ export async function reconcile(project: Project): Promise<Agent[]> {
     if (taken === null) continue
     await stopProcessesOf(agent.id, runnersOf(agent.id))
     await keepCommits(project, agent.id, worktreePath(project, agent.worktree), agent.base_sha)
-    // A stop, or a merge, that was killed in the middle has said already how this is to end.
-    const task = await getTask(project.db, agent.task_id)
-    await endAgent(
-      project,
-      taken,
-      task && isFinal(task.state) ? endOf(task) : { name: 'failed', reason: 'Its runner died.' },
-    )
+    await endAgent(project, taken, await endFor(project, taken))
     ended.push(taken)
   }
+  await mendLandings(project)
   await bounceStranded(project)
   await dispatchQueued(project)
   return ended
+}
+
+/**
+ * How an agent without a runner ends: as a stop or a merge that was killed in the middle has said already; done, when
+ * its work is in the merge queue and asks nothing more of it; else failed.
+ */
+async function endFor(project: Project, agent: Agent): Promise<EndState> {
+  const task = await getTask(project.db, agent.task_id)
+  if (task && isFinal(task.state)) return endOf(task)
+  const entries = await mergesOfTask(project.db, agent.task_id)
+  const isQueued = entries.some(({ state }) => state === 'ready' || state === 'merging')
+  return isQueued ? { name: 'done' } : { name: 'failed', reason: 'Its runner died.' }
 }
 
 /** The starter of a start ends as soon as the runner runs; that is no death while the runner is on its way. */

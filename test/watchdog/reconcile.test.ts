@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { findAgent, getAgent, ownerOf } from '../../src/agents/store.ts'
+import { driveTrain } from '../../src/merge/train.ts'
 import { liveness } from '../../src/os/process.ts'
 import { processesOf } from '../../src/os/tree.ts'
 import { getTask } from '../../src/tasks/store.ts'
@@ -87,5 +88,38 @@ test('slings killed at any moment leave nothing stuck: what was reserved is star
     expect(tasks.filter((task) => task.state !== 'merged').map((task) => [task.title, task.reason])).toEqual([])
     for (const task of tasks)
       expect(git(home, repo, 'show', `HEAD:${task.title.split(' ')[1]}.txt`)).toBe(task.title.split(' ')[1])
+  })
+})
+
+test('an agent whose work is in the queue when its runner dies is done, and its work is merged by whoever lives', async () => {
+  const repo = makeRepo(home)
+  configure(home, repo, 'merge: { auto: false }\n')
+  await home.ov(repo, ['init'])
+  await home.ov(repo, [
+    'sling',
+    '--runtime',
+    'shell',
+    '--name',
+    'victim',
+    '--task',
+    'Work',
+    '--command',
+    'echo w > w.txt',
+  ])
+  await inProject(home, repo, async (project) => {
+    const victim = async () => {
+      const agent = await findAgent(project.db, 'victim')
+      if (!agent) throw new Error('no agent')
+      return agent
+    }
+    await expect.poll(async () => (await victim()).waiting_on, { timeout: 15_000 }).toBe('merge')
+    const owner = ownerOf(await victim())
+    if (!owner) throw new Error('no runner')
+    process.kill(owner.pid, 'SIGKILL')
+    await expect.poll(async () => (await reconcile(project)).length, { timeout: 10_000 }).toBe(1)
+    expect((await victim()).state).toBe('done')
+    expect((await driveTrain(project)).merged).toHaveLength(1)
+    expect((await getTask(project.db, (await victim()).task_id))?.state).toBe('merged')
+    expect(readFileSync(join(repo, 'w.txt'), 'utf8')).toBe('w\n')
   })
 })
