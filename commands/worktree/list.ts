@@ -1,3 +1,4 @@
+import { relative } from 'node:path'
 import { OvCommand } from '../../src/cli/command.ts'
 import { screenWidth, style } from '../../src/cli/style.ts'
 import { table } from '../../src/cli/table.ts'
@@ -9,7 +10,9 @@ export default class WorktreeList extends OvCommand {
 
   async run() {
     await this.parse(WorktreeList)
-    const worktrees = (await surveyWorktrees(await this.project())).map(({ agent, ...tree }) => ({
+    const project = await this.project()
+    const { root } = project
+    const worktrees = (await surveyWorktrees(project)).map(({ agent, ...tree }) => ({
       agent: agent.name,
       state: agent.state,
       ...tree,
@@ -33,7 +36,7 @@ export default class WorktreeList extends OvCommand {
             goes: 4,
           },
           { title: 'BRANCH', cell: ({ branch }) => branch ?? '(none)', goes: 3 },
-          { title: 'PATH', cell: ({ path }) => path, min: 20, goes: 1 },
+          { title: 'PATH', cell: ({ path }) => relative(root, path), min: 20, goes: 1 },
         ],
         { width: screenWidth(), paintTitle: style.dim },
       )

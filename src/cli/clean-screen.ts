@@ -40,7 +40,9 @@ export function sparedLines(spared: readonly Spared[], root: string, width: numb
   ]
 }
 
-function line({ what, why, agent }: Litter, root: string): string {
+/** Worktrees and branches bear their agent's name; the rest is told by it. */
+function line({ kind, what, why, agent }: Litter, root: string): string {
   const short = what.startsWith(`${root}/`) ? what.slice(root.length + 1) : what
-  return `${short} (${agent === null ? '' : `${agent}: `}${oneLine(why, 200)})`
+  const named = kind === 'worktree' || kind === 'branch' || agent === null ? short : `${agent}: ${short}`
+  return `${named} (${oneLine(why, 200)})`
 }

@@ -21,7 +21,7 @@ export function statusScreen(report: StatusReport, width: number): string[] {
     ...section(report.problems.flatMap((problem) => problemLines(problem, width))),
     ...section(shown.length === 0 ? [] : agentTable(shown, width)),
     ...(shown.length < agents.length
-      ? [style.dim(cutTo(`… and ${agents.length - shown.length} more that have ended: ov run show`, width))]
+      ? wrapTo(`… and ${agents.length - shown.length} more that have ended: ov run show`, width).map(style.dim)
       : []),
     ...section(queueLines(report, width)),
     ...section(nextLines(report, width)),
@@ -114,9 +114,11 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'TASK', cell: ({ agent }) => oneLine(agent.task.title), min: 14, goes: 1 },
 ]
 
-/** Agents as a table; also for other screens that list them. */
+/** Agents as a table; also for other screens that list them. Those of several runs are told apart. */
 export function agentTable(rows: readonly Row[], width: number): string[] {
-  return table(rows, COLUMNS, { width, paintTitle: style.dim })
+  const oneRun = rows.every(({ agent }) => agent.run === rows[0]?.agent.run)
+  const columns = oneRun ? COLUMNS : COLUMNS.toSpliced(2, 0, { title: 'RUN', cell: ({ agent }) => agent.run, goes: 4 })
+  return table(rows, columns, { width, paintTitle: style.dim })
 }
 
 const SHORT_WAITS: Readonly<Record<WaitingOn, string>> = {

@@ -198,9 +198,9 @@ function ask(member: Member, polite: NodeJS.Signals): void {
   signal(member, 'SIGCONT')
 }
 
-/** The live processes of an agent, its runners aside. */
+/** The live processes of an agent, without its runner and what holds it together. */
 export function processesOf(agentId: string): ProcessIdentity[] {
-  return new Tree(agentId, []).look()
+  return new Tree(agentId, []).look().filter(({ part }) => part !== 'keeper')
 }
 
 /**
