@@ -21,7 +21,9 @@ export function statusScreen(report: StatusReport, width: number): string[] {
     ...section(report.problems.flatMap((problem) => problemLines(problem, width))),
     ...section(shown.length === 0 ? [] : agentTable(shown, width)),
     ...(shown.length < agents.length
-      ? wrapTo(`… and ${agents.length - shown.length} more that have ended: ov run show`, width).map(style.dim)
+      ? wrapTo(`… and ${agents.length - shown.length} more that have ended: ov run show`, width).map((line) =>
+          style.dim(line),
+        )
       : []),
     ...section(queueLines(report, width)),
     ...section(nextLines(report, width)),
