@@ -401,11 +401,6 @@ function removeDeadRefLock(path: string, ours: readonly string[]): boolean {
   }
 }
 
-/** Points a ref at a commit, whatever it was. */
-export async function setRef(git: Git, ref: string, to: string): Promise<void> {
-  await git.raw('update-ref', ref, to)
-}
-
 /** Tracked files that differ from HEAD, in index or working tree. Empty: landing is safe. */
 export async function trackedChanges(git: Git): Promise<string[]> {
   const text = await git.raw('status', '--porcelain', '-z', '--untracked-files=no', '--ignore-submodules=all')
