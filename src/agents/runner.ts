@@ -14,6 +14,7 @@ import { perform } from '../operations.ts'
 import { watchDatabase } from '../os/files.ts'
 import { commitAll, commitOf, commitsBetween, removeWorktree, uncommitted } from '../os/git.ts'
 import { ownIdentity } from '../os/process.ts'
+import { containment } from '../os/sandbox.ts'
 import { letServerEnd } from '../os/tmux.ts'
 import { stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
@@ -202,10 +203,13 @@ class Runner {
     if (unfit !== null) return redact(unfit)
     const parent = await nameOf(this.#project.db, await reportsTo(this.#project.db, this.#agent))
     this.#instructions = instructionsFor(this.#project, this.#agent, this.#task, parent)
+    const held = await containment(this.#project.config.agents.contain)
+    await this.#note('agent.containment', { kind: held.kind })
     this.#session = openSession({
       runtime: this.#runtime,
       spec: (prompt) => this.#spec(prompt),
       program: programOf(this.#project.config, this.#runtime),
+      contain: held.wrap,
       environment,
       writeFiles: (files) => writePlanned(this.#place, files),
       readFile: (path) => readPlanned(this.#place, path),

@@ -38,6 +38,8 @@ export interface SessionOptions {
   readonly spec: (prompt: string) => SessionSpec
   /** Absolute path of the runtime's program, null for one that needs none. */
   readonly program: string | null
+  /** The argv that runs it held together with all it starts. */
+  readonly contain: (argv: readonly string[]) => readonly string[]
   readonly environment: Readonly<Record<string, string>>
   /** Writes files into the private folder. */
   readonly writeFiles: (files: readonly PlannedFile[]) => void
@@ -167,7 +169,10 @@ export function openSession(options: SessionOptions): Session {
     options.writeFiles([...runtime.deployHooks(spec), ...next.files])
     const [name = '', ...rest] = next.argv
     const argv = [options.program !== null && runtime.binaries.includes(name) ? options.program : name, ...rest]
-    const started = spawnPiped(argv, { cwd: spec.worktree, env: { ...options.environment, ...next.env } })
+    const started = spawnPiped(options.contain(argv), {
+      cwd: spec.worktree,
+      env: { ...options.environment, ...next.env },
+    })
     child = started
     started.on('error', (error) => {
       // Spawn itself failed (the binary vanished, too many processes): no exit will follow.

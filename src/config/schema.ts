@@ -148,6 +148,12 @@ export function configSchemaFor(runtimes: readonly string[]) {
           .describe(
             'An agent CLI that has printed nothing for so long after its first prompt hangs, and fails its task.',
           ),
+        contain: z
+          .boolean()
+          .default(true)
+          .describe(
+            'Hold the processes of an agent together where this machine can (bubblewrap, else unshare, else setpriv), so that all of them end with their runner. Inside, programs gain no privileges: set it to false where agents need sudo.',
+          ),
       })
       .prefault({})
       .describe('How many agents there may be, and who they are.'),

@@ -49,8 +49,13 @@ const NONE: Containment = { kind: 'none', wrap: (argv) => [...argv] }
 
 let found: Promise<Containment> | undefined
 
-/** The best containment that works here, tried once a process: a program that is installed may still be forbidden. */
-export function containment(): Promise<Containment> {
+/**
+ * The best containment that works here, tried once a process: a program that is installed may still be forbidden.
+ *
+ * @param wanted false: none, whatever would work
+ */
+export function containment(wanted: boolean): Promise<Containment> {
+  if (!wanted) return Promise.resolve(NONE)
   found ??= firstThatWorks()
   return found
 }

@@ -75,6 +75,7 @@ function opened(runtime: AgentRuntime): {
   const session = openSession({
     runtime,
     program: null,
+    contain: (argv) => [...argv],
     environment: { PATH: process.env.PATH ?? '' },
     spec: (prompt): SessionSpec => ({
       agent: 'builder-1',

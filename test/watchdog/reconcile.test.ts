@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { findAgent, getAgent, ownerOf } from '../../src/agents/store.ts'
 import { driveTrain } from '../../src/merge/train.ts'
-import { liveness } from '../../src/os/process.ts'
+import { allProcesses, liveness, pidNamespaceOf } from '../../src/os/process.ts'
+import { containment } from '../../src/os/sandbox.ts'
 import { processesOf } from '../../src/os/tree.ts'
 import { getTask } from '../../src/tasks/store.ts'
 import { reconcile } from '../../src/watchdog/reconcile.ts'
@@ -34,7 +35,9 @@ test('a killed runner takes its agent with it; its commits are kept, its mail bo
     '--command',
     'echo two > two.txt',
   ])
-  await expect.poll(() => existsSync(working), { timeout: 15_000 }).toBe(true)
+  await expect
+    .poll(() => existsSync(working) && readFileSync(working, 'utf8'), { timeout: 15_000 })
+    .toMatch(/^[0-9a-f]{40}\n/)
   const commit = readFileSync(working, 'utf8').trim()
   await inProject(home, repo, async (project) => {
     const victim = await findAgent(project.db, 'victim')
@@ -58,6 +61,39 @@ test('a killed runner takes its agent with it; its commits are kept, its mail bo
     expect(human).toContain('victim failed')
     expect(human).toContain('Are you there?')
     await expect.poll(async () => (await findAgent(project.db, 'next'))?.state, { timeout: 20_000 }).toBe('done')
+  })
+})
+
+test('where processes can be held together, all an agent started ends with its runner at once: no daemon, no cleared environment gets away', async () => {
+  const repo = makeRepo(home)
+  configure(home, repo)
+  await home.ov(repo, ['init'])
+  const pids = join(home.path, 'pids')
+  const daemon = `env -i setsid sh -c 'readlink /proc/self/ns/pid > "${pids}"; exec sleep 1000' &`
+  const slung = [
+    'sling',
+    '--runtime',
+    'shell',
+    '--name',
+    'victim',
+    '--task',
+    'Hang',
+    '--command',
+    `${daemon} sleep 1000`,
+  ]
+  await home.ov(repo, slung)
+  await expect.poll(() => existsSync(pids) && readFileSync(pids, 'utf8'), { timeout: 15_000 }).toMatch(/^pid:/)
+  const namespace = readFileSync(pids, 'utf8').trim()
+  await inProject(home, repo, async (project) => {
+    const victim = await findAgent(project.db, 'victim')
+    const owner = victim ? ownerOf(victim) : null
+    if (!victim || !owner) throw new Error('no runner')
+    const apart = (await containment(true)).kind === 'pid-namespace'
+    expect(namespace === pidNamespaceOf(process.pid)).toBe(!apart)
+    const members = () => allProcesses().filter(({ pid }) => apart && pidNamespaceOf(pid) === namespace)
+    expect(members().length > 0).toBe(apart)
+    process.kill(owner.pid, 'SIGKILL')
+    await expect.poll(() => members()).toEqual([])
   })
 })
 
