@@ -20,6 +20,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { MIGRATIONS } from '../../src/db/migrations.ts'
 import { write } from '../../src/db/open.ts'
 import { recordEvent } from '../../src/events/store.ts'
+import { newId } from '../../src/ids.ts'
 import { insertMail } from '../../src/mail/store.ts'
 import { type Diagnosis, diagnose, diagnoseAndFix } from '../../src/preflight/doctor.ts'
 import { initProject } from '../../src/preflight/init.ts'
@@ -412,7 +413,7 @@ describe('leftovers', () => {
   })
 
   test('scratch worktrees and half-written files of killed processes go', async () => {
-    const scratch = join(repo, '.overstory', 'scratch', 'left')
+    const scratch = join(repo, '.overstory', 'scratch', newId())
     git(home, repo, 'worktree', 'add', '--quiet', '--detach', scratch)
     const draft = join(repo, 'overstory.yaml.123.0a1b2c3d.tmp')
     writeFileSync(draft, 'half')

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import { findAgent, openAgents, ownerOf } from '../../agents/store.ts'
 import { codeOf } from '../../errors.ts'
+import { sweepScratch } from '../../merge/scratch.ts'
 import { openMerges } from '../../merge/store.ts'
 import { isWithin, listFolder, readText } from '../../os/files.ts'
 import { type Git, listWorktrees, removeWorktree } from '../../os/git.ts'
@@ -142,14 +143,7 @@ async function scratchLeft(project: Project): Promise<Found[]> {
       code: 'scratch.left',
       message: `${countOf(left.length, 'scratch worktree')} of checks that were killed ${left.length === 1 ? 'takes' : 'take'} up space.`,
       hint: 'ov doctor --fix',
-      fix: async () => {
-        const known = new Set((await listWorktrees(project.git)).map((tree) => tree.path))
-        for (const path of left) {
-          if (known.has(path)) await removeWorktree(project.git, path, { force: true })
-          rmSync(path, { recursive: true, force: true })
-        }
-        return `${countOf(left.length, 'scratch worktree')} removed.`
-      },
+      fix: async () => `${countOf(await sweepScratch(project), 'scratch worktree')} removed.`,
     },
   ]
 }
