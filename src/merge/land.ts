@@ -33,7 +33,7 @@ import {
   openLandings,
   trainFacts,
 } from './store.ts'
-import { readTrack, type Track, trainRef, unlanded } from './track.ts'
+import { readTrack, rewrittenNotice, type Track, trainRef, unlanded } from './track.ts'
 
 /** Why a checkout was left alone. */
 export type LeftAlone =
@@ -99,16 +99,10 @@ export async function landTrain(project: Project, ahead?: Track): Promise<Landin
     case 'diverged':
       return left('diverged', `${now.branch} has commits of its own by now.`, 'ov land')
     case 'rewritten':
-      return left('rewritten', rewritten(now), `git merge --ff-only ${trainRef(now.branch)}`)
+      return left('rewritten', rewrittenNotice(now), `git merge --ff-only ${trainRef(now.branch)}`)
     case 'ahead':
       return now.checkout === null ? moveBranch(project, now) : landIn(project, now, now.checkout)
   }
-}
-
-/** In words, what a train on commits that are no longer there means. */
-export function rewritten(track: Track): string {
-  const ref = trainRef(track.branch)
-  return `${track.branch} no longer has commits that what is merged (${ref}) stands on, so landing would bring them back. To have them back: git merge ${ref}. To give up what is merged and not landed: git update-ref -d ${ref}`
 }
 
 function leftAlone(track: Track, why: LeftAlone, detail: string, hint: string, behind = 0): Landing {

@@ -17,43 +17,53 @@ import {
   UNBLOCKED,
 } from './store.ts'
 
-/** Records a merge that is on the branch (or on the train's ref): entry, train, task, event and mail, in one transaction. */
+/** A merge that is on the branch, or on the train's ref, and not recorded yet. */
+export interface Swapped {
+  readonly entry: MergeEntry
+  readonly task: Task
+  readonly mergedAs: string
+  readonly gates: readonly string[]
+}
+
+/** Records merges: entries, train, tasks, events and mail, in one transaction. */
 export async function settleMerged(
   project: Project,
   branch: string,
-  entry: MergeEntry,
-  task: Task,
-  mergedAs: string,
-  facts: { readonly gates: readonly string[]; readonly train: Partial<TrainFacts> },
+  merges: readonly Swapped[],
+  train: Partial<TrainFacts>,
 ): Promise<void> {
   await write(project.db, async (tx) => {
     const now = project.clock.now()
-    await noteTrain(tx, branch, { ...facts.train, ...UNBLOCKED }, now)
-    if (!(await recordMerged(tx, entry, mergedAs, now))) return
-    await setTaskState(tx, task.id, 'merged', now, { mergedAs })
-    await recordEvent(tx, {
-      at: now,
-      type: 'merge.merged',
-      runId: entry.run_id,
-      agentId: entry.agent_id,
-      taskId: task.id,
-      data: { commit: mergedAs, gates: facts.gates },
-    })
-    const agent = await getAgent(tx, entry.agent_id)
-    if (agent === undefined) return
-    await postMail(
-      tx,
-      {
-        from: SYSTEM,
-        to: await reportsTo(tx, agent),
-        type: 'merged',
-        priority: 'low',
-        subject: `Merged: ${task.title}`,
-        payload: { branch: entry.branch, commit: entry.head_sha, mergedAs },
-      },
-      now,
-    )
+    await noteTrain(tx, branch, { ...train, ...UNBLOCKED }, now)
+    for (const merge of merges) await recordOne(tx, merge, now)
   })
+}
+
+async function recordOne(tx: Db, { entry, task, mergedAs, gates }: Swapped, now: number): Promise<void> {
+  if (!(await recordMerged(tx, entry, mergedAs, now))) return
+  await setTaskState(tx, task.id, 'merged', now, { mergedAs })
+  await recordEvent(tx, {
+    at: now,
+    type: 'merge.merged',
+    runId: entry.run_id,
+    agentId: entry.agent_id,
+    taskId: task.id,
+    data: { commit: mergedAs, gates },
+  })
+  const agent = await getAgent(tx, entry.agent_id)
+  if (agent === undefined) return
+  await postMail(
+    tx,
+    {
+      from: SYSTEM,
+      to: await reportsTo(tx, agent),
+      type: 'merged',
+      priority: 'low',
+      subject: `Merged: ${task.title}`,
+      payload: { branch: entry.branch, commit: entry.head_sha, mergedAs },
+    },
+    now,
+  )
 }
 
 /** Why a branch was not merged, for its author: what is its own to mend. */

@@ -46,12 +46,15 @@ export async function claimNextMerge(tx: Db, fence: number, now: number, want: W
     .updateTable('merges')
     .set({ state: 'merging', fence, updated_at: now })
     .where('id', '=', (from) => {
-      let next = from.selectFrom('merges').select('id').where('state', 'in', ['ready', 'merging'])
+      // What this very train has claimed it is done with, or has put back.
+      let next = from
+        .selectFrom('merges')
+        .select('id')
+        .where('state', 'in', ['ready', 'merging'])
+        .where('fence', '!=', fence)
       if (want.branch !== undefined) next = next.where('branch', '=', want.branch)
-      // A train never claims again what it has put back itself.
-      next = want.held
-        ? next.where('fence', '!=', fence)
-        : next.where((is) => is.or([is('not_before', '<=', now), is('not_before', '>', now + LONGEST_HOLD_MS)]))
+      if (!want.held)
+        next = next.where((is) => is.or([is('not_before', '<=', now), is('not_before', '>', now + LONGEST_HOLD_MS)]))
       return next.orderBy('id').limit(1)
     })
     .returningAll()

@@ -118,3 +118,8 @@ export function groundOf(track: Track, waiting: Unlanded): string {
       return `${track.canonical.sha} ${track.train?.sha}`
   }
 }
+
+/** In words, what a train means that stands on commits which the branch has lost. */
+export function rewrittenNotice({ branch }: Track): string {
+  return `${branch} no longer has commits that what is merged (${trainRef(branch)}) stands on, so landing would bring them back.`
+}

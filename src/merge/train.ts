@@ -1,39 +1,28 @@
-import { getAgent } from '../agents/store.ts'
-import { claimLease, type Lease, leaseHolder, ownsLease, releaseLease, renewLease } from '../db/lease.ts'
+import { claimLease, leaseHolder, ownsLease, releaseLease, renewLease } from '../db/lease.ts'
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
-import {
-  commitTree,
-  GitFailure,
-  isAncestor,
-  type MergeTree,
-  mergeOf,
-  mergeTree,
-  swapRefs,
-  writeBlob,
-} from '../os/git.ts'
+import { GitFailure, swapRefs, writeBlob } from '../os/git.ts'
 import { ownIdentity } from '../os/process.ts'
 import { canonicalBranch, type Project } from '../project.ts'
 import { getTask, type Task } from '../tasks/store.ts'
+import { type Attempt, attemptMerge, type Driver, type Ground } from './attempt.ts'
 import { checkCommit, interrupted, type Red } from './check.ts'
-import { type Landing, landTrain, rewritten } from './land.ts'
+import { findGround } from './ground.ts'
+import { type Landing, landTrain } from './land.ts'
 import { sweepScratch } from './scratch.ts'
-import { type Block, type Rejected, settleBlocked, settleMerged, settleRejected } from './settle.ts'
 import {
-  claimNextMerge,
-  getMerge,
-  intendMerge,
-  type MergeEntry,
-  noteTrain,
-  openMerges,
-  putBackMerge,
-  type TrainFacts,
-  trainFacts,
-  UNBLOCKED,
-} from './store.ts'
-import { fenceRef, groundOf, isSameTrack, readTrack, swapOf, type Track, trainRef, unlanded } from './track.ts'
+  type Block,
+  type Rejected,
+  type Rejection,
+  type Swapped,
+  settleBlocked,
+  settleMerged,
+  settleRejected,
+} from './settle.ts'
+import { claimNextMerge, getMerge, type MergeEntry, noteTrain, openMerges, putBackMerge, trainFacts } from './store.ts'
+import { fenceRef, readTrack, type Track } from './track.ts'
 
 /** Whoever holds it drives the train. */
 export const TRAIN_LEASE = 'merge-train'
@@ -84,7 +73,8 @@ export async function driveTrain(project: Project, options: TrainOptions = {}): 
   const branch = await canonicalBranch(project)
   const lease = await write(project.db, (tx) => claimLease(tx, TRAIN_LEASE, ownIdentity(), project.clock, LEASE_MS))
   if (lease === null) return nothing
-  const drive = new Drive(project, lease, branch, options)
+  const say = options.onProgress ?? (() => undefined)
+  const drive = new Drive({ project, lease, branch, gone: options.gone, say }, options)
   const renewal = setInterval(() => void drive.renew(), LEASE_MS / 3)
   try {
     return await drive.run()
@@ -94,60 +84,40 @@ export async function driveTrain(project: Project, options: TrainOptions = {}): 
   }
 }
 
-/** The commit the next merge is built on. */
-interface Tip {
-  readonly sha: string
-  readonly tree: string
-  /** True when it is the branch's own tip: nothing waits to land. */
-  readonly isCanonical: boolean
+/** Where the train stands after its own last swap, with no need to ask git, and the merges that are not recorded yet. */
+interface Unrecorded {
+  readonly ground: Ground
+  readonly merges: readonly Swapped[]
+  /** Tip of the canonical branch before the first of them. */
+  readonly from: string
+  /** Monotonic ms of the first of them. */
+  readonly since: number
 }
 
-/**
- * Where one attempt at an entry ended: it is `settled` (or no longer ours to settle), the branch `moved`, so once
- * more, or the lease is `lost` to another train.
- */
-type Attempt = 'settled' | 'moved' | 'lost'
+/** Merges without gates follow one another in milliseconds; so long they wait to be landed and recorded together. */
+const TOGETHER_MS = 200
 
 /** One drive of the train, from its lease to an empty queue. */
 class Drive {
-  readonly #project: Project
-  readonly #lease: Lease
-  readonly #branch: string
+  readonly #driver: Driver
   readonly #options: TrainOptions
   readonly #merged: Merged[] = []
   readonly #rejected: Rejected[] = []
+  #unrecorded: Unrecorded | null = null
   #blocked: Block | null = null
   #landing: Landing | null = null
 
-  constructor(project: Project, lease: Lease, branch: string, options: TrainOptions) {
-    this.#project = project
-    this.#lease = lease
-    this.#branch = branch
+  constructor(driver: Driver, options: TrainOptions) {
+    this.#driver = driver
     this.#options = options
   }
 
   async run(): Promise<TrainReport> {
-    if (this.#lease.seized) await this.#shutOut()
-    let entry: MergeEntry | null = null
-    for (let first = true; ; first = false) {
-      if (this.#options.gone?.aborted) throw interrupted()
-      // Once more for the same entry: the branch has moved, and it may be another train that moved it.
-      if (entry !== null && !(await ownsLease(this.#project.db, this.#lease))) break
-      if (entry === null && !first && (await this.#isDone())) break
-      const track = await readTrack(this.#project, this.#branch)
-      const facts = await trainFacts(this.#project.db, this.#branch)
-      const tip = await this.#tip(track, facts)
-      if (tip === 'moved') continue
-      if (tip === 'lost') break
-      if (tip === 'blocked') {
-        if (entry !== null) await this.#putBack(entry, {})
-        break
-      }
-      entry ??= await this.#claim()
-      if (entry === null) break
-      const attempt = await this.#attempt(entry, track, tip, facts)
-      if (attempt === 'lost') break
-      if (attempt === 'settled') entry = null
+    if (this.#driver.lease.seized) await this.#shutOut()
+    try {
+      await this.#mergeAll()
+    } finally {
+      await this.#record()
     }
     if (this.#landing === null && this.#options.land !== false) await this.#land()
     return {
@@ -159,9 +129,32 @@ class Drive {
     }
   }
 
+  async #mergeAll(): Promise<void> {
+    const { project, lease, gone } = this.#driver
+    let entry: MergeEntry | null = null
+    for (let first = true; ; first = false) {
+      if (gone?.aborted) throw interrupted()
+      // Once more for the same entry: the branch has moved, and it may be another train that moved it.
+      if (entry !== null && !(await ownsLease(project.db, lease))) return
+      if (entry === null && !first && (await this.#isDone())) return
+      const ground = await this.#ground()
+      if (ground === 'again') continue
+      if (ground === 'stop') {
+        if (entry !== null) await this.#putBack(entry, {})
+        return
+      }
+      entry ??= await this.#claim()
+      if (entry === null) return
+      const next = await this.#handle(entry, ground)
+      if (next === 'stop') return
+      if (next === 'settled') entry = null
+    }
+  }
+
   async renew(): Promise<void> {
+    const { project, lease } = this.#driver
     try {
-      await write(this.#project.db, (tx) => renewLease(tx, this.#lease, this.#project.clock, LEASE_MS))
+      await write(project.db, (tx) => renewLease(tx, lease, project.clock, LEASE_MS))
     } catch (error) {
       // The database is busy or full. The lease runs out if that lasts, and its fence keeps us from doing harm.
       if (!(error instanceof OvError)) throw error
@@ -173,118 +166,68 @@ class Drive {
    * fence is another one from now on, so that it can't. What it swapped before this is seen as the track's tip.
    */
   async #shutOut(): Promise<void> {
-    const { git } = this.#project
-    const track = await readTrack(this.#project, this.#branch)
-    const fence = await writeBlob(git, `merge train ${this.#lease.fence} of ${this.#branch}\n`)
-    await swapRefs(git, [{ ref: fenceRef(this.#branch), from: track.fence, to: fence }], 'ov: new train')
-    await sweepScratch(this.#project)
+    const { project, branch, lease } = this.#driver
+    const track = await readTrack(project, branch)
+    const fence = await writeBlob(project.git, `merge train ${lease.fence} of ${branch}\n`)
+    await swapRefs(project.git, [{ ref: fenceRef(branch), from: track.fence, to: fence }], 'ov: new train')
+    await sweepScratch(project)
+  }
+
+  /** What to build on: what this train has just swapped in, or what git says. */
+  async #ground(): Promise<Ground | 'again' | 'stop'> {
+    const unrecorded = this.#unrecorded
+    if (unrecorded !== null && performance.now() - unrecorded.since < TOGETHER_MS) return unrecorded.ground
+    await this.#record()
+    const found = await findGround(this.#driver, this.#options.asked ?? false)
+    switch (found.is) {
+      case 'ground':
+        return found.ground
+      case 'moved':
+        return 'again'
+      case 'blocked':
+        this.#blocked = found.block
+        return 'stop'
+      case 'lost':
+        return 'stop'
+    }
   }
 
   /** True when the queue is empty. The lease goes back in the transaction that finds it so. */
-  #isDone(): Promise<boolean> {
-    return write(this.#project.db, async (tx) => {
+  async #isDone(): Promise<boolean> {
+    const mine = new Set(this.#unrecorded?.merges.map(({ entry }) => entry.id))
+    if ((await openMerges(this.#driver.project.db)).some(({ id }) => !mine.has(id))) return false
+    await this.#record()
+    return write(this.#driver.project.db, async (tx) => {
       if ((await openMerges(tx)).length > 0) return false
-      await releaseLease(tx, this.#lease)
+      await releaseLease(tx, this.#driver.lease)
       return true
     })
   }
 
   /** The next entry, claimed. With none left to claim the lease goes back in the same transaction. */
   #claim(): Promise<MergeEntry | null> {
-    return write(this.#project.db, async (tx) => {
-      if (this.#options.rebuildOnly || !(await ownsLease(tx, this.#lease))) return null
-      const next = await claimNextMerge(tx, this.#lease.fence, this.#project.clock.now(), {
+    const { project, lease } = this.#driver
+    return write(project.db, async (tx) => {
+      if (this.#options.rebuildOnly || !(await ownsLease(tx, lease))) return null
+      const next = await claimNextMerge(tx, lease.fence, project.clock.now(), {
         branch: this.#options.branch,
         held: this.#options.asked ?? false,
       })
-      if (next === null) await releaseLease(tx, this.#lease)
+      if (next === null) await releaseLease(tx, lease)
       return next
     })
   }
 
-  /** What to build on. Rebuilds the train when the human has committed to the branch since. */
-  async #tip(track: Track, facts: TrainFacts | undefined): Promise<Tip | 'moved' | 'lost' | 'blocked'> {
-    const { canonical, train } = track
-    const waiting = await unlanded(this.#project, track, facts)
-    const ground = groundOf(track, waiting)
-    switch (waiting.is) {
-      case 'nothing':
-      case 'ahead':
-        await this.#clearRebuild(facts)
-        return waiting.is === 'nothing' || train === null
-          ? { sha: canonical.sha, tree: canonical.tree, isCanonical: true }
-          : { sha: train.sha, tree: train.tree, isCanonical: false }
-      case 'diverged':
-        return this.#rebuild(track, train?.sha ?? '', ground, facts)
-      case 'rewritten':
-        return this.#block({
-          on: ground,
-          why: rewritten(track),
-          hint: `Decide, then: ov merge`,
-        })
-    }
-  }
-
-  /** Merges what waits to land on top of the human's new commits; with gates, like any other merge. */
-  async #rebuild(
-    track: Track,
-    train: string,
-    on: string,
-    facts: TrainFacts | undefined,
-  ): Promise<'moved' | 'lost' | 'blocked'> {
-    const { git, db, clock } = this.#project
-    const ref = trainRef(this.#branch)
-    const hint = `Merge it yourself: git merge ${ref}. Or give it up: git update-ref -d ${ref}`
-    if (facts?.blocked_on === on && !this.#options.asked) return this.#block({ on, why: facts.blocked_why ?? '', hint })
-    const merged = await mergeTree(git, track.canonical.sha, train)
-    if (!merged.clean) {
-      const why = `What is merged but not landed conflicts with new commits on ${this.#branch} in ${merged.files.join(', ')}.`
-      return this.#block({ on, why, hint })
-    }
-    const commit = await commitTree(
-      git,
-      merged.tree,
-      [track.canonical.sha, train],
-      `Merge ${ref} into ${this.#branch}\n`,
-    )
-    const checked = await checkCommit(this.#project, commit, { gone: this.#options.gone })
-    if (!checked.green) {
-      const why = `What is merged but not landed turns the gate ${checked.gate} red together with new commits on ${this.#branch}.\n${checked.output}`
-      return this.#block({ on, why, hint })
-    }
-    const owns = await write(db, async (tx) => {
-      if (!(await ownsLease(tx, this.#lease))) return false
-      await noteTrain(tx, this.#branch, { base_sha: track.canonical.sha }, clock.now())
-      return true
-    })
-    if (!owns) return 'lost'
-    if (await swapRefs(git, swapOf(track, commit), `ov: rebuild on ${this.#branch}`)) {
-      const landed = track.checkout === null ? { landed_sha: train } : {}
-      const facts = { tip_sha: commit, green_sha: commit, ...UNBLOCKED, ...landed }
-      await write(db, (tx) => noteTrain(tx, this.#branch, facts, clock.now()))
-    }
-    return 'moved'
-  }
-
-  /** A human has solved what kept the train from being rebuilt. (A red tip is solved by a green one, which a merge shows.) */
-  async #clearRebuild(facts: TrainFacts | undefined): Promise<void> {
-    if (!facts?.blocked_on?.includes(' ')) return
-    await write(this.#project.db, (tx) => noteTrain(tx, this.#branch, UNBLOCKED, this.#project.clock.now()))
-  }
-
-  async #block(block: Block): Promise<'blocked'> {
-    this.#blocked = block
-    await settleBlocked(this.#project, this.#branch, block)
-    return 'blocked'
-  }
-
-  /** One attempt at an entry. Trouble that is nobody's fault puts it back before it is told. */
-  async #attempt(entry: MergeEntry, track: Track, tip: Tip, facts: TrainFacts | undefined): Promise<Attempt> {
+  /** One attempt at an entry, and what follows from it. Trouble that is nobody's fault puts it back before it is told. */
+  async #handle(entry: MergeEntry, ground: Ground): Promise<'settled' | 'again' | 'stop'> {
+    const { project } = this.#driver
     try {
-      return await this.#merge(entry, track, tip, facts)
+      const task = await getTask(project.db, entry.task_id)
+      if (task === undefined) throw new Error(`merge entry ${entry.id} has no task`)
+      return await this.#settle(entry, task, ground, await attemptMerge(this.#driver, entry, task, ground))
     } catch (error) {
       const told = error instanceof OvError && error.kind === 'interrupted'
-      await this.#putBack(entry, told ? {} : { notBefore: this.#project.clock.now() + TROUBLE_MS })
+      await this.#putBack(entry, told ? {} : { notBefore: project.clock.now() + TROUBLE_MS })
       if (!(error instanceof GitFailure)) throw error
       throw new OvError('failed', 'merge.git', `${entry.branch} could not be merged: ${oneLine(error.message, 300)}`, {
         hint: 'Its entry stays in the queue. When the cause is mended: ov merge',
@@ -293,181 +236,133 @@ class Drive {
     }
   }
 
-  /** merge-tree, commit-tree, gates on that commit, compare-and-swap, landing, record. */
-  async #merge(entry: MergeEntry, track: Track, tip: Tip, facts: TrainFacts | undefined): Promise<Attempt> {
-    const { git, db, clock } = this.#project
-    const task = await getTask(db, entry.task_id)
-    if (task === undefined) throw new Error(`merge entry ${entry.id} has no task`)
-    this.#say(entry, 'merging')
-    const merged = await this.#mergeTree(tip.sha, entry.head_sha)
-    if (!merged.clean)
-      return this.#reject(entry, { why: 'conflict', output: conflictFor(this.#branch, tip.sha, merged) })
-    // What is in already changes nothing: only then is it worth asking whether a train that died has merged it.
-    if (merged.tree === tip.tree && (await isAncestor(git, entry.head_sha, tip.sha))) {
-      const mergedAs = await mergeOf(git, entry.head_sha, tip.sha, entry.intended_as)
-      await this.#finish(entry, task, undefined, mergedAs, { gates: [], train: {} })
-      return 'settled'
-    }
-    const message = await this.#messageFor(entry, task)
-    const commit = await commitTree(git, merged.tree, [tip.sha, entry.head_sha], message)
-    const onGate = (gate: string) => this.#onGate(entry, gate)
-    const checked = await checkCommit(this.#project, commit, { onGate, gone: this.#options.gone })
-    if (!checked.green) return this.#red(entry, tip, facts, checked)
-    // Gates take their time. Whether the branch has moved, or has been checked out meanwhile, is asked again.
-    if (checked.gates.length > 0 && !isSameTrack(track, await readTrack(this.#project, this.#branch))) {
-      this.#say(entry, `${this.#branch} moved; once more`)
-      return 'moved'
-    }
-    const mayGoOn = await write(db, async (tx): Promise<Attempt | null> => {
-      if (!(await ownsLease(tx, this.#lease))) return 'lost'
-      if (!(await intendMerge(tx, entry, commit, clock.now()))) return 'settled'
-      if (tip.isCanonical && facts?.base_sha !== tip.sha)
-        await noteTrain(tx, this.#branch, { base_sha: tip.sha }, clock.now())
-      return null
-    })
-    if (mayGoOn !== null) return mayGoOn
-    if (!(await swapRefs(git, swapOf(track, commit), `ov: merge ${entry.branch}`))) {
-      this.#say(entry, `${this.#branch} moved; once more`)
-      return 'moved'
-    }
-    const landed = track.checkout === null ? { landed_sha: track.train?.sha ?? null } : {}
-    const ahead = { ...track, train: { sha: commit, tree: merged.tree, checkout: null } }
-    const green = checked.gates.length > 0 ? { green_sha: commit } : {}
-    await this.#finish(entry, task, ahead, commit, {
-      gates: checked.gates,
-      train: { tip_sha: commit, ...green, ...landed },
-    })
-    return 'settled'
-  }
-
-  /** A head that can't be merged at all is its author's to mend, like a conflict. */
-  async #mergeTree(tip: string, head: string): Promise<MergeTree> {
-    try {
-      return await mergeTree(this.#project.git, tip, head)
-    } catch (error) {
-      if (!(error instanceof GitFailure) || !/unrelated histories|not something we can merge/.test(error.stderr))
-        throw error
-      return { clean: false, files: [], messages: error.message }
-    }
-  }
-
-  /** Landed first, recorded second: whoever waits for `merged` finds the files in place. */
-  async #finish(
+  async #settle(
     entry: MergeEntry,
     task: Task,
-    ahead: Track | undefined,
-    mergedAs: string,
-    facts: { readonly gates: readonly string[]; readonly train: Partial<TrainFacts> },
-  ): Promise<void> {
-    if (ahead?.checkout === null)
-      this.#landing = { landed: true, branch: this.#branch, from: ahead.canonical.sha, commit: mergedAs }
-    else if (this.#options.land !== false) await this.#land(ahead)
-    await settleMerged(this.#project, this.#branch, entry, task, mergedAs, facts)
+    ground: Ground,
+    attempt: Attempt,
+  ): Promise<'settled' | 'again' | 'stop'> {
+    const { branch, say } = this.#driver
+    switch (attempt.is) {
+      case 'swapped':
+        await this.#swapped({ entry, task, mergedAs: attempt.commit, gates: attempt.gates }, ground, attempt.tree)
+        return 'settled'
+      case 'merged-already':
+        await this.#record()
+        await this.#recordAll([{ entry, task, mergedAs: attempt.commit, gates: [] }], {})
+        return 'settled'
+      case 'conflict':
+        await this.#reject(entry, { why: 'conflict', output: attempt.output })
+        return 'settled'
+      case 'red':
+        await this.#red(entry, ground, attempt.red)
+        return 'settled'
+      case 'moved':
+        await this.#record()
+        say(entry, `${branch} moved; once more`)
+        return 'again'
+      case 'dropped':
+        return 'settled'
+      case 'lost':
+        return 'stop'
+    }
+  }
+
+  /** A swap stands, whatever happens now. It is landed and recorded at once when it took its time for gates anyhow. */
+  async #swapped(merge: Swapped, before: Ground, tree: string): Promise<void> {
+    const at = { sha: merge.mergedAs, tree, checkout: null }
+    const isTrain = before.track.checkout !== null
+    const track: Track = isTrain ? { ...before.track, train: at } : { ...before.track, canonical: at }
+    this.#unrecorded = {
+      ground: { track, sha: at.sha, tree, isCanonical: !isTrain },
+      merges: [...(this.#unrecorded?.merges ?? []), merge],
+      from: this.#unrecorded?.from ?? before.track.canonical.sha,
+      since: this.#unrecorded?.since ?? performance.now(),
+    }
+    // Where no checkout has the branch, it is asked each time whether one has it now: beneath that it must not move.
+    if (merge.gates.length > 0 || !isTrain) await this.#record()
+  }
+
+  /** Lands and records what was swapped in. Landed first: whoever waits for `merged` finds the files in place. */
+  async #record(): Promise<void> {
+    if (this.#unrecorded === null) return
+    const { merges, ground, from } = this.#unrecorded
+    const { track, sha } = ground
+    this.#unrecorded = null
+    if (track.checkout !== null && this.#options.land !== false) await this.#land(track)
+    if (track.checkout === null) this.#landing = { landed: true, branch: track.branch, from, commit: sha }
+    await this.#recordAll(merges, {
+      tip_sha: sha,
+      ...(merges.at(-1)?.gates.length ? { green_sha: sha } : {}),
+      ...(track.checkout === null ? { landed_sha: track.train?.sha ?? null } : {}),
+    })
+  }
+
+  async #recordAll(merges: readonly Swapped[], train: Parameters<typeof settleMerged>[3]): Promise<void> {
+    const { project, branch, say } = this.#driver
+    await settleMerged(project, branch, merges, train)
     this.#blocked = null
-    this.#merged.push({ entry: (await getMerge(this.#project.db, entry.id)) ?? entry, mergedAs })
-    this.#say(entry, `merged as ${mergedAs.slice(0, 8)}`)
+    for (const { entry, mergedAs } of merges) {
+      this.#merged.push({ entry: (await getMerge(project.db, entry.id)) ?? entry, mergedAs })
+      say(entry, `merged as ${mergedAs.slice(0, 8)}`)
+    }
   }
 
   /** A landing that fails never undoes a merge: it is told, and tried again with the next. */
   async #land(ahead?: Track): Promise<void> {
+    const { project, branch } = this.#driver
     try {
-      this.#landing = await landTrain(this.#project, ahead)
+      this.#landing = await landTrain(project, ahead)
     } catch (error) {
       if (!(error instanceof GitFailure || error instanceof OvError)) throw error
       const detail = `What is merged could not be landed: ${oneLine(messageOf(error), 300)}`
-      this.#landing = { landed: false, branch: this.#branch, behind: 0, why: 'refused', detail, hint: 'ov land' }
-      const at = this.#project.clock.now()
-      await recordEvent(this.#project.db, { at, type: 'merge.landing-failed', data: { why: detail } })
+      this.#landing = { landed: false, branch, behind: 0, why: 'refused', detail, hint: 'ov land' }
+      await recordEvent(project.db, { at: project.clock.now(), type: 'merge.landing-failed', data: { why: detail } })
     }
   }
 
-  /** Red with this branch in: back to its author. Whether the tip is green without it is found out once for each tip. */
-  async #red(entry: MergeEntry, tip: Tip, facts: TrainFacts | undefined, red: Red): Promise<Attempt> {
-    const isRedAlone = facts?.red_sha === tip.sha
-    const note = `Without your branch ${this.#branch} is red too, in the gate ${facts?.red_gate}.`
+  /** Red with this branch in: back to its author. Whether the ground is green without it is found out once for each. */
+  async #red(entry: MergeEntry, ground: Ground, red: Red): Promise<void> {
+    const { project, branch } = this.#driver
+    const facts = await trainFacts(project.db, branch)
+    const isRedAlone = facts?.red_sha === ground.sha
+    const note = `Without your branch ${branch} is red too, in the gate ${facts?.red_gate}.`
     await this.#reject(entry, isRedAlone ? { ...red, output: `${red.output}\n\n${note}` } : red)
-    if (!isRedAlone && facts?.green_sha !== tip.sha) await this.#checkAlone(entry, tip)
-    return 'settled'
+    if (!isRedAlone && facts?.green_sha !== ground.sha) await this.#checkAlone(entry, ground)
   }
 
   /** A branch that is red by itself lets nothing through that does not mend it: that is for the human to know. */
-  async #checkAlone(entry: MergeEntry, tip: Tip): Promise<void> {
-    this.#say(entry, `is ${this.#branch} green without it?`)
-    const alone = await checkCommit(this.#project, tip.sha, { gone: this.#options.gone })
-    const found = alone.green ? { green_sha: tip.sha } : { red_sha: tip.sha, red_gate: alone.gate }
-    await write(this.#project.db, (tx) => noteTrain(tx, this.#branch, found, this.#project.clock.now()))
+  async #checkAlone(entry: MergeEntry, { sha }: Ground): Promise<void> {
+    const { project, branch, gone, say } = this.#driver
+    say(entry, `is ${branch} green without it?`)
+    const alone = await checkCommit(project, sha, { gone })
+    const found = alone.green ? { green_sha: sha } : { red_sha: sha, red_gate: alone.gate }
+    await write(project.db, (tx) => noteTrain(tx, branch, found, project.clock.now()))
     if (alone.green) return
-    await settleBlocked(this.#project, this.#branch, {
-      on: tip.sha,
-      why: `The gate ${alone.gate} is red on ${this.#branch} itself (${tip.sha.slice(0, 12)}): no branch is merged that does not mend it.\n${alone.output}`,
-      hint: `Mend ${this.#branch}, or have it mended: ov sling --task "Make the gate ${alone.gate} pass"`,
+    await settleBlocked(project, branch, {
+      on: sha,
+      why: `The gate ${alone.gate} is red on ${branch} itself (${sha.slice(0, 12)}): no branch is merged that does not mend it.\n${alone.output}`,
+      hint: `Mend ${branch}, or have it mended: ov sling --task "Make the gate ${alone.gate} pass"`,
     })
   }
 
-  async #reject(
-    entry: MergeEntry,
-    red: { why: 'conflict' | 'gate' | 'setup'; gate?: string; output: string },
-  ): Promise<Attempt> {
-    const { why, gate, output } = red
-    const rejected = await settleRejected(this.#project, entry, {
-      why,
-      output,
-      ...(gate === undefined ? {} : { gate }),
-    })
+  async #reject(entry: MergeEntry, { why, gate, output }: Rejection): Promise<void> {
+    const { project, say } = this.#driver
+    const rejected = await settleRejected(project, entry, { why, output, ...(gate === undefined ? {} : { gate }) })
     // Null: it was stopped meanwhile, or is another train's, which the next claim finds out.
-    if (rejected === null) return 'settled'
+    if (rejected === null) return
     this.#rejected.push(rejected)
-    this.#say(entry, `${why === 'conflict' ? 'conflict' : `gate ${gate} is red`}: sent back`)
-    return 'settled'
+    say(entry, `${why === 'conflict' ? 'conflict' : `gate ${gate} is red`}: sent back`)
   }
 
   async #putBack(entry: MergeEntry, hold: { notBefore?: number }): Promise<void> {
+    const { project } = this.#driver
     try {
-      await write(this.#project.db, (tx) => putBackMerge(tx, entry, hold, this.#project.clock.now()))
+      await write(project.db, (tx) => putBackMerge(tx, entry, hold, project.clock.now()))
     } catch (error) {
       // The database can't be written either (a full disk): the entry stays claimed by a lease that ends with us,
       // and the next train takes it over.
       if (!(error instanceof OvError)) throw error
     }
   }
-
-  async #onGate(entry: MergeEntry, gate: string): Promise<void> {
-    this.#say(entry, `gate ${gate}`)
-    await recordEvent(this.#project.db, {
-      at: this.#project.clock.now(),
-      type: 'merge.gate',
-      runId: entry.run_id,
-      agentId: entry.agent_id,
-      taskId: entry.task_id,
-      data: { gate },
-    })
-  }
-
-  async #messageFor(entry: MergeEntry, task: Task): Promise<string> {
-    const agent = await getAgent(this.#project.db, entry.agent_id)
-    const by = { task: entry.task_id, agent: agent?.name ?? entry.agent_id, runtime: agent?.runtime ?? 'unknown' }
-    return `${oneLine(task.title, 72)}\n\nMerges ${entry.branch}.\n\n${trailers(by)}\n`
-  }
-
-  #say(entry: MergeEntry, doing: string): void {
-    this.#options.onProgress?.(entry, doing)
-  }
-}
-
-/** The trailers by which a commit is known to be `ov`'s. */
-export function trailers({ task, agent, runtime }: { task: string; agent: string; runtime: string }): string {
-  return `Ov-Task: ${task}\nOv-Agent: ${agent}\nOv-Runtime: ${runtime}`
-}
-
-function conflictFor(branch: string, tip: string, merged: Extract<MergeTree, { clean: false }>): string {
-  return [
-    merged.files.length === 0
-      ? `Your branch cannot be merged into ${branch}:`
-      : `Your branch conflicts with ${branch} in:\n${merged.files
-          .slice(0, 50)
-          .map((file) => `  ${file}`)
-          .join('\n')}`,
-    merged.messages,
-    `Merge it into your branch (git merge ${tip}), resolve, commit, and say done again.`,
-  ].join('\n\n')
 }
