@@ -42,7 +42,7 @@ export default class Demo extends OvCommand {
       this.log(`\n${style.bold('How it got there')}\n${await demoLog(project)}`)
       const merged = outcomes.filter((outcome) => outcome.state === 'merged').length
       if (merged < slung.length) process.exitCode = 1
-      if (flags.remove) removeDemoRepository(repository)
+      if (flags.remove) await removeDemoRepository(repository, slung)
       else this.log(`\n${style.bold('What next')}\n${nextSteps(repository)}`)
       return { repository, merged, tasks: outcomes, tree }
     } finally {

@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Slung, sling } from '../agents/sling.ts'
 import { commitAll, gitAt } from '../os/git.ts'
+import { runnersOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
 
 /** One agent of the demo: a command that plays a coding agent. */
@@ -65,8 +67,10 @@ export async function makeDemoRepository(): Promise<string> {
   return path
 }
 
-/** Removes a repository that `makeDemoRepository` made. */
-export function removeDemoRepository(path: string): void {
+/** Removes a repository that `makeDemoRepository` made, once nobody is at work in it any more. */
+export async function removeDemoRepository(path: string, slung: readonly Slung[]): Promise<void> {
+  const deadline = performance.now() + 10_000
+  while (performance.now() < deadline && slung.some(({ agent }) => runnersOf(agent.id).length > 0)) await delay(50)
   rmSync(path, { recursive: true, force: true })
 }
 

@@ -75,9 +75,26 @@ export function gitAt(directory: string, environment: Readonly<Record<string, st
   const env = { ...cleanEnvironment(), ...environment }
   return {
     directory,
-    raw: (...args) => runGit(directory, env, args),
-    feed: (input, ...args) => runGit(directory, env, args, input),
+    raw: (...args) => pastHalfMade(args, () => runGit(directory, env, args)),
+    feed: (input, ...args) => pastHalfMade(args, () => runGit(directory, env, args, input)),
     with: (more) => gitAt(directory, { ...environment, ...more }),
+  }
+}
+
+/**
+ * Git reads the records of all worktrees, and dies of one that another process is just making or removing. It does so
+ * before it has changed anything, and the record is whole or gone in a moment: so once more. (Only `worktree add` may
+ * have made its branch by then; `addWorktree` looks after that.)
+ */
+async function pastHalfMade(args: readonly string[], work: () => Promise<string>): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      const isHalfMade = error instanceof GitFailure && /failed to read .*\/worktrees\/.*\/commondir/.test(error.stderr)
+      if (!isHalfMade || attempt === 40 || (args[0] === 'worktree' && args[1] === 'add')) throw error
+      await delay(10 + Math.random() * 40)
+    }
   }
 }
 

@@ -142,4 +142,4 @@ test(`after ${KILLS} kills of the train nothing is half merged, lost or merged t
   expect(existsSync(join(yard.repo, '.git', 'refs', 'heads', 'main.lock'))).toBe(false)
   expect(yard.git('fsck', '--connectivity-only', '--no-dangling')).toBe('')
   expect(readFileSync(join(yard.repo, '.env'), 'utf8')).toBe('SECRET=mine\n')
-}, 120_000)
+}, 300_000)

@@ -21,8 +21,11 @@ export interface Home {
   dispose(): Promise<void>
 }
 
+/** Read once: a test that ran out of time may have left the environment of its home behind. */
+const OUTSIDE = tmpdir()
+
 export function makeHome(): Home {
-  const path = mkdtempSync(join(tmpdir(), 'ovt-'))
+  const path = mkdtempSync(join(OUTSIDE, 'ovt-'))
   const env = {
     PATH: process.env.PATH ?? '',
     HOME: join(path, 'home'),
