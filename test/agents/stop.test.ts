@@ -273,6 +273,7 @@ test('every state change of a stop is an event', async () => {
   expect(events.map(({ type }) => type).filter((type) => type.startsWith('agent.'))).toEqual([
     'agent.slung',
     'agent.starting',
+    'agent.containment',
     'agent.stopping',
     'agent.stopped',
   ])
