@@ -1,11 +1,14 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { claimLease } from '../../src/db/lease.ts'
+import { write } from '../../src/db/open.ts'
 import { getMerge } from '../../src/merge/store.ts'
-import { fenceRef } from '../../src/merge/track.ts'
+import { fenceRef, readTrack, swapOf } from '../../src/merge/track.ts'
 import { driveTrain, TRAIN_LEASE } from '../../src/merge/train.ts'
 import { listFolder } from '../../src/os/files.ts'
-import { allProcesses, argumentsOf } from '../../src/os/process.ts'
+import { swapRefs } from '../../src/os/git.ts'
+import { allProcesses, argumentsOf, ownIdentity } from '../../src/os/process.ts'
 import { type Driver, startDriver } from '../rig/driver.ts'
 import { makeYard, type Yard } from '../rig/train-yard.ts'
 
@@ -65,6 +68,21 @@ test('an overtaken train cannot swap even where the branch has not moved: the fe
   expect(await driver.line(/^drove/)).toBe('drove true 0 0')
   expect(yard.git('rev-parse', 'main')).toBe(main)
   expect(yard.git('for-each-ref', 'refs/ov/train')).toBe('')
+})
+
+test('a swap prepared before another train took over is void, even in the moment before it', async () => {
+  yard = await makeYard()
+  const entry = await yard.queue('one', { a: '' })
+  const prepared = swapOf(await readTrack(yard.project, 'main'), entry.head_sha)
+  const { db, clock } = yard.project
+  const dead = { ...ownIdentity(), pid: 2 ** 22 + 1 }
+  await write(db, (tx) => claimLease(tx, TRAIN_LEASE, dead, clock, 30_000))
+  await db.updateTable('merges').set({ state: 'dropped' }).execute()
+  await driveTrain(yard.project, { asked: true })
+  expect(await swapRefs(yard.project.git, prepared, 'late')).toBe(false)
+  expect(await swapRefs(yard.project.git, swapOf(await readTrack(yard.project, 'main'), entry.head_sha), 'now')).toBe(
+    true,
+  )
 })
 
 test('while one train drives another leaves at once, and its entry is taken along', async () => {
