@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { GitError, simpleGit } from 'simple-git'
 import { codeOf, OvError } from '../errors.ts'
 import { findProgram } from './files.ts'
-import { adminDirOf } from './git-folder.ts'
+import { adminDirOf, commonDirAt } from './git-folder.ts'
 
 /**
  * Host git, the only caller of it. Hooks and fsmonitor are off and the environment is clean, so that nothing
@@ -472,14 +472,27 @@ export async function addWorktree(
   }
 }
 
-/** Removes a worktree folder and its record. `git` refuses a dirty one unless `force`. */
+/**
+ * Removes a worktree folder and its record. `git` refuses a dirty one unless `force`. To see that, it runs another git
+ * in the worktree, which is told where the repository is, as `gitInWorktree` is.
+ */
 export async function removeWorktree(git: Git, path: string, { force = false } = {}): Promise<void> {
-  await git.raw('worktree', 'remove', ...(force ? ['--force', '--force'] : []), path)
+  await git
+    .with({ GIT_COMMON_DIR: commonDirAt(git.directory) })
+    .raw('worktree', 'remove', ...(force ? ['--force', '--force'] : []), path)
 }
 
-/** Commits everything that is uncommitted in a worktree, and gives the new head. */
+/**
+ * Commits everything that is uncommitted in a worktree, submodules aside, and gives the new head. To see whether a
+ * submodule has changed, `git add` would run the filters that the submodule's own configuration names.
+ */
 export async function commitAll(git: Git, message: string): Promise<string> {
-  await git.raw('add', '--all')
+  const staged = (await git.raw('ls-files', '--stage', '-z')).split('\0')
+  const submodules = staged
+    .filter((entry) => entry.startsWith('160000 '))
+    .map((entry) => entry.slice(entry.indexOf('\t') + 1))
+  const paths = ['.', ...submodules.map((path) => `:(exclude,literal)${path}`)]
+  await git.feed(`${paths.join('\0')}\0`, 'add', '--all', '--pathspec-from-file=-', '--pathspec-file-nul')
   await committing(git, (config) => git.feed(message, ...config, 'commit', '--quiet', '--no-verify', '--file=-'))
   return (await git.raw('rev-parse', 'HEAD')).trim()
 }

@@ -11,6 +11,7 @@ import {
   gitAt,
   mergeTree,
   readRefs,
+  removeWorktree,
   swapRefs,
   trackedChanges,
   uncommitted,
@@ -175,6 +176,22 @@ test('a worktree’s admin folder that names another common folder is not believ
   expect(whatRan()).toBe('')
 })
 
+test('a worktree is removed without asking what its admin folder names', async () => {
+  const { project } = yard
+  const path = worktreePath(project, 'builder-1')
+  await prepareWorktree(project, { ...AGENT, path })
+  const evil = join(yard.home.path, 'evil')
+  git(yard.home, yard.home.path, 'clone', '--quiet', '--bare', yard.repo, evil)
+  git(yard.home, yard.repo, 'config', '--file', join(evil, 'config'), 'filter.evil.clean', trap('filter'))
+  writeFileSync(join(evil, 'info', 'attributes'), '* filter=evil\n')
+  writeFileSync(join(yard.repo, '.git', 'worktrees', 'builder-1', 'commondir'), `${evil}\n`)
+  // Of the same length: git has to look into it.
+  writeFileSync(join(path, 'README.md'), '# Fox\n')
+  await expect(removeWorktree(project.git, path)).rejects.toBeInstanceOf(GitFailure)
+  expect(whatRan()).toBe('')
+  expect(existsSync(path)).toBe(true)
+})
+
 test.each(['as a submodule', 'untracked'])(
   'a repository inside a worktree, %s, runs nothing of its own',
   async (how) => {
@@ -194,7 +211,8 @@ test.each(['as a submodule', 'untracked'])(
     mine(join(inner, '.git'))
     git(yard.home, yard.repo, 'config', '--file', join(inner, '.git', 'config'), 'filter.evil.clean', trap('filter'))
     writeFileSync(join(inner, '.gitattributes'), '* filter=evil\n')
-    writeFileSync(join(inner, 'f'), 'changed\n')
+    // Of the same length: git has to look into it, by the filter.
+    writeFileSync(join(inner, 'f'), 'g\n')
     writeFileSync(join(path, 'work'), 'work\n')
     rmSync(ran, { force: true })
     const own = gitIn(project, path)
