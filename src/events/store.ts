@@ -50,3 +50,14 @@ export async function eventsAfter(db: Db, agentId: string, id: number): Promise<
     .execute()
   return rows as unknown as Schema['events'][]
 }
+
+/** How often something has happened to an agent. */
+export async function countEvents(db: Db, agentId: string, type: string): Promise<number> {
+  const { count } = await db
+    .selectFrom('events')
+    .select((is) => is.fn.countAll<number>().as('count'))
+    .where('agent_id', '=', agentId)
+    .where('type', '=', type)
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}

@@ -67,10 +67,16 @@ export async function followTask(
     if (project.config.merge.auto && agent !== undefined && !isOpen(agent)) await driveTrain(project, { gone })
   }
   let looking: Promise<void> | null = null
+  let trouble = ''
   const timer = setInterval(() => {
     looking ??= lookAfterFleet()
+      .then(() => {
+        trouble = ''
+      })
       .catch((error: unknown) => {
-        if (!gone.aborted) tell(`could not look after the fleet: ${messageOf(error)}`)
+        // Told once: it is tried again until it goes.
+        if (!gone.aborted && messageOf(error) !== trouble) tell(`cannot look after the fleet: ${messageOf(error)}`)
+        trouble = messageOf(error)
       })
       .finally(() => {
         looking = null

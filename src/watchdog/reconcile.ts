@@ -1,13 +1,15 @@
-import { endAgent } from '../agents/finish.ts'
+import { recordEnd } from '../agents/finish.ts'
 import { endOf } from '../agents/rules.ts'
 import { dispatchQueued } from '../agents/start.ts'
 import { type Agent, getAgent, openAgents, ownerOf, takeOver } from '../agents/store.ts'
 import { type EndState, isFinal } from '../contract/states.ts'
-import { write } from '../db/open.ts'
-import { recordEvent } from '../events/store.ts'
+import { type Db, write } from '../db/open.ts'
+import { messageOf, OvError } from '../errors.ts'
+import { countEvents, recordEvent } from '../events/store.ts'
 import { bounceStranded } from '../mail/bounce.ts'
 import { mendLandings } from '../merge/land.ts'
 import { mergesOfTask } from '../merge/store.ts'
+import { GitFailure } from '../os/git.ts'
 import { liveness, ownIdentity } from '../os/process.ts'
 import { runnersOf, stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
@@ -35,17 +37,18 @@ export async function reconcile(project: Project): Promise<Agent[]> {
     // Asked twice: a row can be older than the look at the kernel.
     const again = await getAgent(project.db, agent.id)
     if (again?.fence !== agent.fence || again.state !== agent.state) continue
-    if (agent.state === 'starting' && agent.fence < MAX_STARTS) {
-      await requeue(project, agent)
-      continue
-    }
     const taken = await write(project.db, (tx) =>
       takeOver(tx, agent, [agent.state], ownIdentity(), agent.state, project.clock.now()),
     )
     if (taken === null) continue
     await stopProcessesOf(agent.id, runnersOf(agent.id))
-    await keepCommits(project, agent.id, worktreePath(project, agent.worktree), agent.base_sha)
-    await endAgent(project, taken, await endFor(project, taken))
+    if (agent.state === 'starting' && (await countEvents(project.db, agent.id, 'agent.starting')) < MAX_STARTS) {
+      await requeue(project, taken)
+      continue
+    }
+    await keep(project, taken)
+    // Looked up and ended at once: a merge that is rejected in between would leave a task that nobody works on.
+    await write(project.db, async (tx) => recordEnd(tx, taken, await endFor(tx, taken), project.clock.now()))
     ended.push(taken)
   }
   await mendLandings(project)
@@ -58,12 +61,22 @@ export async function reconcile(project: Project): Promise<Agent[]> {
  * How an agent without a runner ends: as a stop or a merge that was killed in the middle has said already; done, when
  * its work is in the merge queue and asks nothing more of it; else failed.
  */
-async function endFor(project: Project, agent: Agent): Promise<EndState> {
-  const task = await getTask(project.db, agent.task_id)
+async function endFor(tx: Db, agent: Agent): Promise<EndState> {
+  const task = await getTask(tx, agent.task_id)
   if (task && isFinal(task.state)) return endOf(task)
-  const entries = await mergesOfTask(project.db, agent.task_id)
+  const entries = await mergesOfTask(tx, agent.task_id)
   const isQueued = entries.some(({ state }) => state === 'ready' || state === 'merging')
   return isQueued ? { name: 'done' } : { name: 'failed', reason: 'Its runner died.' }
+}
+
+/** Its branch keeps the last commit in any case; one worktree that git can't read must not keep the rest of the fleet. */
+async function keep(project: Project, agent: Agent): Promise<void> {
+  try {
+    await keepCommits(project, agent.id, worktreePath(project, agent.worktree), agent.base_sha)
+  } catch (error) {
+    if (!(error instanceof GitFailure || error instanceof OvError)) throw error
+    await note(project.db, project, agent, 'agent.keep-failed', messageOf(error))
+  }
 }
 
 /** The starter of a start ends as soon as the runner runs; that is no death while the runner is on its way. */
@@ -74,15 +87,13 @@ function stillStarting(project: Project, agent: Agent): boolean {
 
 async function requeue(project: Project, agent: Agent): Promise<void> {
   await write(project.db, async (tx) => {
-    const taken = await takeOver(tx, agent, ['starting'], ownIdentity(), 'queued', project.clock.now())
-    if (taken)
-      await recordEvent(tx, {
-        at: project.clock.now(),
-        type: 'agent.requeued',
-        runId: agent.run_id,
-        agentId: agent.id,
-        taskId: agent.task_id,
-        data: { why: 'its start died' },
-      })
+    const now = project.clock.now()
+    if ((await takeOver(tx, agent, ['starting'], ownIdentity(), 'queued', now)) === null) return
+    await note(tx, project, agent, 'agent.requeued', 'its start died')
   })
+}
+
+function note(db: Db, project: Project, agent: Agent, type: string, why: string): Promise<void> {
+  const facts = { runId: agent.run_id, agentId: agent.id, taskId: agent.task_id }
+  return recordEvent(db, { at: project.clock.now(), type, ...facts, data: { why } })
 }
