@@ -17,6 +17,8 @@ export default class Status extends OvCommand {
     all: Flags.boolean({ default: false, description: 'every agent of every run' }),
   }
 
+  protected static override evenMisconfigured = true
+
   async run() {
     const { flags } = await this.parse(Status)
     const report = await this.call('status', {

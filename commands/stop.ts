@@ -22,6 +22,8 @@ Exit code 1: a process survived, or may have; it is named.`
     reason: Flags.string({ description: 'why, for the record' }),
   }
 
+  protected static override evenMisconfigured = true
+
   async run() {
     const { argv, flags } = await this.parse(Stop)
     const { all, tree, reason } = flags

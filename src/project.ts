@@ -4,7 +4,7 @@ import { basename, join, resolve } from 'node:path'
 import type { Kysely } from 'kysely'
 import { type Roles, readManifest } from './agents/manifest.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { type Loaded, loadConfig, placeOf } from './config/load.ts'
+import { type Loaded, loadConfig, loadWhatIsValid, placeOf } from './config/load.ts'
 import { invalidConfig, type Problem, sayProblem } from './config/problem.ts'
 import type { Config } from './config/schema.ts'
 import { openDatabase } from './db/open.ts'
@@ -35,6 +35,11 @@ export interface Project {
   readonly name: string
   /** What the human should know about the configuration, one line each. */
   readonly notes: readonly string[]
+  /**
+   * What is wrong with the configuration; null when nothing is. With something wrong the defaults hold in its place, and
+   * no agent is started.
+   */
+  readonly misconfigured: OvError | null
   close(): Promise<void>
 }
 
@@ -102,6 +107,13 @@ export async function locateProject(cwd: string): Promise<Location> {
   return followRoot(here, await loadConfig(here.root))
 }
 
+/** The same, with what is wrong in the configuration left out and told. */
+async function locateAnyway(cwd: string): Promise<{ location: Location; invalid: OvError | null }> {
+  const here = await findRoot(cwd)
+  const { loaded, invalid } = await loadWhatIsValid(here.root)
+  return { location: await followRoot(here, loaded), invalid }
+}
+
 /** The location a repository's configuration leads to. */
 export async function followRoot(here: { root: string; bare: boolean }, loaded: Loaded): Promise<Location> {
   const found = { ...here, configRoot: here.root, loaded, warnings: loaded.warnings }
@@ -129,9 +141,20 @@ async function repositoryAt(folder: string): Promise<{ root: string; bare: boole
   }
 }
 
-/** Opens the project around `cwd`. `ov init` must have been here. */
-export async function openProject(cwd: string, { clock = systemClock }: { clock?: Clock } = {}): Promise<Project> {
-  const { root, bare, configRoot, loaded, warnings } = await locateProject(cwd)
+/**
+ * Opens the project around `cwd`. `ov init` must have been here.
+ *
+ * @param options.evenMisconfigured what is wrong with the configuration is told by the project instead of thrown
+ * @throws {OvError} what `locateProject` and `openDatabase` throw, `project.not-initialised`, `project.socket-dir`
+ */
+export async function openProject(
+  cwd: string,
+  { clock = systemClock, evenMisconfigured = false }: { clock?: Clock; evenMisconfigured?: boolean } = {},
+): Promise<Project> {
+  const { location, invalid } = evenMisconfigured
+    ? await locateAnyway(cwd)
+    : { location: await locateProject(cwd), invalid: null }
+  const { root, bare, configRoot, loaded, warnings } = location
   const { config } = loaded
   const stateDir = stateDirOf(root)
   const databasePath = join(stateDir, 'state.db')
@@ -144,7 +167,8 @@ export async function openProject(cwd: string, { clock = systemClock }: { clock?
     })
   }
   const { roles, problems } = await readManifest(configRoot, config.agents.manifest)
-  if (problems.length > 0) throw invalidConfig(problems)
+  const misconfigured = invalid ?? (problems.length > 0 ? invalidConfig(problems) : null)
+  if (misconfigured !== null && !evenMisconfigured) throw misconfigured
   const socketDir = openSocketFolder(root)
   const db = openDatabase(databasePath)
   return {
@@ -162,6 +186,7 @@ export async function openProject(cwd: string, { clock = systemClock }: { clock?
     tmux: tmuxAt(join(socketDir, 'tmux.sock')),
     name: config.project.name ?? basename(root),
     notes: warnings.map(sayProblem),
+    misconfigured,
     close: () => db.destroy(),
   }
 }

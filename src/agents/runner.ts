@@ -72,6 +72,10 @@ export async function runAgent(project: Project, agentId: string, fence: number)
     return takeOver(tx, row, ['starting'], ownIdentity(), 'starting', project.clock.now())
   })
   if (agent === null) return
+  // It was changed for the worse since the task was slung: another start would meet the same.
+  if (project.misconfigured !== null) {
+    return endAgent(project, agent, { name: 'failed', reason: reasonOf(project.misconfigured) })
+  }
   const task = await getTask(project.db, agent.task_id)
   if (!task) throw new Error(`agent ${agent.id} has no task`)
   const runner = new Runner(project, agent, task, await loadRuntime(agent.runtime))

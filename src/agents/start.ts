@@ -19,6 +19,7 @@ export const OV_MAIN = fileURLToPath(
 /** Starts queued agents, oldest first, while there is a place. Whoever notices a free place calls this; two at once are no harm. */
 export async function dispatchQueued(project: Project): Promise<Agent[]> {
   const started: Agent[] = []
+  if (project.misconfigured !== null) return started
   for (;;) {
     const agent = await write(project.db, async (tx) => {
       if ((await countLive(tx)) >= project.config.agents.maxConcurrent) return null

@@ -16,6 +16,9 @@ export abstract class OvCommand extends Command {
     quiet: Flags.boolean({ char: 'q', description: 'say nothing beside the result', helpGroup: 'GLOBAL' }),
   }
 
+  /** Commands that a person needs most when something is wrong work with an invalid configuration too. */
+  protected static evenMisconfigured = false
+
   #project: Project | undefined
   #broker: BrokerLine | undefined
   readonly #afterwards: (() => Promise<unknown>)[] = []
@@ -28,8 +31,14 @@ export abstract class OvCommand extends Command {
   protected async project(): Promise<Project> {
     this.humansOnly()
     if (this.#project === undefined) {
-      this.#project = await openProject(process.cwd())
-      for (const note of this.#project.notes) this.say(`Note: ${note}`)
+      const { evenMisconfigured } = this.constructor as typeof OvCommand
+      this.#project = await openProject(process.cwd(), { evenMisconfigured })
+      const { misconfigured, notes } = this.#project
+      if (misconfigured !== null) {
+        this.say(`Note: ${misconfigured.message}`)
+        this.say('Until that is mended, the defaults hold in its place, and no agent is started.')
+      }
+      for (const note of notes) this.say(`Note: ${note}`)
     }
     return this.#project
   }

@@ -1,6 +1,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { runtimeIds } from '../agents/registry.ts'
+import type { OvError } from '../errors.ts'
 import { checkSource, ONCE, valueAt } from './check.ts'
 import { isMapping, type Mapping, readSource, type Source } from './document.ts'
 import { environmentSettings } from './environment.ts'
@@ -117,6 +118,16 @@ export async function loadConfig(root: string): Promise<Loaded> {
   const reading = await readConfig(root)
   if (reading.problems.length > 0) throw invalidConfig(reading.problems)
   return settle(reading)
+}
+
+/**
+ * The same for what must work in any case: a source with something wrong in it is left out as a whole.
+ *
+ * @returns what holds without those, and the error that tells what is wrong; null when nothing is
+ */
+export async function loadWhatIsValid(root: string): Promise<{ loaded: Loaded; invalid: OvError | null }> {
+  const reading = await readConfig(root)
+  return { loaded: settle(reading), invalid: reading.problems.length > 0 ? invalidConfig(reading.problems) : null }
 }
 
 /** What holds, by sources that are without problems. */

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import {
@@ -13,6 +14,7 @@ import {
   type Transaction,
 } from 'kysely'
 import { codeOf, messageOf, OvError } from '../errors.ts'
+import { isWritable } from '../os/files.ts'
 import { MIGRATIONS } from './migrations.ts'
 import type { Schema } from './schema.ts'
 
@@ -163,6 +165,13 @@ function explained(error: unknown, path: string): unknown {
     code.startsWith('SQLITE_IOERR') ||
     code === 'SQLITE_PERM'
   ) {
+    const folder = dirname(path)
+    if (!isWritable(folder)) {
+      return new OvError('failed', 'db.readonly', `${folder} can't be written to, so nothing can be recorded.`, {
+        hint: `Make it writable for you (ls -ld '${folder}'), then run: ov doctor`,
+        cause: error,
+      })
+    }
     return new OvError('failed', 'db.readonly', `Cannot open or write ${path}: ${messageOf(error)}.`, {
       hint: 'Check the permissions and free space of .overstory, then run: ov doctor',
       cause: error,
