@@ -14,7 +14,7 @@ import {
   type Transaction,
 } from 'kysely'
 import { codeOf, messageOf, OvError } from '../errors.ts'
-import { isWritable } from '../os/files.ts'
+import { hasSpace, isWritable } from '../os/files.ts'
 import { MIGRATIONS } from './migrations.ts'
 import type { Schema } from './schema.ts'
 
@@ -34,6 +34,7 @@ const BEGIN_PATIENCE_MS = 20_000
  */
 export function openDatabase(path: string): Kysely<Schema> {
   const raw = guarded(path, () => {
+    refuseReadOnly(dirname(path))
     const database = new Database(path, { timeout: 10_000 })
     try {
       refuseNewer(database, path)
@@ -95,6 +96,14 @@ export function write<T>(db: Kysely<Schema>, work: (tx: Transaction<Schema>) => 
   return db.transaction().execute(work)
 }
 
+/** SQLite itself would try for seconds to make its shared memory there. */
+function refuseReadOnly(folder: string): void {
+  if (isWritable(folder)) return
+  throw new OvError('failed', 'db.readonly', `${folder} can't be written to, so nothing can be recorded.`, {
+    hint: `Make it writable for you (ls -ld '${folder}'), then run: ov doctor`,
+  })
+}
+
 function userVersion(database: Database.Database): number {
   return Number(database.pragma('user_version', { simple: true }))
 }
@@ -153,7 +162,8 @@ function explained(error: unknown, path: string): unknown {
       cause: error,
     })
   }
-  if (code === 'SQLITE_FULL') {
+  // Without space for its shared memory SQLite calls it an I/O error.
+  if (code === 'SQLITE_FULL' || (code.startsWith('SQLITE_IOERR') && !hasSpace(dirname(path)))) {
     return new OvError('failed', 'db.full', `The disk is full: nothing could be written to ${path}.`, {
       hint: 'Free some space, then run the same command again. Nothing acknowledged was lost.',
       cause: error,
@@ -165,13 +175,6 @@ function explained(error: unknown, path: string): unknown {
     code.startsWith('SQLITE_IOERR') ||
     code === 'SQLITE_PERM'
   ) {
-    const folder = dirname(path)
-    if (!isWritable(folder)) {
-      return new OvError('failed', 'db.readonly', `${folder} can't be written to, so nothing can be recorded.`, {
-        hint: `Make it writable for you (ls -ld '${folder}'), then run: ov doctor`,
-        cause: error,
-      })
-    }
     return new OvError('failed', 'db.readonly', `Cannot open or write ${path}: ${messageOf(error)}.`, {
       hint: 'Check the permissions and free space of .overstory, then run: ov doctor',
       cause: error,

@@ -16,6 +16,7 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
   unwatchFile,
   watch,
@@ -188,6 +189,12 @@ export function nearestFolder(path: string): string {
   let at = resolve(path)
   while (!existsSync(at) && dirname(at) !== at) at = dirname(at)
   return at
+}
+
+/** False when the file system of a path has no room for even one more small file. */
+export function hasSpace(path: string): boolean {
+  const { bavail, bsize, ffree, files } = statfsSync(path)
+  return bavail * bsize >= 64 * 1024 && (files === 0 || ffree > 0)
 }
 
 /** What is left for this user on the file system of a path: bytes and files (null where it does not count files). */

@@ -1,7 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import Database from 'better-sqlite3'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { openAgents } from '../../src/agents/store.ts'
 import { fakeClaude } from '../rig/fake-claude.ts'
+import { mountSpace } from '../rig/mount-space.ts'
+import { inProject } from '../rig/project.ts'
 import { git, type Home, makeHome, makeRepo, readyRepo } from '../rig/sandbox-home.ts'
 
 let home: Home
@@ -178,5 +182,233 @@ describe('a task’s text', () => {
       expect(output).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/)
     }
     expect(existsSync(trap)).toBe(false)
+  })
+})
+
+describe('a configuration that is wrong', () => {
+  let repo: string
+  beforeAll(async () => {
+    repo = await readyRepo(home, '', 'config')
+  })
+  const HINT = 'Mend it, then: ov config validate. All keys: ov config example'
+
+  test.each([
+    ['a tab', 'project:\n\tname: x\n', 'overstory.yaml:2:1: a tab is used to indent; YAML takes spaces only'],
+    [
+      'an unknown key',
+      'agents: { maxConcurent: 3 }\n',
+      'overstory.yaml:1:11: unknown key "maxConcurent" in agents. Did you mean "maxConcurrent"?',
+    ],
+    [
+      'a wrong type',
+      'merge:\n  auto: perhaps\n',
+      'overstory.yaml:2:9: merge.auto must be true or false, not "perhaps"',
+    ],
+  ])('%s is told with its place by every command, and nothing is done', async (_, text, message) => {
+    writeFileSync(join(repo, 'overstory.yaml'), text)
+    for (const args of [sling('x', 'true'), ['mail', 'list'], ['merge'], ['init'], ['config', 'validate']])
+      await expectRefused(repo, args, 2, message, HINT)
+  })
+
+  test('what is needed most when something is wrong works all the same: status tells, stop stops, nobody is started', async () => {
+    const other = await readyRepo(home, 'agents: { maxConcurrent: 1 }\n', 'running')
+    await home.ov(other, sling('Hang', 'sleep 1000', '--name', 'hanging'))
+    await home.ov(other, sling('Wait', 'true', '--name', 'queued'))
+    writeFileSync(join(other, 'overstory.yaml'), 'agents:\n  maxConcurrent: many\n')
+    const note = 'Note: overstory.yaml:2:18: agents.maxConcurrent must be a whole number, not "many"\n'
+    const status = await home.ov(other, ['status'])
+    expect(status.stdout).toContain('hanging')
+    expect(status.output).toContain(note)
+    expect(status.code).toBe(0)
+    const stopped = await home.ov(other, ['stop', 'hanging'])
+    expect(stopped.stdout).toContain('hanging is stopped')
+    expect(stopped.output).toContain(note)
+    expect(stopped.code).toBe(0)
+    const { agents } = JSON.parse((await home.ov(other, ['status', '--json'])).stdout) as {
+      agents: { name: string; state: string }[]
+    }
+    expect(Object.fromEntries(agents.map(({ name, state }) => [name, state]))).toEqual({
+      hanging: 'stopped',
+      queued: 'queued',
+    })
+  })
+
+  test('an agent that is started while it is wrong fails with what is wrong', async () => {
+    const other = await readyRepo(home, 'agents: { maxConcurrent: 1 }\n', 'spoilt')
+    const go = join(home.path, 'go spoil')
+    const wait = `while [ ! -e '${go}' ]; do sleep 0.05; done`
+    await home.ov(other, sling('Spoil it', `${wait}; echo 'agents: x' > '${join(other, 'overstory.yaml')}'`))
+    await home.ov(other, sling('Be next', 'true', '--name', 'next'))
+    writeFileSync(go, '')
+    const next = async () => {
+      const { agents } = JSON.parse((await home.ov(other, ['status', '--json'])).stdout) as {
+        agents: { name: string; state: string; reason: string | null }[]
+      }
+      return agents.find(({ name }) => name === 'next')
+    }
+    await expect.poll(async () => (await next())?.state, { timeout: 20_000 }).toBe('failed')
+    expect((await next())?.reason).toBe(
+      `overstory.yaml:1:9: agents must be a mapping of keys to values, not "x"\n${HINT}`,
+    )
+  })
+})
+
+describe('a database that cannot be used', () => {
+  let repo: string
+  let path: string
+  let sound: Buffer
+  beforeAll(async () => {
+    repo = await readyRepo(home, '', 'database')
+    path = join(repo, '.overstory', 'state.db')
+    await home.ov(repo, sling('Add a', 'echo a > a.txt', '--wait'))
+    await inProject(home, repo, async (project) => {
+      await vi.waitUntil(async () => (await openAgents(project.db)).length === 0, { timeout: 10_000 })
+    })
+    const database = new Database(path)
+    database.pragma('wal_checkpoint(TRUNCATE)')
+    database.close()
+    sound = readFileSync(path)
+  })
+  afterEach(() => {
+    for (const name of [`${path}-wal`, `${path}-shm`]) rmSync(name, { force: true })
+    writeFileSync(path, sound)
+  })
+  const EVERY = [['status'], sling('x', 'true'), ['stop', '--all'], ['init']]
+
+  test('a newer one is refused by every command, unmodified', async () => {
+    const database = new Database(path)
+    database.pragma('user_version = 999')
+    database.close()
+    const before = readFileSync(path)
+    for (const args of EVERY) {
+      const told = await home.ov(repo, args)
+      expect(told.output).toContain(`${path} was written by a newer ov (schema 999, `)
+      expect(told.output).toContain('Hint: Upgrade ov: npm install -g oversling@latest. Nothing was changed.')
+      expect(told.code).toBe(6)
+    }
+    expect(readFileSync(path).equals(before)).toBe(true)
+  })
+
+  test.each([
+    ['is no database at all', () => writeFileSync(path, 'What is this?')],
+    [
+      'is damaged inside',
+      () => writeFileSync(path, Buffer.concat([sound.subarray(0, 4096), Buffer.alloc(sound.length - 4096, 7)])),
+    ],
+  ])('one that %s is refused with what to type, and that mends it; commits are all there', async (_, damage) => {
+    damage()
+    for (const args of EVERY) {
+      const told = await home.ov(repo, args)
+      expect(told.output).toContain(`${path} is damaged: `)
+      expect(told.output).toContain('Hint: Your commits are safe in git. Set it aside and start anew: ov doctor --fix')
+      expect(told.code).toBe(6)
+    }
+    expect((await home.ov(repo, ['doctor', '--fix'])).output).toContain(
+      'The damaged database is kept as state.db.corrupt-',
+    )
+    const again = await home.ov(repo, sling('Add b', 'echo b >> b.txt', '--wait', '--json', '--again'))
+    expect(JSON.parse(again.stdout)).toMatchObject({ state: 'merged' })
+    expect(git(home, repo, 'show', 'main:a.txt')).toBe('a')
+  })
+
+  test('one that another process holds for some seconds is waited for, and nothing is lost', async () => {
+    const other = new Database(path)
+    other.exec('BEGIN IMMEDIATE')
+    let released = false
+    const sent = home.ov(repo, ['mail', 'send', '--to', 'human', '--subject', 'Patience'])
+    void sent.then(() => expect(released).toBe(true))
+    setTimeout(() => {
+      released = true
+      other.exec('COMMIT')
+    }, 3_000)
+    expect(await sent).toMatchObject({ code: 0 })
+    expect(released).toBe(true)
+    other.close()
+    expect((await home.ov(repo, ['mail', 'list'])).stdout).toContain('Patience')
+  })
+})
+
+describe('a disk that takes nothing', () => {
+  test('a read-only .overstory is named, and works again when it is writable', async () => {
+    const repo = await readyRepo(home, '', 'read-only')
+    const state = join(repo, '.overstory')
+    const space = await mountSpace(home)
+    expect((await space.sh(`mount --bind '${state}' '${state}' && mount -o remount,ro,bind '${state}'`)).output).toBe(
+      '',
+    )
+    for (const args of [
+      sling('x', 'true'),
+      ['status'],
+      ['mail', 'send', '--to', 'human', '--subject', 'x'],
+      ['init'],
+    ]) {
+      const told = await space.ov(repo, args)
+      expect(told.output).toBe(
+        `✖ ${state} can't be written to, so nothing can be recorded.\nHint: Make it writable for you (ls -ld '${state}'), then run: ov doctor\n`,
+      )
+      expect(told.code).toBe(1)
+    }
+    const doctor = await space.ov(repo, ['doctor', '--json'])
+    expect(JSON.parse(doctor.stdout)).toMatchObject({ ready: false })
+    expect(await home.ov(repo, ['status'])).toMatchObject({ code: 0 })
+  })
+
+  test('a disk that runs full is told; with space again nothing is lost and nothing needs repair', async () => {
+    const repo = join(home.path, 'full')
+    mkdirSync(repo)
+    const space = await mountSpace(home)
+    expect((await space.sh(`mount -t tmpfs -o size=8m tmpfs '${repo}'`)).output).toBe('')
+    const sh = (script: string) => space.sh(`cd '${repo}' && ${script}`)
+    const fill = `dd if=/dev/zero of=filler bs=64k; dd if=/dev/zero of=filler2 bs=1k; true`
+    await sh("git init -q && echo '# Toy' > README.md && git add -A && git commit -qm First")
+    expect(await space.ov(repo, ['init'])).toMatchObject({ code: 0 })
+    expect(await space.ov(repo, ['mail', 'send', '--to', 'human', '--subject', 'Before'])).toMatchObject({ code: 0 })
+
+    // Full before: what can't be recorded is refused, in words; what was acknowledged is there afterwards.
+    await sh(fill)
+    const acknowledged: string[] = []
+    let refused = ''
+    for (let number = 0; number < 30 && refused === ''; number++) {
+      const subject = `Number ${number} ${'x'.repeat(200)}`
+      const sent = await space.ov(repo, [
+        'mail',
+        'send',
+        '--to',
+        'human',
+        '--subject',
+        subject,
+        '--body',
+        'y'.repeat(50_000),
+      ])
+      if (sent.code === 0) acknowledged.push(subject)
+      else refused = sent.output
+    }
+    expect(refused).toBe(
+      `✖ The disk is full: nothing could be written to ${repo}/.overstory/state.db.\nHint: Free some space, then run the same command again. Nothing acknowledged was lost.\n`,
+    )
+    expect(await space.ov(repo, sling('Add a', 'echo a > a.txt', '--wait'))).toMatchObject({ code: 1 })
+    await sh('rm filler filler2')
+    const list = JSON.parse((await space.ov(repo, ['mail', 'list', '--json'])).stdout) as {
+      mail: { subject: string }[]
+    }
+    const there = list.mail.map(({ subject }) => subject)
+    expect(there).toEqual(expect.arrayContaining(['Before', ...acknowledged]))
+    expect(there).not.toContain(`Number ${acknowledged.length} ${'x'.repeat(200)}`)
+    const merged = await space.ov(repo, sling('Add a', 'echo a > a.txt', '--wait', '--json', '--again'))
+    expect(JSON.parse(merged.stdout)).toMatchObject({ state: 'merged' })
+
+    // Full in the middle, by the agent itself: what it had committed is kept.
+    const greedy = `echo b > b.txt; git add -A; git commit -qm 'Keep me'; (${fill}) 2>/dev/null; echo c > c.txt`
+    await space.ov(repo, sling('Fill it', greedy, '--name', 'greedy'))
+    const free = async () => Number((await sh('df --output=avail . | tail -1')).stdout)
+    await expect.poll(free, { timeout: 20_000, interval: 200 }).toBeLessThan(300)
+    await sh('rm -f .overstory/worktrees/greedy/filler*')
+    const next = await space.ov(repo, sling('Be next', 'echo d > d.txt', '--wait', '--json'))
+    expect(JSON.parse(next.stdout)).toMatchObject({ state: 'merged' })
+    const status = async () => (await space.ov(repo, ['status', '--all'])).stdout
+    await expect.poll(status, { timeout: 20_000, interval: 500 }).toMatch(/greedy +(failed|merged) /)
+    expect((await sh('git log --all --format=%s')).stdout).toContain('Keep me')
+    expect((await sh('git fsck --no-dangling')).code).toBe(0)
+    expect(await space.ov(repo, ['doctor'])).toMatchObject({ output: expect.not.stringContaining('db.') })
   })
 })
