@@ -1,12 +1,16 @@
-/** Edits (insert, delete, replace, one each) that turn `a` into `b`. */
-export function levenshtein(a: string, b: string): number {
+/** Typing errors (a letter more, less, another, or two swapped; one each) that turn `a` into `b`. */
+export function distance(a: string, b: string): number {
+  let before: number[] = []
   let row = Array.from({ length: b.length + 1 }, (_, column) => column)
   for (let i = 1; i <= a.length; i++) {
     const next = [i]
     for (let j = 1; j <= b.length; j++) {
       const replace = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(replace, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      const swap = isSwap ? (before[j - 2] ?? 0) + 1 : replace
+      next.push(Math.min(replace, swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
     }
+    before = row
     row = next
   }
   return row[b.length] ?? 0
@@ -26,10 +30,10 @@ export function nearest(word: string, candidates: readonly string[]): string | n
   let best: string | null = null
   let least = Math.max(1, Math.floor(wanted.length / 3)) + 1
   for (const candidate of candidates) {
-    const distance = levenshtein(wanted, plain(candidate))
-    if (distance >= least) continue
+    const errors = distance(wanted, plain(candidate))
+    if (errors >= least) continue
     best = candidate
-    least = distance
+    least = errors
   }
   return best
 }

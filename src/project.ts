@@ -10,8 +10,18 @@ import type { Config } from './config/schema.ts'
 import { openDatabase } from './db/open.ts'
 import type { Schema } from './db/schema.ts'
 import { codeOf, OvError } from './errors.ts'
+import { nearest } from './nearest.ts'
 import { isPrivateFolder } from './os/files.ts'
-import { commitOf, currentBranch, type Git, GitFailure, gitAt, listWorktrees, pathDigest } from './os/git.ts'
+import {
+  branchesUnder,
+  commitOf,
+  currentBranch,
+  type Git,
+  GitFailure,
+  gitAt,
+  listWorktrees,
+  pathDigest,
+} from './os/git.ts'
 import { type Tmux, tmuxAt } from './os/tmux.ts'
 
 /** A project that is open: where it is, what it wants, its state and the means to act on it. */
@@ -221,25 +231,30 @@ export async function canonicalBranch(project: Pick<Project, 'git' | 'config'>):
   const wanted = project.config.project.canonicalBranch
   if (wanted !== undefined) {
     if ((await commitOf(project.git, `refs/heads/${wanted}`)) !== null) return wanted
-    throw new OvError(
-      'user',
-      'project.no-branch',
-      `The canonical branch "${wanted}" does not exist or has no commit.`,
-      {
-        hint: `Make it (git switch -c ${wanted} && git commit), or set project.canonicalBranch in overstory.yaml.`,
-      },
-    )
+    const branches = await branchesUnder(project.git, '')
+    if (branches.length === 0 && (await commitOf(project.git, 'HEAD')) === null) throw noCommits()
+    throw noBranch(wanted, branches)
   }
   const guess = await guessCanonicalBranch(project.git)
-  if (guess !== null) return guess
-  throw new OvError(
-    'user',
-    'project.no-commits',
-    'The repository has no commit yet, so there is nothing to build on.',
-    {
-      hint: 'git add -A && git commit -m "First commit", then try again',
-    },
-  )
+  if (guess === null) throw noCommits()
+  return guess
+}
+
+function noBranch(wanted: string, branches: readonly string[]): OvError {
+  const meant = nearest(wanted, branches)
+  return new OvError('user', 'project.no-branch', `The canonical branch "${wanted}" does not exist.`, {
+    hint:
+      meant === null
+        ? `Make it (git branch ${wanted}), or set project.canonicalBranch in overstory.yaml to one that is there.`
+        : `Did you mean ${meant}? Set project.canonicalBranch in overstory.yaml.`,
+  })
+}
+
+function noCommits(): OvError {
+  const message = 'The repository has no commit yet, so there is nothing to build on.'
+  return new OvError('user', 'project.no-commits', message, {
+    hint: 'git add -A && git commit -m "First commit", then try again',
+  })
 }
 
 /** The likely default branch, or null when no branch has a commit. One git call where it is called as most are. */

@@ -70,17 +70,18 @@ export async function initProject(cwd: string, { rewrite }: InitOptions): Promis
   try {
     await makeStateFolder(git, root, bare, changed)
     const branch = before.project.canonicalBranch ?? (await guessCanonicalBranch(git)) ?? (await currentBranch(git))
-    const hasCommits = branch !== null && (await commitOf(git, `refs/heads/${branch}`)) !== null
+    const isThere = branch !== null && (await commitOf(git, `refs/heads/${branch}`)) !== null
+    const hasCommits = isThere || (await commitOf(git, 'HEAD')) !== null
     const [runtimes, detected] = await Promise.all([
       surveyRuntimes(before),
-      bare ? detectCommit(git, root, hasCommits ? branch : null) : detectProject(root),
+      bare ? detectCommit(git, root, isThere ? branch : null) : detectProject(root),
     ])
     let backup: string | null = null
     if (rewriting || !existsSync(configPath)) {
       const text = starterConfig(
         {
           // A branch without a commit would be a promise; until there is one it is found out anew each time.
-          branch: hasCommits ? branch : null,
+          branch: isThere ? branch : null,
           detected,
           copy: bare ? [] : await copiesNeeded(git, root),
           runtime: insteadOfDefault(before, runtimes),
@@ -109,6 +110,9 @@ export async function initProject(cwd: string, { rewrite }: InitOptions): Promis
       runtime: config.runtime.default,
       runtimes,
       notes: [
+        ...(hasCommits && !isThere
+          ? [`The branch ${branch} does not exist. Before anything is slung: git branch ${branch}`]
+          : []),
         ...detected.notes,
         ...(bare ? [] : await unignored(git, detected)).map(
           (folder) => `${folder} is not ignored by git, so it could end up in an agent's commit.`,

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import { openAgents } from '../../src/agents/store.ts'
+import { countLive, openAgents } from '../../src/agents/store.ts'
 import { fakeClaude } from '../rig/fake-claude.ts'
 import { mountSpace } from '../rig/mount-space.ts'
 import { inProject } from '../rig/project.ts'
@@ -150,6 +150,131 @@ describe('what a task and its agent may be called', () => {
     const status = await home.ov(repo, ['status', '--all', '--json'])
     const { agents } = JSON.parse(status.stdout) as { agents: { name: string }[] }
     expect(agents.map((agent) => agent.name)).toEqual(['builder-2'])
+  })
+})
+
+describe('a repository in a state of its own', () => {
+  test('without a commit nothing can be slung, and what to type is said', async () => {
+    const repo = join(home.path, 'empty')
+    mkdirSync(repo)
+    git(home, repo, 'init', '--quiet')
+    expect(await home.ov(repo, ['init'])).toMatchObject({ code: 0 })
+    const message = 'The repository has no commit yet, so there is nothing to build on.'
+    const hint = 'git add -A && git commit -m "First commit", then try again'
+    for (const args of [sling('x', 'true'), ['merge']]) await expectRefused(repo, args, 2, message, hint)
+    expect((await home.ov(repo, ['status'])).stdout).toContain(`! ${message}`)
+    git(home, repo, 'add', '--all')
+    git(home, repo, 'commit', '--quiet', '--message', 'First commit')
+    expect(await home.ov(repo, sling('Add a', 'echo a > a.txt', '--wait'))).toMatchObject({ code: 0 })
+  })
+
+  test('a canonical branch that is not there is named, with what was meant or how to make it', async () => {
+    const repo = makeRepo(home, 'no-branch')
+    await home.ov(repo, ['init'])
+    const message = (name: string) => `The canonical branch "${name}" does not exist.`
+    writeFileSync(join(repo, 'overstory.yaml'), 'project: { canonicalBranch: mian }\n')
+    const meant = 'Did you mean main? Set project.canonicalBranch in overstory.yaml.'
+    await expectRefused(repo, sling('x', 'true'), 2, message('mian'), meant)
+    writeFileSync(join(repo, 'overstory.yaml'), 'project: { canonicalBranch: production }\n')
+    const make =
+      'Make it (git branch production), or set project.canonicalBranch in overstory.yaml to one that is there.'
+    for (const args of [sling('x', 'true'), ['merge']]) await expectRefused(repo, args, 2, message('production'), make)
+    expect(await home.ov(repo, ['status'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(message('production')),
+    })
+    expect((await home.ov(repo, ['init'])).stdout).toContain('git branch production')
+  })
+
+  test('what is changed, staged or new in the human’s checkout stays as it is; what was merged lands later', async () => {
+    const repo = await readyRepo(home, '', 'dirty')
+    writeFileSync(join(repo, 'README.md'), '# Mine\n')
+    writeFileSync(join(repo, 'staged.txt'), 'staged\n')
+    writeFileSync(join(repo, 'new.txt'), 'new\n')
+    git(home, repo, 'add', 'staged.txt')
+    const before = git(home, repo, 'status', '--porcelain=v2', '--branch')
+    expect(await home.ov(repo, sling('Add a', 'echo a > a.txt', '--wait'))).toMatchObject({ code: 0 })
+    expect(git(home, repo, 'status', '--porcelain=v2', '--branch')).toBe(before)
+    expect(readFileSync(join(repo, 'README.md'), 'utf8')).toBe('# Mine\n')
+    expect((await home.ov(repo, ['status'])).stdout).toContain(
+      'main is 2 commits behind what was merged: 2 tracked files',
+    )
+    git(home, repo, 'commit', '--quiet', '--all', '--message', 'Mine')
+    expect(await home.ov(repo, ['land'])).toMatchObject({ code: 0 })
+    expect(git(home, repo, 'ls-files').split('\n')).toEqual(expect.arrayContaining(['a.txt', 'staged.txt']))
+    expect(git(home, repo, 'status', '--porcelain')).toBe('?? new.txt')
+  })
+
+  test('on a detached HEAD the branch moves and the checkout stays; where another worktree has it, it lands there', async () => {
+    const repo = await readyRepo(home, '', 'elsewhere')
+    git(home, repo, 'checkout', '--quiet', '--detach')
+    const head = git(home, repo, 'rev-parse', 'HEAD')
+    expect(await home.ov(repo, sling('Add a', 'echo a > a.txt', '--wait'))).toMatchObject({ code: 0 })
+    expect(git(home, repo, 'show', 'main:a.txt')).toBe('a')
+    expect(git(home, repo, 'rev-parse', '--abbrev-ref', 'HEAD')).toBe('HEAD')
+    expect([git(home, repo, 'rev-parse', 'HEAD'), git(home, repo, 'status', '--porcelain')]).toEqual([head, ''])
+
+    const other = join(home.path, 'elsewhere-main')
+    git(home, repo, 'worktree', 'add', '--quiet', other, 'main')
+    expect(await home.ov(repo, sling('Add b', 'echo b > b.txt', '--wait'))).toMatchObject({ code: 0 })
+    expect(readFileSync(join(other, 'b.txt'), 'utf8')).toBe('b\n')
+    expect([git(home, repo, 'rev-parse', 'HEAD'), git(home, repo, 'status', '--porcelain')]).toEqual([head, ''])
+  })
+})
+
+describe('several at once', () => {
+  test('of three ov init at once each ends well, and together they make one project', async () => {
+    const repo = makeRepo(home, 'inits')
+    const ended = await Promise.all([1, 2, 3].map(() => home.ov(repo, ['init', '--json'])))
+    expect(
+      ended.map(({ code }) => code),
+      ended.map(({ output }) => output).join(''),
+    ).toEqual([0, 0, 0])
+    expect(await home.ov(repo, sling('Add a', 'echo a > a.txt', '--wait'))).toMatchObject({ code: 0 })
+  })
+
+  test('the same task slung by three at once is taken once; the others are told with whom it is', async () => {
+    const repo = await readyRepo(home, '', 'twins')
+    const go = join(home.path, 'go twins')
+    const command = `while [ ! -e '${go}' ]; do sleep 0.05; done`
+    const ended = await Promise.all([1, 2, 3].map(() => home.ov(repo, sling('The same', command))))
+    expect(ended.map(({ code }) => code).sort()).toEqual([0, 4, 4])
+    const refused = ended.filter(({ code }) => code === 4).map(({ output }) => output)
+    for (const output of refused) {
+      expect(output).toMatch(/^✖ The same task is already (queued|running) with builder-1\.\n/)
+      expect(output).toContain('Hint: To have it done a second time all the same: --again\n')
+    }
+    writeFileSync(go, '')
+  })
+
+  test('eight slings at once with two places: never more than two live, and all end merged', async () => {
+    const repo = await readyRepo(home, 'agents: { maxConcurrent: 2 }\n', 'places')
+    const log = join(home.path, 'places.log')
+    const work = (number: number) =>
+      sling(`Task ${number}`, `echo in >> '${log}'; sleep 0.2; echo ${number} > ${number}.txt; echo out >> '${log}'`)
+    const numbers = [1, 2, 3, 4, 5, 6, 7, 8]
+    const slung = await Promise.all(numbers.map((number) => home.ov(repo, work(number))))
+    expect(slung.filter(({ code }) => code !== 0)).toEqual([])
+    await inProject(home, repo, async (project) => {
+      let most = 0
+      const open = async () => {
+        most = Math.max(most, await countLive(project.db))
+        return (await openAgents(project.db)).length
+      }
+      await expect.poll(open, { timeout: 25_000, interval: 20 }).toBe(0)
+      expect(most).toBe(2)
+      const tasks = await project.db.selectFrom('tasks').select('state').execute()
+      expect(tasks.map(({ state }) => state)).toEqual(numbers.map(() => 'merged'))
+    })
+    let inside = 0
+    const crowd = readFileSync(log, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => (inside += line === 'in' ? 1 : -1))
+    expect(Math.max(...crowd)).toBeLessThanOrEqual(2)
+    expect(git(home, repo, 'ls-tree', '--name-only', 'main').split('\n')).toEqual(
+      expect.arrayContaining(numbers.map((number) => `${number}.txt`)),
+    )
   })
 })
 
