@@ -100,5 +100,6 @@ async function runGate(
   const end = outcome.timedOut
     ? `did not end within ${gate.timeoutMs / 1000} s and was killed`
     : `ended with ${outcome.signal ?? `exit code ${outcome.code}`}`
-  return red(redact(`$ ${gate.command}\n${compactOutput(outcome.output, REPORTED)}\n(${end})`))
+  const said = compactOutput(outcome.output, REPORTED)
+  return red(redact([`$ ${gate.command}`, ...(said === '' ? [] : [said]), `(${end})`].join('\n')))
 }

@@ -3,6 +3,7 @@ import {
   chmodSync,
   existsSync,
   lstatSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -347,6 +348,24 @@ test('what a killed landing left is mended by whoever looks after the fleet, so 
   expect(yard.git('status', '--porcelain')).toBe('')
   yard.human({ mine: '' }, 'The lock is gone')
   expect(yard.git('rev-parse', 'main^')).toBe(from)
+})
+
+test('when the disk is full in the middle of landing, the files are as before and the merge still waits', async () => {
+  const { from, to } = await unlanded(MERGED, { files: BASE })
+  const bin = join(yard.home.path, 'bin')
+  mkdirSync(bin)
+  const real = execFileSync('/bin/sh', ['-c', 'command -v git'], { encoding: 'utf8' }).trim()
+  const full = `case "$*" in *"read-tree -m -u"*) printf 'new and' > changed.txt; mkdir -p added; printf 'added\\n' > added/a.txt; rm -f removed.txt
+    echo 'error: unable to write file other.txt: No space left on device' >&2; exit 128;; esac`
+  writeFileSync(join(bin, 'git'), `#!/bin/sh\n${full}\nexec '${real}' "$@"\n`, { mode: 0o755 })
+  const project = { ...yard.project, git: yard.project.git.with({ PATH: `${bin}:${process.env.PATH}` }) }
+  const landing = await landTrain(project)
+  expect(landing).toMatchObject({ landed: false, why: 'refused', behind: 2 })
+  expect(landing.landed ? '' : landing.detail).toContain('The disk is full')
+  expect(yard.git('status', '--porcelain')).toBe('')
+  expect(yard.git('rev-parse', 'main')).toBe(from)
+  expect(await landTrain(yard.project)).toMatchObject({ landed: true, commit: to })
+  expectLanded(to)
 })
 
 test('a landing whose process lives is left to it', async () => {
