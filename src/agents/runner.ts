@@ -129,6 +129,7 @@ class Runner {
   #setbacks = 0
   #parkedUntil: number | null = null
   #train: Promise<void> | null = null
+  #trouble: string | null = null
 
   constructor(project: Project, agent: Agent, task: Task, runtime: AgentRuntime) {
     this.#project = project
@@ -480,7 +481,12 @@ class Runner {
   #drive(): void {
     if (this.#train !== null || !this.#project.config.merge.auto) return
     this.#train = driveTrain(this.#project)
-      .catch((error: unknown) => this.#note('merge.trouble', { why: messageOf(error) }))
+      .catch(async (error: unknown) => {
+        // Asked again every second: the same trouble is told once.
+        const why = messageOf(error)
+        if (why !== this.#trouble) await this.#note('merge.trouble', { why })
+        this.#trouble = why
+      })
       .then((report) => {
         this.#train = null
         // While another drives there is nothing to look at; the next commit to the database or tick asks again.

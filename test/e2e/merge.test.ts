@@ -4,6 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { getMerge } from '../../src/merge/store.ts'
+import { allProcesses, argumentsOf } from '../../src/os/process.ts'
 import { OV } from '../rig/sandbox-home.ts'
 import { makeYard, type Yard } from '../rig/train-yard.ts'
 
@@ -130,6 +131,20 @@ test('what only the human can decide ends ov merge with 6, in words and with wha
   yard.git('commit', '--quiet', '--no-edit')
   expect((await ov('merge')).code).toBe(0)
   expect([yard.read('f'), yard.read('b')]).toEqual(['both\n', ''])
+})
+
+test('Ctrl-C ends ov merge with 130 and its gate with it; what was not merged stays in the queue', async () => {
+  yard = await makeYard({
+    config: `project: { qualityGates: [{ name: t, command: 'touch ../../../../runs; sleep 87651' }] }\n`,
+  })
+  const entry = await yard.queue('one', { a: '' })
+  const merge = spawn(process.execPath, [OV, 'merge'], { cwd: yard.repo, env: { ...yard.home.env }, stdio: 'ignore' })
+  const ended = once(merge, 'close')
+  await expect.poll(() => existsSync(join(yard.home.path, 'runs')), { timeout: 20_000 }).toBe(true)
+  merge.kill('SIGINT')
+  expect(await ended).toEqual([130, null])
+  expect(allProcesses().filter(({ pid }) => argumentsOf(pid).join(' ') === 'sleep 87651')).toEqual([])
+  await expect.poll(async () => (await getMerge(yard.project.db, entry.id))?.state).toBe('ready')
 })
 
 test('of two ov merge at once one drives, the other says so, waits, and sees the same end', async () => {
