@@ -1,6 +1,7 @@
 import { ownsLease } from '../db/lease.ts'
 import { write } from '../db/open.ts'
-import { commitTree, mergeTree, swapRefs } from '../os/git.ts'
+import { commitTree, mergeTree } from '../os/git.ts'
+import { swapRefs } from '../os/refs.ts'
 import type { Driver, Ground } from './attempt.ts'
 import { checkCommit } from './check.ts'
 import { type Block, settleBlocked } from './settle.ts'

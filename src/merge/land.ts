@@ -16,9 +16,10 @@ import {
   takeBack,
   unlockIndex,
 } from '../os/checkout.ts'
-import { aheadBehind, type Git, GitFailure, gitInWorktree, isAncestor, swapRefs } from '../os/git.ts'
+import { aheadBehind, type Git, GitFailure, gitInWorktree, isAncestor } from '../os/git.ts'
 import { adminDirOf, commonDirAt, gitDirOf, inProgress } from '../os/git-folder.ts'
 import { liveness, ownIdentity, processesMarked } from '../os/process.ts'
+import { swapRefs } from '../os/refs.ts'
 import type { Project } from '../project.ts'
 import { canonicalBranch } from '../project.ts'
 import {

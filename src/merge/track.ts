@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { OvError } from '../errors.ts'
-import { aheadBehind, isAncestor, type RefFacts, type RefMove, readRefs } from '../os/git.ts'
+import { aheadBehind, isAncestor } from '../os/git.ts'
 import { checkoutInTheMiddleOf, commonDirAt } from '../os/git-folder.ts'
+import { type RefFacts, type RefMove, readRefs } from '../os/refs.ts'
 import type { Project } from '../project.ts'
 import type { TrainFacts } from './store.ts'
 

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
-import { readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { GitError, simpleGit } from 'simple-git'
-import { codeOf, OvError } from '../errors.ts'
+import { OvError } from '../errors.ts'
 import { findProgram } from './files.ts'
 import { adminDirOf, commonDirAt } from './git-folder.ts'
 
@@ -330,92 +329,10 @@ async function committing(git: Git, commit: (config: readonly string[]) => Promi
   }
 }
 
-export interface RefFacts {
-  readonly sha: string
-  /** Tree of the commit; empty when the ref names no commit. */
-  readonly tree: string
-  /** Where git says it is checked out, as git writes the path; null when nowhere. */
-  readonly checkout: string | null
-}
-
-/** Reads refs by their full names in one call; those that don't exist are missing from the answer. */
-export async function readRefs(git: Git, ...names: string[]): Promise<ReadonlyMap<string, RefFacts>> {
-  const format = '%(refname)%00%(objectname)%00%(tree)%00%(worktreepath)%00'
-  const fields = (await git.raw('for-each-ref', `--format=${format}`, ...names)).split('\0')
-  const found = new Map<string, RefFacts>()
-  for (let at = 0; at + 3 < fields.length; at += 4) {
-    const [name = '', sha = '', tree = '', checkout = ''] = fields.slice(at, at + 4)
-    found.set(name.trimStart(), { sha, tree, checkout: checkout === '' ? null : checkout })
-  }
-  return found
-}
-
 /** How many commits each of two has that the other has not. */
 export async function aheadBehind(git: Git, left: string, right: string): Promise<{ left: number; right: number }> {
   const [l, r] = (await git.raw('rev-list', '--left-right', '--count', `${left}...${right}`)).trim().split('\t')
   return { left: Number(l), right: Number(r) }
-}
-
-/** One step of a ref: from `from` (null: it must not exist) to `to` (equal to `from`: it must be so and stays). */
-export interface RefMove {
-  readonly ref: string
-  readonly from: string | null
-  readonly to: string | null
-}
-
-/**
- * Moves refs, all or none, each only from the value it is expected to have. False, and nothing moved, when one of
- * them has another.
- *
- * @param reason for the reflog
- */
-export async function swapRefs(git: Git, moves: readonly RefMove[], reason: string): Promise<boolean> {
-  const objectName = (sha: string | null, like: string | null) => sha ?? '0'.repeat(like?.length ?? 40)
-  const lines = moves.map(({ ref, from, to }) =>
-    from === to
-      ? `verify ${ref} ${objectName(from, to)}`
-      : `update ${ref} ${objectName(to, from)} ${objectName(from, to)}`,
-  )
-  const input = `start\n${lines.join('\n')}\nprepare\ncommit\n`
-  const deadline = performance.now() + REF_PATIENCE_MS
-  for (;;) {
-    try {
-      await git.feed(input, 'update-ref', '-m', reason, '--stdin')
-      return true
-    } catch (error) {
-      if (!(error instanceof GitFailure)) throw error
-      const lock = /Unable to create '(.+?\.lock)': File exists/s.exec(error.stderr)?.[1]
-      if (lock === undefined) {
-        if (/but expected|reference already exists|unable to resolve reference/.test(error.stderr)) return false
-        throw error
-      }
-      const ours = moves.flatMap(({ to }) => to ?? [])
-      if (!removeDeadRefLock(lock, ours) && performance.now() > deadline) throw error
-      await delay(10)
-    }
-  }
-}
-
-const REF_PATIENCE_MS = 5_000
-/** Git holds a ref's lock for milliseconds; an empty or own one this old has lost its process. */
-const DEAD_LOCK_MS = 2_000
-
-/**
- * Removes a ref's lock that a killed git left: one that nobody has written for a while, and that is empty or holds a
- * commit of ours. Another's is left alone.
- */
-function removeDeadRefLock(path: string, ours: readonly string[]): boolean {
-  try {
-    const { mtimeMs } = statSync(path)
-    const content = readFileSync(path, 'utf8').trim()
-    if (Date.now() - mtimeMs < DEAD_LOCK_MS || (content !== '' && !ours.includes(content))) return false
-    rmSync(path)
-    return true
-  } catch (error) {
-    // Released meanwhile, which is what was wanted.
-    if (codeOf(error) === 'ENOENT') return true
-    throw error
-  }
 }
 
 /** Tracked files that differ from HEAD, in index or working tree. Empty: landing is safe. */

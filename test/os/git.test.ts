@@ -10,12 +10,11 @@ import {
   GitFailure,
   gitAt,
   mergeTree,
-  readRefs,
   removeWorktree,
-  swapRefs,
   trackedChanges,
   uncommitted,
 } from '../../src/os/git.ts'
+import { readRefs, swapRefs } from '../../src/os/refs.ts'
 import { keepCommits } from '../../src/worktrees/keep.ts'
 import { gitIn, prepareWorktree, worktreePath } from '../../src/worktrees/prepare.ts'
 import { git } from '../rig/sandbox-home.ts'
