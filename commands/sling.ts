@@ -3,7 +3,6 @@ import { OvCommand } from '../src/cli/command.ts'
 import { showSteps } from '../src/cli/progress.ts'
 import { taskText } from '../src/cli/task-text.ts'
 import { CAPABILITIES } from '../src/contract/states.ts'
-import { OvError } from '../src/errors.ts'
 import { oneLine, plainText } from '../src/mail/frame.ts'
 import { exitCodeOf, lineOf, type Outcome } from '../src/tasks/outcome.ts'
 import { followTask } from '../src/tasks/progress.ts'
@@ -13,7 +12,7 @@ export default class Sling extends OvCommand {
   static override description =
     `Returns at once; the agent works on. With --wait it shows progress and ends when the task is merged or has failed.
 
-Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or red gate after all attempts · 6 only a human can let it be merged · 7 --timeout is over (the agent works on).`
+Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or red gate after all attempts · 6 only a human can let it be merged · 7 --timeout is over, 130 Ctrl-C (the agent works on).`
   static override examples = [
     '<%= config.bin %> sling --capability builder --task "Implement user authentication"',
     "<%= config.bin %> sling --runtime shell --task Format --command 'npm run format' --wait",
@@ -70,24 +69,27 @@ Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or
     }
     const limit = timeout === undefined ? {} : { timeoutMs: timeout * 1000 }
     let ended: Outcome | undefined
+    let failure: unknown
     await showSteps(
       [
         {
           name: `${agent.name} ${oneLine(task.title, 60)}`,
           work: async (tell) => {
-            ended = this.insideAgent
-              ? await this.call('task.wait', { task: task.id, ...limit })
-              : await followTask(await this.project(), task.id, tell, limit)
-            return lineOf(ended)
+            try {
+              ended = this.insideAgent
+                ? await this.call('task.wait', { task: task.id, ...limit })
+                : await followTask(await this.project(), task.id, tell, { ...limit, gone: this.gone })
+              return lineOf(ended)
+            } catch (error) {
+              failure = error
+              return { ok: false, line: 'no longer waited for' }
+            }
           },
         },
       ],
       { quiet: quiet || this.jsonEnabled() },
     )
-    if (!ended)
-      throw new OvError('timeout', 'task.timeout', `${agent.name} is still at work.`, {
-        hint: 'It goes on without you: ov status',
-      })
+    if (!ended) throw failure
     process.exitCode = exitCodeOf(ended)
     if (ended.state === 'failed') this.sayWhy(ended)
     return ended

@@ -1,4 +1,4 @@
-import { type AgentStateName, LIVE_STATES } from '../contract/states.ts'
+import { type AgentStateName, LIVE_STATES, type TaskState } from '../contract/states.ts'
 import type { Liveness } from '../os/process.ts'
 import type { Agent } from './store.ts'
 
@@ -15,7 +15,9 @@ export type RunnerSeen = Liveness | 'replaced' | null
  */
 export type Condition = AgentStateName | 'runner_gone' | 'ending'
 
-export function conditionOf({ state }: Pick<Agent, 'state'>, runner: RunnerSeen): Condition {
+/** @param task how its task stands: one that lost its runner when its work was in the merge queue is no better than that */
+export function conditionOf({ state }: Pick<Agent, 'state'>, runner: RunnerSeen, task?: TaskState): Condition {
+  if (state === 'done' && task === 'failed') return 'failed'
   if (!isLive(state)) return state
   return runner === 'gone' ? 'runner_gone' : runner === 'replaced' ? 'ending' : state
 }

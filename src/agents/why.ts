@@ -44,6 +44,12 @@ export function whyOf(facts: WhyFacts): Why {
     case 'ending':
       return { text: 'Somebody stops it, or clears up after its runner, just now.', hint: null }
     case 'done':
+      if (agent.task.state === 'merging') {
+        return {
+          text: 'Its runner died after it had said that it is done. Its branch is still in the merge queue.',
+          hint: 'ov merge',
+        }
+      }
       return {
         text:
           agent.task.mergedAs === null

@@ -25,7 +25,8 @@ export interface Explained {
  * @param typed the command as a person types it, for hints
  */
 export function explain(error: unknown, typed: string): Explained {
-  if (isInterrupted()) return said('interrupted', 'cli.interrupted', 'Interrupted.', null)
+  const isOwnWord = error instanceof OvError && error.kind === 'interrupted'
+  if (isInterrupted() && !isOwnWord) return INTERRUPTED
   if (error instanceof OvError) return said(error.kind, error.code, error.message, error.hint ?? null)
   if (error instanceof Errors.CLIError) {
     const unknown = /^command (\S+) not found$/.exec(error.message)?.[1]
@@ -51,6 +52,8 @@ function meantBy(message: string): string | null {
   const near = nearest(value, options.split(', '))
   return flag === undefined || near === null ? null : `Did you mean ${flag} ${near}?`
 }
+
+const INTERRUPTED = said('interrupted', 'cli.interrupted', 'Interrupted.', 'See how things stand: ov status')
 
 /** Says it to a person, on stderr. */
 export function sayFailure({ message, hint, stack }: Explained): void {

@@ -37,5 +37,12 @@ export function isInterrupted(): boolean {
 function leave(): never {
   // What drew on the terminal may have hidden the cursor, and may hold back what goes by `process.stderr`.
   if (process.stderr.isTTY) writeSync(process.stderr.fd, '\x1b[?25h')
-  process.exit(EXIT_CODES.interrupted)
+  try {
+    // Unless the command has said so itself and only winds down.
+    if (process.exitCode !== EXIT_CODES.interrupted)
+      writeSync(process.stderr.fd, '✖ Interrupted.\nHint: See how things stand: ov status\n')
+  } finally {
+    // Whether or not somebody still reads.
+    process.exit(EXIT_CODES.interrupted)
+  }
 }

@@ -148,7 +148,7 @@ export function stateText({ condition, waitingOn, waitingUntil, task }: AgentRep
       return `waiting on ${waitingOn?.replace('_', ' ') ?? '?'}${until}`
     }
     case 'done':
-      return task.state === 'merged' ? 'merged' : 'done'
+      return task.state === 'merged' || task.state === 'merging' ? task.state : 'done'
     case 'queued':
     case 'starting':
     case 'working':

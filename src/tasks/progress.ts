@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { describeState } from '../agents/rules.ts'
 import { agentOfTask, isOpen, stateOf } from '../agents/store.ts'
 import { isFinal } from '../contract/states.ts'
@@ -37,6 +38,8 @@ function inWords(event: { type: string; data_json: string }): string | null {
   }
 }
 
+/** Who is interrupted waits so long for what is under way, in ms. */
+const LEAVING_MS = 200
 /** Milliseconds between two looks after the fleet by somebody who only waits. */
 const RECONCILE_MS = 5_000
 
@@ -44,7 +47,7 @@ const RECONCILE_MS = 5_000
  * Follows a task to its end, telling each change of what is happening, and looks after the fleet meanwhile: the
  * one who waits may be the only one alive.
  *
- * @throws {OvError} `task.timeout`
+ * @throws {OvError} what `waitForTask` throws
  */
 export async function followTask(
   project: Project,
@@ -88,6 +91,7 @@ export async function followTask(
   } finally {
     clearInterval(timer)
     enough.abort()
-    await looking
+    // Who was interrupted wants to go. What is being looked after then is left to whoever looks next.
+    await (options.gone?.aborted ? Promise.race([looking, delay(LEAVING_MS)]) : looking)
   }
 }

@@ -10,7 +10,7 @@ import { getTask, type Task } from './store.ts'
  * Waits until a task is merged, done, failed or stopped. Wakes on the database's changes, not on a timer.
  *
  * @param onChange called with the task now and whenever something was committed
- * @throws {OvError} `task.timeout` after `timeoutMs`; `task.blocked` when only a human can let it be merged; `task.unknown`
+ * @throws {OvError} `task.timeout` after `timeoutMs`; `task.interrupted` when `gone` aborts; `task.blocked` when only a human can let it be merged; `task.unknown`
  */
 export async function waitForTask(
   project: Project,
@@ -18,7 +18,9 @@ export async function waitForTask(
   options: { timeoutMs?: number; gone?: AbortSignal; onChange?: (task: Task) => Promise<void> } = {},
 ): Promise<Task> {
   let wake: () => void = () => undefined
-  const unwatch = watchDatabase(project.databasePath, () => wake())
+  const woken = () => wake()
+  const unwatch = watchDatabase(project.databasePath, woken)
+  options.gone?.addEventListener('abort', woken)
   const deadline = options.timeoutMs === undefined ? null : project.clock.monotonic() + options.timeoutMs
   try {
     for (;;) {
@@ -32,8 +34,9 @@ export async function waitForTask(
       if (task.state === 'merging') await refuseBlocked(project, task)
       const left = deadline === null ? Number.POSITIVE_INFINITY : deadline - project.clock.monotonic()
       if (left <= 0 || options.gone?.aborted) {
-        throw new OvError('timeout', 'task.timeout', `The task is still ${task.state}.`, {
-          hint: 'It goes on without you: ov status',
+        const [kind, code] = left <= 0 ? (['timeout', 'task.timeout'] as const) : INTERRUPTED
+        throw new OvError(kind, code, `The task is still ${task.state}, and goes on without you.`, {
+          hint: 'See how it goes: ov status',
         })
       }
       // The kernel's event can be missed (another file system, a full queue); a look now and then makes up for it.
@@ -42,9 +45,12 @@ export async function waitForTask(
       clearTimeout(timer)
     }
   } finally {
+    options.gone?.removeEventListener('abort', woken)
     unwatch()
   }
 }
+
+const INTERRUPTED = ['interrupted', 'task.interrupted'] as const
 
 /** Waiting for what only a human can mend would be waiting for ever. */
 async function refuseBlocked(project: Project, task: Task): Promise<void> {
