@@ -1,6 +1,9 @@
 import { findProgram } from './files.ts'
 import { run } from './process.ts'
 
+/** A server that has not opened a session within this time will not, and the agent goes without. */
+const START_MS = 5_000
+
 /** `ov`'s own tmux server: a private socket, no user configuration. */
 export interface Tmux {
   readonly socket: string
@@ -39,10 +42,10 @@ export async function openSession(
     ['set-option', '-s', 'exit-empty', 'off'],
     ['set-option', '-g', 'update-environment', Object.keys(clientEnv).join(' ')],
     ['set-option', '-g', 'history-limit', '2000'],
-    ['new-session', '-d', '-s', session, '-x', '200', '-y', '50', '-c', cwd, ...argv.map(escapeSeparator)],
+    ['new-session', '-d', '-s', session, '-x', '200', '-y', '50', '-c', literal(cwd), ...argv.map(escapeSeparator)],
   ].flatMap((one, index) => (index === 0 ? one : [';', ...one]))
   for (let attempt = 0; ; attempt++) {
-    const outcome = await run(command(tmux, ...args), { env: clientEnv, timeoutMs: 10_000 })
+    const outcome = await run(command(tmux, ...args), { env: clientEnv, timeoutMs: START_MS })
     if (outcome.ok) return null
     // A server that is just ending refuses new sessions; the next call starts another.
     const ending = /server exited|lost server|no server running|error connecting/.test(outcome.output)
@@ -53,6 +56,11 @@ export async function openSession(
 /** Lets the server end with its last session: nothing runs when nobody uses it. */
 export async function letServerEnd(tmux: Tmux): Promise<void> {
   await run(command(tmux, 'set-option', '-s', 'exit-empty', 'on'), { timeoutMs: 2_000 })
+}
+
+/** A path that tmux takes as it is: it reads `#{…}` as a variable of its own, and `#(…)` as a command to run. */
+function literal(path: string): string {
+  return escapeSeparator(path.replaceAll('#', '##'))
 }
 
 /** A lone `;` at the end of an argument would separate tmux commands. */

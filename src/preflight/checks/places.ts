@@ -1,9 +1,10 @@
 import { chmodSync, existsSync, lstatSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { OvError } from '../../errors.ts'
 import { freeSpace, isPrivateFolder, isWritable, nearestFolder, readText, writeWhole } from '../../os/files.ts'
 import { trackedUnder } from '../../os/git.ts'
 import { socketFolders } from '../../project.ts'
-import type { Check, Found } from '../diagnosis.ts'
+import { type Check, type Found, foundError } from '../diagnosis.ts'
 import type { Place } from '../subject.ts'
 
 /** What `.overstory/.gitignore` says: the folder hides itself, so that no tracked file has to. */
@@ -57,19 +58,25 @@ export async function checkStateFolder(place: Place): Promise<Check> {
   return { name, summary: stateDir, found }
 }
 
+/** @throws {OvError} `sockets.path-too-long` for a folder in which no agent's socket could be opened */
+export function requireShort(socketDir: string): void {
+  if (Buffer.byteLength(socketDir) <= SOCKET_FOLDER_LENGTH) return
+  const message = `${socketDir} is too long for a socket: at most ${SOCKET_FOLDER_LENGTH} bytes.`
+  throw new OvError('user', 'sockets.path-too-long', message, {
+    hint: 'Set XDG_RUNTIME_DIR to a private folder with a short path.',
+  })
+}
+
 /** The folder of the sockets, as far as it exists: openers make what is missing. */
 export async function checkSocketFolder(place: Place): Promise<Check> {
   const folders = socketFolders(place.root)
   const own = folders[1]
   const base = nearestFolder(dirname(folders[0]))
   const found: Found[] = []
-  if (Buffer.byteLength(own) > SOCKET_FOLDER_LENGTH) {
-    found.push({
-      severity: 'error',
-      code: 'sockets.path-too-long',
-      message: `${own} is too long for a socket: at most ${SOCKET_FOLDER_LENGTH} bytes.`,
-      hint: 'Set XDG_RUNTIME_DIR to a private folder with a short path.',
-    })
+  try {
+    requireShort(own)
+  } catch (error) {
+    found.push(foundError(error))
   }
   if (!isWritable(base) && !existsSync(own)) {
     found.push({

@@ -1,4 +1,5 @@
 import { OvError } from '../../errors.ts'
+import { findProgram } from '../../os/files.ts'
 import { gitVersion } from '../../os/git.ts'
 import { tmuxVersion } from '../../os/tmux.ts'
 import type { Check } from '../diagnosis.ts'
@@ -52,6 +53,12 @@ export async function checkGit(): Promise<Check> {
 export async function checkTmux(): Promise<Check> {
   const version = await tmuxVersion()
   if (version !== null) return { name: 'tmux', summary: version, found: [] }
+  const path = findProgram('tmux')
+  if (path !== null) {
+    const message = `${path} does not answer: agents work all the same, but start later and have no screen to attach to.`
+    const hint = `See what it says: ${path} -V`
+    return { name: 'tmux', summary: 'no answer', found: [{ severity: 'warning', code: 'tmux.broken', message, hint }] }
+  }
   return {
     name: 'tmux',
     summary: 'not installed',
