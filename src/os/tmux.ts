@@ -70,13 +70,14 @@ function escapeSeparator(argument: string): string {
 
 /** Names of all sessions with the pid of their pane; an empty map when no server runs. One process, whatever the number. */
 export async function listSessions(tmux: Tmux): Promise<Map<string, number>> {
-  const outcome = await run(command(tmux, 'list-panes', '-a', '-F', '#{session_name}\t#{pane_pid}'), {
+  const outcome = await run(command(tmux, 'list-panes', '-a', '-F', '#{pane_pid} #{session_name}'), {
     timeoutMs: 2_000,
   })
   const sessions = new Map<string, number>()
   if (!outcome.ok) return sessions
   for (const line of outcome.stdout.split('\n')) {
-    const [name, pid] = line.split('\t')
+    // A tab would not do: where the locale is not UTF-8, tmux prints it as another character.
+    const [pid, name] = line.split(' ')
     if (name && pid) sessions.set(name, Number(pid))
   }
   return sessions
