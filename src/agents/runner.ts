@@ -216,6 +216,7 @@ class Runner {
       spec: (prompt) => this.#spec(prompt),
       program: programOf(this.#project.config, this.#runtime),
       contain: held.wrap,
+      deathOf: held.deathOf,
       environment,
       writeFiles: (files) => writePlanned(this.#place, files),
       readFile: (path) => readPlanned(this.#place, path),

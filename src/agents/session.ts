@@ -40,6 +40,8 @@ export interface SessionOptions {
   readonly program: string | null
   /** The argv that runs it held together with all it starts. */
   readonly contain: (argv: readonly string[]) => readonly string[]
+  /** The signal that a contained process died by, when its exit code tells of one. */
+  readonly deathOf: (code: number | null) => NodeJS.Signals | null
   readonly environment: Readonly<Record<string, string>>
   /** Writes files into the private folder. */
   readonly writeFiles: (files: readonly PlannedFile[]) => void
@@ -191,7 +193,8 @@ export function openSession(options: SessionOptions): Session {
     lastWords = () => stderr.tail().trim()
     started.on('exit', () => endPipes(started, [stdout, stderr]))
     // `close`, not `exit`: every line has been read by then.
-    started.on('close', (code, signal) => {
+    started.on('close', (code, ownSignal) => {
+      const signal = ownSignal ?? options.deathOf(code)
       if (child === started) child = null
       if (busy) {
         const exit = {

@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { pidNamespaceOf, run } from './process.ts'
 
 /**
@@ -13,7 +14,19 @@ export interface Containment {
   readonly kind: 'pid-namespace' | 'death-signal' | 'none'
   /** The argv that runs `argv` contained. A death by signal shows as exit code 128 + signal, as in a shell. */
   wrap(argv: readonly string[]): string[]
+  /** The signal that what was wrapped died by, from the exit code seen outside; null for an end of its own. */
+  deathOf(code: number | null): NodeJS.Signals | null
 }
+
+/** Inside a pid namespace a death by signal is passed on as 128 and the signal's number. */
+function passedOn(code: number | null): NodeJS.Signals | null {
+  const number = (code ?? 0) - 128
+  const [name] = Object.entries(constants.signals).find(([, value]) => value === number) ?? []
+  return (name as NodeJS.Signals | undefined) ?? null
+}
+
+/** Outside a namespace the signal itself is seen. */
+const seen = () => null
 
 const WITH_PARENT = ['setpriv', '--pdeathsig', 'KILL', '--']
 
@@ -21,6 +34,7 @@ const WITH_PARENT = ['setpriv', '--pdeathsig', 'KILL', '--']
 export const CONTAINMENTS: readonly Containment[] = [
   {
     kind: 'pid-namespace',
+    deathOf: passedOn,
     wrap: (argv) => [
       'bwrap',
       '--unshare-pid',
@@ -35,6 +49,7 @@ export const CONTAINMENTS: readonly Containment[] = [
     // For root only. The shell is the namespace's first process: a first process gets no signal it has no handler for,
     // and has to reap what others leave behind.
     kind: 'pid-namespace',
+    deathOf: passedOn,
     wrap: (argv) => [
       ...WITH_PARENT,
       ...['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', '--'],
@@ -42,10 +57,10 @@ export const CONTAINMENTS: readonly Containment[] = [
       ...argv,
     ],
   },
-  { kind: 'death-signal', wrap: (argv) => [...WITH_PARENT, ...argv] },
+  { kind: 'death-signal', deathOf: seen, wrap: (argv) => [...WITH_PARENT, ...argv] },
 ]
 
-const NONE: Containment = { kind: 'none', wrap: (argv) => [...argv] }
+const NONE: Containment = { kind: 'none', deathOf: seen, wrap: (argv) => [...argv] }
 
 let found: Promise<Containment> | undefined
 

@@ -76,6 +76,7 @@ function opened(runtime: AgentRuntime): {
     runtime,
     program: null,
     contain: (argv) => [...argv],
+    deathOf: () => null,
     environment: { PATH: process.env.PATH ?? '' },
     spec: (prompt): SessionSpec => ({
       agent: 'builder-1',

@@ -29,11 +29,13 @@ test('the containment chosen is the first that works here', async () => {
 })
 
 test('a containment whose program is missing does not work, and is no error', async () => {
-  expect(await works({ kind: 'pid-namespace', wrap: (argv) => ['ov-no-such-program', ...argv] })).toBe(false)
+  expect(
+    await works({ kind: 'pid-namespace', deathOf: () => null, wrap: (argv) => ['ov-no-such-program', ...argv] }),
+  ).toBe(false)
 })
 
 test('a containment that does not contain does not work', async () => {
-  expect(await works({ kind: 'pid-namespace', wrap: (argv) => [...argv] })).toBe(false)
+  expect(await works({ kind: 'pid-namespace', deathOf: () => null, wrap: (argv) => [...argv] })).toBe(false)
 })
 
 const here = []
