@@ -7,7 +7,7 @@ import type { Project } from '../project.ts'
 import type { Task } from '../tasks/store.ts'
 import { type Checked, checkCommit, type Red } from './check.ts'
 import { conflictNotice, mergeMessage } from './message.ts'
-import { intendMerge, type MergeEntry, noteTrain } from './store.ts'
+import { intendedCommits, intendMerge, type MergeEntry, noteTrain } from './store.ts'
 import { isSameTrack, readTrack, swapOf, type Track } from './track.ts'
 
 /** What a drive of the train has in all it does. */
@@ -78,7 +78,9 @@ export async function attemptMerge(driver: Driver, entry: MergeEntry, task: Task
     return null
   })
   if (refused !== null) return refused
-  const swapped = await swapRefs(git, swapOf(ground.track, commit), `ov: merge ${entry.branch}`)
+  const swapped = await swapRefs(git, swapOf(ground.track, commit), `ov: merge ${entry.branch}`, () =>
+    intendedCommits(db),
+  )
   return swapped ? { is: 'swapped', commit, tree: merged.tree, gates: checked.gates } : { is: 'moved' }
 }
 

@@ -5,7 +5,7 @@ import { swapRefs } from '../os/refs.ts'
 import type { Driver, Ground } from './attempt.ts'
 import { checkCommit } from './check.ts'
 import { type Block, settleBlocked } from './settle.ts'
-import { noteTrain, type TrainFacts, trainFacts, UNBLOCKED } from './store.ts'
+import { intendedCommits, noteTrain, type TrainFacts, trainFacts, UNBLOCKED } from './store.ts'
 import { groundOf, readTrack, rewrittenNotice, swapOf, type Track, trainRef, unlanded } from './track.ts'
 
 export type FoundGround =
@@ -77,7 +77,7 @@ async function rebuild(
     return true
   })
   if (!owns) return { is: 'lost' }
-  if (await swapRefs(git, swapOf(track, commit), `ov: rebuild on ${branch}`)) {
+  if (await swapRefs(git, swapOf(track, commit), `ov: rebuild on ${branch}`, () => intendedCommits(db))) {
     const landed = track.checkout === null ? { landed_sha: train } : {}
     const facts = { tip_sha: commit, green_sha: commit, ...UNBLOCKED, ...landed }
     await write(db, (tx) => noteTrain(tx, branch, facts, clock.now()))

@@ -94,6 +94,18 @@ export async function intendMerge(tx: Db, entry: MergeEntry, commit: string, now
   return result.numUpdatedRows === 1n
 }
 
+/** Commits that trains meant to swap in, newest first, whatever became of them. */
+export async function intendedCommits(db: Db, limit = 50): Promise<string[]> {
+  const rows = await db
+    .selectFrom('merges')
+    .select('intended_as')
+    .where('intended_as', 'is not', null)
+    .orderBy('updated_at', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.flatMap((row) => row.intended_as ?? [])
+}
+
 /** Ends an entry, as the train that claimed it. False when another train has claimed it since. */
 export async function settleMerge(
   tx: Db,

@@ -2,6 +2,7 @@ import { readFileSync, rmSync, statSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf } from '../errors.ts'
 import { type Git, GitFailure } from './git.ts'
+import { processesMarked } from './process.ts'
 
 export interface RefFacts {
   readonly sha: string
@@ -35,8 +36,14 @@ export interface RefMove {
  * them has another.
  *
  * @param reason for the reflog
+ * @param recorded commits that a process of ours meant to swap in and may have been killed at
  */
-export async function swapRefs(git: Git, moves: readonly RefMove[], reason: string): Promise<boolean> {
+export async function swapRefs(
+  git: Git,
+  moves: readonly RefMove[],
+  reason: string,
+  recorded: () => Promise<readonly string[]> = async () => [],
+): Promise<boolean> {
   const objectName = (sha: string | null, like: string | null) => sha ?? '0'.repeat(like?.length ?? 40)
   const lines = moves.map(({ ref, from, to }) =>
     from === to
@@ -44,10 +51,11 @@ export async function swapRefs(git: Git, moves: readonly RefMove[], reason: stri
       : `update ${ref} ${objectName(to, from)} ${objectName(from, to)}`,
   )
   const input = `start\n${lines.join('\n')}\nprepare\ncommit\n`
+  const marked = git.with({ [SWAP_MARKER]: git.directory })
   const deadline = performance.now() + REF_PATIENCE_MS
-  for (;;) {
+  for (let attempt = 0; ; attempt++) {
     try {
-      await git.feed(input, 'update-ref', '-m', reason, '--stdin')
+      await marked.feed(input, 'update-ref', '-m', reason, '--stdin')
       return true
     } catch (error) {
       if (!(error instanceof GitFailure)) throw error
@@ -56,26 +64,33 @@ export async function swapRefs(git: Git, moves: readonly RefMove[], reason: stri
         if (/but expected|reference already exists|unable to resolve reference/.test(error.stderr)) return false
         throw error
       }
-      const ours = moves.flatMap(({ to }) => to ?? [])
-      if (!removeDeadRefLock(lock, ours) && performance.now() > deadline) throw error
-      await delay(10)
+      const ours = [...moves.flatMap(({ to }) => to ?? []), ...(await recorded())]
+      const isAlive = processesMarked(SWAP_MARKER, git.directory).length > 0
+      if (!(!isAlive && removeDeadLock(lock, ours)) && performance.now() > deadline) throw error
+      await delay(10 + Math.random() * Math.min(200, 10 * 2 ** attempt))
     }
   }
 }
 
+/** By this variable every git of ours is known that holds locks of refs. Its value is the repository. */
+const SWAP_MARKER = 'OV_SWAP'
+/** So long a lock that may be a living git's is waited for: as a rule it holds one for milliseconds. */
 const REF_PATIENCE_MS = 5_000
-/** Git holds a ref's lock for milliseconds; an empty or own one this old has lost its process. */
-const DEAD_LOCK_MS = 2_000
+/** No living git leaves a ref's lock empty for longer. */
+const EMPTY_MS = 2_000
+/** Refs that nobody but `ov` writes. */
+const OWN_REFS = /\/refs\/ov\//
 
 /**
- * Removes a ref's lock that a killed git left: one that nobody has written for a while, and that is empty or holds a
- * commit of ours. Another's is left alone.
+ * Removes a ref's lock that a killed git left, when it is not another's: on a ref of ours, or with a commit of ours in
+ * it, while no git of ours holds any; or empty for longer than a living git leaves it.
  */
-function removeDeadRefLock(path: string, ours: readonly string[]): boolean {
+function removeDeadLock(path: string, ours: readonly string[]): boolean {
   try {
     const { mtimeMs } = statSync(path)
     const content = readFileSync(path, 'utf8').trim()
-    if (Date.now() - mtimeMs < DEAD_LOCK_MS || (content !== '' && !ours.includes(content))) return false
+    const isOurs = OWN_REFS.test(path) || ours.includes(content)
+    if (!isOurs && !(content === '' && Date.now() - mtimeMs > EMPTY_MS)) return false
     rmSync(path)
     return true
   } catch (error) {

@@ -132,7 +132,7 @@ test(`after ${KILLS} kills of the train nothing is half merged, lost or merged t
     expect(found[0]?.split(' ')[2], note(entry.branch)).toBe(entry.head_sha)
     expect(task, note(entry.branch)).toMatchObject({ state: 'merged', merged_as: row?.merged_as })
   }
-  expect(entries.length).toBeGreaterThan(20)
+  expect(entries.length, note('merges while killing')).toBeGreaterThan(10)
   // The checkout is whole, and nothing of ours lies about.
   expect(yard.git('status', '--porcelain')).toBe('?? notes.txt\n?? w/scratch.txt')
   expect(yard.git('rev-parse', 'main')).toBe(yard.git('rev-parse', 'HEAD'))

@@ -285,19 +285,26 @@ test('refs move all or none, and only from the values they are expected to have'
   expect(names()).toBe(`refs/x/a ${head}`)
 })
 
-test('a lock that a killed git left on a ref is removed when it is old, one that another holds is not', async () => {
+test('a lock that a killed git of ours left on a ref is removed, one that may be another’s is not', async () => {
   const { git: host } = yard.project
   const [head, first] = [yard.git('rev-parse', 'HEAD'), yard.git('rev-parse', 'HEAD~1')]
-  for (const name of ['dead', 'ours', 'theirs']) yard.git('update-ref', `refs/x/${name}`, head)
-  const lock = (name: string) => join(yard.repo, '.git', 'refs', 'x', `${name}.lock`)
-  writeFileSync(lock('dead'), '')
-  writeFileSync(lock('ours'), `${first}\n`)
-  writeFileSync(lock('theirs'), `${head}\n`)
-  const swap = (name: string) => swapRefs(host, [{ ref: `refs/x/${name}`, from: head, to: first }], 'test')
-  const [dead, ours, theirs] = await Promise.allSettled(['dead', 'ours', 'theirs'].map(swap))
-  expect([dead, ours]).toMatchObject([{ value: true }, { value: true }])
-  expect(theirs).toMatchObject({ status: 'rejected', reason: expect.any(GitFailure) })
-  expect(existsSync(lock('theirs'))).toBe(true)
+  const recorded = yard.git('commit-tree', `${head}^{tree}`, '-m', 'Meant by a process that was killed')
+  const locks = {
+    'refs/x/empty': '',
+    'refs/x/same': first,
+    'refs/x/recorded': recorded,
+    'refs/ov/own': yard.git('commit-tree', `${head}^{tree}`, '-m', 'Not recorded'),
+    'refs/x/theirs': head,
+  }
+  for (const [ref, content] of Object.entries(locks)) {
+    yard.git('update-ref', ref, head)
+    writeFileSync(join(yard.repo, '.git', `${ref}.lock`), content)
+  }
+  const swap = (ref: string) => swapRefs(host, [{ ref, from: head, to: first }], 'test', async () => [recorded])
+  for (const ref of ['refs/x/same', 'refs/x/recorded', 'refs/ov/own', 'refs/x/empty'])
+    expect(await swap(ref)).toBe(true)
+  await expect(swap('refs/x/theirs')).rejects.toBeInstanceOf(GitFailure)
+  expect(existsSync(join(yard.repo, '.git', 'refs', 'x', 'theirs.lock'))).toBe(true)
 })
 
 test('refs are read in one call, with tree and checkout; what is missing is missing', async () => {
