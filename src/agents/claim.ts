@@ -1,9 +1,10 @@
-import { write } from '../db/open.ts'
+import { isFinal } from '../contract/states.ts'
+import { type Db, write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
 import { postMail, reportsTo } from '../mail/send.ts'
-import { enqueueMerge } from '../merge/store.ts'
+import { dropMerges, enqueueMerge, mergesOfTask } from '../merge/store.ts'
 import { changedOutside, commitOf, commitsBetween, uncommitted } from '../os/git.ts'
 import type { Project } from '../project.ts'
 import { getTask, setTaskState, type Task } from '../tasks/store.ts'
@@ -23,7 +24,9 @@ export interface Claim {
  * the `worker_done`, and it is done when the gates pass on the merged commit. Work that isn't there, or isn't
  * committed, is refused.
  *
- * @throws {OvError} `done.uncommitted`, `done.no-work`, `done.out-of-scope`
+ * Said again it changes nothing; with more commits it takes the place of the claim before.
+ *
+ * @throws {OvError} `done.uncommitted`, `done.no-work`, `done.out-of-scope`, `done.merging`, `done.ended`
  */
 export async function claimDone(
   project: Project,
@@ -44,7 +47,7 @@ export async function claimDone(
       throw new OvError(
         'user',
         'done.uncommitted',
-        `${dirty.length} file${dirty.length === 1 ? ' is' : 's are'} not committed: ${dirty.slice(0, 5).join(', ')}.`,
+        `${dirty.length} file${dirty.length === 1 ? ' is' : 's are'} not committed: ${dirty.slice(0, 5).map(pathOf).join(', ')}.`,
         { hint: 'git add -A && git commit -m "…", then say done again' },
       )
     }
@@ -69,6 +72,8 @@ export async function claimDone(
   if (head !== null && ahead > 0) await keepCommits(project, agent.id, path, current.base_sha)
   await write(project.db, async (tx) => {
     const now = project.clock.now()
+    if (await isClaimed(tx, agent, head)) return
+    await dropMerges(tx, agent.task_id, 'Its author has claimed a later commit.', now)
     await updateAgent(tx, current, { claimed_done: 1 })
     const facts = { run_id: agent.run_id, task_id: agent.task_id, agent_id: agent.id, branch: agent.branch }
     if (merges && head !== null) {
@@ -101,6 +106,36 @@ export async function claimDone(
   return { state: merges ? 'queued-for-merge' : 'done', branch: agent.branch, commit: merges ? head : null }
 }
 
+/** The path in a line of git's status. */
+function pathOf(entry: string): string {
+  return entry.replace(/^.. /, '')
+}
+
+/** Whether just this is claimed already. What is being merged, or has been, can't be claimed anew. */
+async function isClaimed(tx: Db, agent: Agent, head: string | null): Promise<boolean> {
+  const task = await getTask(tx, agent.task_id)
+  const last = (await mergesOfTask(tx, agent.task_id)).at(-1)
+  const isSame = last === undefined || last.head_sha === head
+  if (task && isFinal(task.state)) {
+    if (isSame && (task.state === 'merged' || task.state === 'done')) return true
+    throw new OvError('user', 'done.ended', `Your task has ended: it is ${task.state}.`, {
+      hint: 'End your turn. What you have committed is kept.',
+    })
+  }
+  if (last?.state === 'ready') return isSame
+  if (last?.state !== 'merging') return false
+  if (isSame) return true
+  const at = last.head_sha.slice(0, 12)
+  throw new OvError(
+    'busy',
+    'done.merging',
+    `${agent.branch} is being merged as it was at ${at}, without your later commits.`,
+    {
+      hint: 'Wait for word of it: ov mail wait. If it comes back to you, say done again.',
+    },
+  )
+}
+
 /** Path prefixes a task may change; empty means all. */
 function scopeOf(task: Task): string[] {
   return task.files_json === null ? [] : JSON.parse(task.files_json)
@@ -114,11 +149,19 @@ async function outsideScope(project: Project, agent: Agent, task: Task): Promise
   return changedOutside(project.git, await startingPoint(project), `refs/heads/${agent.branch}`, scope)
 }
 
-/** An agent says it can't do its task. Its runner ends it after the turn. */
+/**
+ * An agent says it can't do its task. Its runner ends it after the turn.
+ *
+ * @throws {OvError} `fail.ended`
+ */
 export async function giveUp(project: Project, agent: Agent, reason: string): Promise<{ state: 'failed' }> {
   await write(project.db, async (tx) => {
     const now = project.clock.now()
-    await setTaskState(tx, agent.task_id, 'failed', now, { reason })
+    if (!(await setTaskState(tx, agent.task_id, 'failed', now, { reason }))) {
+      const task = await getTask(tx, agent.task_id)
+      throw new OvError('user', 'fail.ended', `Your task has ended: it is ${task?.state}.`, { hint: 'End your turn.' })
+    }
+    await dropMerges(tx, agent.task_id, reason, now)
     await recordEvent(tx, {
       at: now,
       type: 'agent.gave-up',

@@ -1,4 +1,5 @@
 import { Command, Errors, Flags } from '@oclif/core'
+import { refuseAgents } from '../agents/whose.ts'
 import { type BrokerLine, openBrokerLine } from '../broker/client.ts'
 import { BROKER_VARIABLE } from '../broker/protocol.ts'
 import { OvError } from '../errors.ts'
@@ -33,6 +34,7 @@ export abstract class OvCommand extends Command {
     if (this.#project === undefined) {
       const { evenMisconfigured } = this.constructor as typeof OvCommand
       this.#project = await openProject(process.cwd(), { evenMisconfigured })
+      await refuseAgents(this.#project)
       const { misconfigured, notes } = this.#project
       if (misconfigured !== null) {
         this.say(`Note: ${misconfigured.message}`)

@@ -34,7 +34,9 @@ export function explain(error: unknown, typed: string): Explained {
       const words = oneLine(unknown.replaceAll(':', ' '), 60)
       return said('user', 'cli.unknown-command', `There is no command "${words}".`, 'See what there is: ov --help')
     }
-    const message = error.message.replace(/\nSee more help with --help$/, '')
+    const message = error.message
+      .replace(/\nSee more help with --help$/, '')
+      .replace(/^The following error occurred:\n\s*/, '')
     return said('user', 'cli.usage', message, meantBy(message) ?? `See how it is used: ${typed} --help`)
   }
   const code = codeOf(error)

@@ -114,6 +114,17 @@ export function allProcesses(): Stat[] {
     .filter((stat) => stat.state !== 'Z' && stat.state !== 'X')
 }
 
+/** The processes above this one, the nearest first, as far as the kernel shows them. */
+export function processesAbove(): number[] {
+  const above: number[] = []
+  for (let pid = process.ppid; pid > 0 && !above.includes(pid); ) {
+    above.push(pid)
+    const child = pid
+    pid = unlessHidden(() => statOf(child))?.parent ?? 0
+  }
+  return above
+}
+
 /** The environment a process was started with, as `NAME=value`; empty when it may not be read. */
 export function environmentOf(pid: number): string[] {
   return readOptional(`/proc/${pid}/environ`)?.split('\0') ?? []

@@ -9,6 +9,7 @@ import {
   liveness,
   type ProcessIdentity,
   pidNamespaceOf,
+  processesAbove,
   type Stat,
   signal,
   startedAt,
@@ -17,6 +18,19 @@ import {
 
 /** The name of the environment variable by which every process of an agent is known. */
 export const AGENT_MARKER = 'OV_AGENT_ID'
+
+/**
+ * The id of the agent that started this process, whatever it did to the environment since: what stands above has the
+ * marker from its own start. Null for a process of the human's.
+ */
+export function agentAbove(): string | null {
+  const mark = `${AGENT_MARKER}=`
+  for (const pid of processesAbove()) {
+    const found = environmentOf(pid).find((variable) => variable.startsWith(mark))
+    if (found !== undefined) return found.slice(mark.length)
+  }
+  return null
+}
 
 /** The command line of an agent's runner, by which it is known again. */
 export function runnerCommand(main: string, agentId: string, fence: number): string[] {
