@@ -18,7 +18,7 @@ export async function refuseAgents(project: Pick<Project, 'db'>): Promise<void> 
     'broker.missing',
     `This process belongs to ${agent.name}, but its environment was changed.`,
     {
-      hint: 'Leave the environment of an agent as it is: ov knows by it who speaks.',
+      hint: 'Leave the environment of an agent as it is: it tells who speaks.',
     },
   )
 }

@@ -95,7 +95,7 @@ test('nobody can write in another’s name: there is no flag for it, and the env
     `${cleared} ov stop --all`,
   ])
   const changed = 'This process belongs to liar, but its environment was changed.'
-  const leave = 'Leave the environment of an agent as it is: ov knows by it who speaks.'
+  const leave = 'Leave the environment of an agent as it is: it tells who speaks.'
   expect(said.map(({ code }) => code)).toEqual([0, 0, 2, 1, 2, 2, 2])
   expect(said[2]?.output).toContain('Nonexistent flag: --from')
   expect(said[3]?.output).toContain('This process belongs to an agent, but OV_BROKER is not set.')
