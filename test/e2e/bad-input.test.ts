@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { countLive, openAgents } from '../../src/agents/store.ts'
+import { runnersOf } from '../../src/os/tree.ts'
 import { fakeClaude } from '../rig/fake-claude.ts'
 import { mountSpace } from '../rig/mount-space.ts'
 import { inProject } from '../rig/project.ts'
@@ -387,7 +388,9 @@ describe('a database that cannot be used', () => {
     path = join(repo, '.overstory', 'state.db')
     await home.ov(repo, sling('Add a', 'echo a > a.txt', '--wait'))
     await inProject(home, repo, async (project) => {
-      await vi.waitUntil(async () => (await openAgents(project.db)).length === 0, { timeout: 10_000 })
+      // The last that has it open writes its log into the file.
+      const agents = await project.db.selectFrom('agents').select('id').execute()
+      await vi.waitUntil(() => agents.every(({ id }) => runnersOf(id).length === 0), { timeout: 20_000 })
     })
     const database = new Database(path)
     database.pragma('wal_checkpoint(TRUNCATE)')

@@ -93,7 +93,7 @@ test.each([
 })
 
 test.each([
-  ['100 MB of lines', `yes '{"type":"keep_alive","pad":"${'x'.repeat(500)}"}' | head -c 100000000; echo`],
+  ['100 MB of lines', `yes '{"type":"keep_alive","pad":"${'x'.repeat(4000)}"}' | head -c 100000000; echo`],
   ['one line of 50 MB', "head -c 50000000 /dev/zero | tr '\\0' x; echo"],
 ])(
   'a CLI that prints %s is read in little memory, its log is rotated, and its work goes on',

@@ -93,7 +93,9 @@ test('agents whose tmux server is killed go on and finish; the next gets a new o
   await inProject(home, repo, async (project) => {
     const state = async () => (await findAgent(project.db, 'orphan'))?.state
     await expect.poll(state, { timeout: 15_000 }).toBe('working')
-    process.kill(Number((await run(server)).stdout), 'SIGKILL')
+    const pid = Number((await run(server)).stdout)
+    expect(pid).toBeGreaterThan(1)
+    process.kill(pid, 'SIGKILL')
     const next = await home.ov(repo, sling('next', 'echo c > c.txt', '--wait', '--json'))
     expect(JSON.parse(next.stdout)).toMatchObject(MERGED)
     expect(readdirSync(await logsOf('next'))).not.toContain('runner.log')
