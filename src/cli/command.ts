@@ -6,7 +6,7 @@ import { OvError } from '../errors.ts'
 import { type OperationInput, type OperationName, type OperationResult, perform } from '../operations.ts'
 import { AGENT_MARKER } from '../os/tree.ts'
 import { openProject, type Project } from '../project.ts'
-import { explain, failureDocument, sayFailure } from './failure.ts'
+import { type Explained, explain, failureDocument, sayFailure } from './failure.ts'
 import { interruption } from './interruption.ts'
 import { printed } from './output.ts'
 
@@ -131,17 +131,22 @@ export abstract class OvCommand extends Command {
   }
 
   protected override toErrorJson(error: unknown): unknown {
-    return failureDocument(explain(error, this.#typed))
+    return failureDocument(this.#explain(error))
   }
 
   protected override async catch(error: Error): Promise<unknown> {
     // `--help` and the like end a command by an error that is none.
     if (error instanceof Errors.ExitError) throw error
-    const failure = explain(error, this.#typed)
+    const failure = this.#explain(error)
     process.exitCode = failure.exitCode
     if (this.jsonEnabled()) this.logJson(failureDocument(failure))
     else sayFailure(failure)
     return undefined
+  }
+
+  #explain(error: unknown): Explained {
+    const { flags, baseFlags } = this.constructor as typeof OvCommand
+    return explain(error, this.#typed, { flags: Object.keys({ ...flags, ...baseFlags, json: null, help: null }) })
   }
 
   /** The command as a person types it. */

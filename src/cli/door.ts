@@ -12,12 +12,13 @@ export async function enter(argv: readonly string[]): Promise<void> {
     const { runnerMain } = await import('../agents/runner-main.ts')
     return runnerMain(argv.slice(1))
   }
-  const { Errors, run } = await import('@oclif/core')
+  const { Config, Errors, run } = await import('@oclif/core')
+  const config = await Config.load(import.meta.url)
   // `ov help stop` is `ov stop --help`.
   const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv]
   try {
     // Without oclif's own flush: it waits for ever where whoever read our output has gone, and Node writes all by itself.
-    await run(words, import.meta.url)
+    await run(words, config)
     // A command that ended in good order because it was interrupted was interrupted all the same.
     if (isInterrupted()) process.exitCode = EXIT_CODES.interrupted
   } catch (error) {
@@ -27,7 +28,8 @@ export async function enter(argv: readonly string[]): Promise<void> {
       return
     }
     const { explain, failureDocument, sayFailure } = await import('./failure.ts')
-    const failure = explain(error, 'ov')
+    const commands = config.commands.filter(({ hidden }) => !hidden).map(({ id }) => id.replaceAll(':', ' '))
+    const failure = explain(error, 'ov', { commands })
     process.exitCode = failure.exitCode
     if (words.includes('--json')) process.stdout.write(`${JSON.stringify(failureDocument(failure), null, 2)}\n`)
     else sayFailure(failure)

@@ -18,13 +18,20 @@ export interface Explained {
   readonly stack: string | null
 }
 
+/** What a person could have typed: commands as words (`mail send`), flags without dashes. */
+export interface Known {
+  readonly commands?: readonly string[]
+  readonly flags?: readonly string[]
+}
+
 /**
  * Says what was thrown: an error for a person, a command line that makes no sense, what the operating system refused,
  * or a bug, which keeps its stack.
  *
  * @param typed the command as a person types it, for hints
+ * @param known what could have been typed instead
  */
-export function explain(error: unknown, typed: string): Explained {
+export function explain(error: unknown, typed: string, known: Known = {}): Explained {
   const isOwnWord = error instanceof OvError && error.kind === 'interrupted'
   if (isInterrupted() && !isOwnWord) return INTERRUPTED
   if (error instanceof OvError) return said(error.kind, error.code, error.message, error.hint ?? null)
@@ -32,12 +39,15 @@ export function explain(error: unknown, typed: string): Explained {
     const unknown = /^command (\S+) not found$/.exec(error.message)?.[1]
     if (unknown !== undefined) {
       const words = oneLine(unknown.replaceAll(':', ' '), 60)
-      return said('user', 'cli.unknown-command', `There is no command "${words}".`, 'See what there is: ov --help')
+      const near = commandMeant(words, known.commands ?? [])
+      const hint = near === null ? 'See what there is: ov --help' : `Did you mean ov ${near}? All commands: ov --help`
+      return said('user', 'cli.unknown-command', `There is no command "${words}".`, hint)
     }
     const message = error.message
       .replace(/\nSee more help with --help$/, '')
       .replace(/^The following error occurred:\n\s*/, '')
-    return said('user', 'cli.usage', message, meantBy(message) ?? `See how it is used: ${typed} --help`)
+    const hint = meantBy(message) ?? flagMeant(message, known.flags ?? []) ?? `See how it is used: ${typed} --help`
+    return said('user', 'cli.usage', message, hint)
   }
   const code = codeOf(error)
   if (code !== undefined && code in REFUSALS)
@@ -53,6 +63,27 @@ function meantBy(message: string): string | null {
   const [, flag, value = '', options = ''] = /^Expected (--[\w-]+)=(.*) to be one of: (.+)$/s.exec(message) ?? []
   const near = nearest(value, options.split(', '))
   return flag === undefined || near === null ? null : `Did you mean ${flag} ${near}?`
+}
+
+/** The flag that was most likely meant by one there is not; null where nothing is near. */
+function flagMeant(message: string, flags: readonly string[]): string | null {
+  const wrong = /^Nonexistent flags?: --([^\s=]+)/.exec(message)?.[1]
+  const near =
+    wrong === undefined ? null : (nearest(wrong, flags) ?? only(flags.filter((flag) => flag.startsWith(wrong))))
+  return near === null ? null : `Did you mean --${near}?`
+}
+
+/** The command that was most likely meant: one nearly spelled so, or one of a topic whose name was left out. */
+function commandMeant(words: string, commands: readonly string[]): string | null {
+  return (
+    nearest(words, commands) ??
+    only(commands.filter((command) => command.endsWith(` ${words}`))) ??
+    only(commands.filter((command) => command.startsWith(words)))
+  )
+}
+
+function only(found: readonly string[]): string | null {
+  return found.length === 1 ? (found[0] ?? null) : null
 }
 
 const INTERRUPTED = said('interrupted', 'cli.interrupted', 'Interrupted.', 'See how things stand: ov status')

@@ -43,6 +43,19 @@ test('a command that is not there is said to be not there', async () => {
   expect(outcome.output).toContain('There is no command "frobnicate all".\nHint: See what there is: ov --help')
 })
 
+test.each([
+  ['slign', 'Did you mean ov sling?'],
+  ['mail sned', 'Did you mean ov mail send?'],
+  ['search', 'Did you mean ov mail search?'],
+  ['stat', 'Did you mean ov status?'],
+  ['status --al', 'Did you mean --all?'],
+  ['stop --resaon x', 'Did you mean --reason?'],
+])('ov %s is answered with what was meant', async (typed, hint) => {
+  const outcome = await home.ov(home.path, typed.split(' '))
+  expect([outcome.code, outcome.stdout]).toEqual([2, ''])
+  expect(outcome.output).toContain(`Hint: ${hint}`)
+})
+
 test('ov help COMMAND is ov COMMAND --help', async () => {
   const [by, the] = await Promise.all([home.ov(home.path, ['help', 'stop']), home.ov(home.path, ['stop', '--help'])])
   expect([by.code, by.stdout]).toEqual([0, the.stdout])

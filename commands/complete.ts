@@ -1,0 +1,59 @@
+import { Args } from '@oclif/core'
+import { runtimeIds } from '../src/agents/registry.ts'
+import { reportRuns } from '../src/agents/run-report.ts'
+import { OvCommand } from '../src/cli/command.ts'
+import { type Candidate, type Completion, complete } from '../src/cli/complete.ts'
+import { OvError } from '../src/errors.ts'
+import { oneLine } from '../src/mail/frame.ts'
+
+export default class Complete extends OvCommand {
+  static override summary = 'Say what may stand next on a command line (asked by the completion scripts)'
+  static override examples = ['<%= config.bin %> complete -- sling --runtime ""']
+  static override hidden = true
+  static override strict = false
+  static override args = { word: Args.string({ description: 'the words after ov, up to the cursor' }) }
+
+  protected static override evenMisconfigured = true
+
+  async run() {
+    const { argv } = await this.parse(Complete)
+    const { commands, topics } = this.config
+    const found = await complete(
+      argv.map(String),
+      { commands, topics },
+      {
+        agent: () =>
+          this.names(async () =>
+            (await this.call('status', {})).agents.map(({ name, condition, task }) => ({
+              word: name,
+              about: `${condition.replace('_', ' ')}: ${oneLine(task.title, 50)}`,
+            })),
+          ),
+        run: () =>
+          this.names(async () =>
+            (await reportRuns(await this.project())).map(({ name, agents }) => ({
+              word: name,
+              about: `${agents} ${agents === 1 ? 'agent' : 'agents'}`,
+            })),
+          ),
+        runtime: async () => runtimeIds().map((word) => ({ word, about: '' })),
+      },
+    )
+    for (const line of linesOf(found)) this.log(line)
+    return found
+  }
+
+  /** Where there is no project, nobody has a name; a shell at its prompt has no place for errors. */
+  private async names(find: () => Promise<readonly Candidate[]>): Promise<readonly Candidate[]> {
+    try {
+      return await find()
+    } catch (error) {
+      if (error instanceof OvError) return []
+      throw error
+    }
+  }
+}
+
+function linesOf(found: Completion): string[] {
+  return found === 'files' ? [':files'] : found.map(({ word, about }) => `${word}\t${oneLine(about, 80)}`)
+}
