@@ -1,17 +1,14 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { OvError } from '../errors.ts'
 import { nearest } from '../nearest.ts'
+import { EXTENSION, RUNTIMES_FOLDER } from '../place.ts'
 
-/** The folder is the registry: one file, one runtime. */
-const FOLDER = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'runtimes')
-const EXTENSION = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
-
-/** Names of all runtimes there is an adapter for. */
+/** Names of all runtimes there is an adapter for: the folder is the registry. */
 export function runtimeIds(): string[] {
-  return readdirSync(FOLDER)
+  return readdirSync(RUNTIMES_FOLDER)
     .filter((file) => file.endsWith(EXTENSION) && !file.endsWith('.d.ts'))
     .map((file) => file.slice(0, -EXTENSION.length))
     .sort()
@@ -22,7 +19,7 @@ export function runtimeIds(): string[] {
  * @throws {OvError} `runtime.unknown`
  */
 export async function loadRuntime(id: string): Promise<AgentRuntime> {
-  const file = join(FOLDER, `${id}${EXTENSION}`)
+  const file = join(RUNTIMES_FOLDER, `${id}${EXTENSION}`)
   if (!/^[a-z][a-z0-9-]*$/.test(id) || !existsSync(file)) {
     const near = nearest(id, runtimeIds())
     throw new OvError('user', 'runtime.unknown', `There is no runtime "${id}".`, {

@@ -1,20 +1,15 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
 import { ownIdentity, spawnDetached } from '../os/process.ts'
 import { openSession } from '../os/tmux.ts'
 import { runnerCommand } from '../os/tree.ts'
+import { OV_MAIN } from '../place.ts'
 import type { Project } from '../project.ts'
 import { endAgent } from './finish.ts'
 import { type Agent, countLive, oldestQueued, takeOver } from './store.ts'
-
-/** The `ov` binary that this module belongs to: built, or the sources, which Node runs as they are. */
-export const OV_MAIN = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url),
-)
 
 /** Starts queued agents, oldest first, while there is a place. Whoever notices a free place calls this; two at once are no harm. */
 export async function dispatchQueued(project: Project): Promise<Agent[]> {

@@ -6,11 +6,11 @@ import { runtimeSection } from '../config/schema.ts'
 import type { AgentRuntime, PlannedFile } from '../contract/runtime.ts'
 import { readText, writeWhole } from '../os/files.ts'
 import { AGENT_MARKER } from '../os/tree.ts'
+import { OV_MAIN } from '../place.ts'
 import type { Project } from '../project.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
 import { agentEnvironment } from './environment.ts'
 import { type Redact, redactorOf } from './redact.ts'
-import { OV_MAIN } from './start.ts'
 import type { Agent } from './store.ts'
 
 /** Where an agent works and by what it reaches `ov`. All paths are absolute. */

@@ -1,0 +1,19 @@
+import { join } from 'node:path'
+
+/*
+ * Where the files of `ov` are that are found by their names: the sources as they stand, or dist/ with the same folders
+ * in it. This module, and whatever it is bundled into, lies one level below.
+ */
+const FOLDER = join(import.meta.dirname, '..')
+
+/** `.ts` where Node runs the sources, `.js` where they are built. */
+export const EXTENSION = import.meta.filename.endsWith('.ts') ? '.ts' : '.js'
+
+/** The binary. */
+export const OV_MAIN = join(FOLDER, 'src', `main${EXTENSION}`)
+
+/** One file, one agent CLI. */
+export const RUNTIMES_FOLDER = join(FOLDER, 'runtimes')
+
+/** The instructions of each capability. */
+export const CAPABILITIES_FOLDER = join(FOLDER, 'src', 'capabilities')
