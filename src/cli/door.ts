@@ -13,12 +13,11 @@ export async function enter(argv: readonly string[]): Promise<void> {
     return runnerMain(argv.slice(1))
   }
   const { Config, Errors, run } = await import('@oclif/core')
-  const config = await Config.load(import.meta.url)
   // `ov help stop` is `ov stop --help`.
   const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv]
   try {
     // Without oclif's own flush: it waits for ever where whoever read our output has gone, and Node writes all by itself.
-    await run(words, config)
+    await run(words, import.meta.url)
     // A command that ended in good order because it was interrupted was interrupted all the same.
     if (isInterrupted()) process.exitCode = EXIT_CODES.interrupted
   } catch (error) {
@@ -28,6 +27,8 @@ export async function enter(argv: readonly string[]): Promise<void> {
       return
     }
     const { explain, failureDocument, sayFailure } = await import('./failure.ts')
+    // Loaded once more, since a configuration handed to `run` is loaded once more by it.
+    const config = await Config.load(import.meta.url)
     const commands = config.commands.filter(({ hidden }) => !hidden).map(({ id }) => id.replaceAll(':', ' '))
     const failure = explain(error, 'ov', { commands })
     process.exitCode = failure.exitCode
