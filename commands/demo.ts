@@ -35,7 +35,7 @@ export default class Demo extends OvCommand {
             return lineOf(outcome)
           },
         })),
-        { quiet: this.jsonEnabled() },
+        { quiet: this.silent },
       )
       const tree = await demoTree(project)
       this.log(`\n${style.bold('What is on main now')}\n${tree.map((file) => `  ${file}`).join('\n')}`)

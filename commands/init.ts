@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core'
-import { canAsk, confirm } from '../src/cli/ask.ts'
+import { confirm } from '../src/cli/ask.ts'
 import { OvCommand } from '../src/cli/command.ts'
 import { initPicture } from '../src/cli/init-picture.ts'
 import { OvError } from '../src/errors.ts'
@@ -37,8 +37,7 @@ export default class Init extends OvCommand {
 
   private async mayRewrite(path: string, yes: boolean): Promise<boolean> {
     if (yes) return true
-    if (!this.jsonEnabled() && canAsk())
-      return confirm(`Rewrite ${path}? What you wrote there is kept in .overstory/backups.`)
+    if (this.mayAsk) return confirm(`Rewrite ${path}? What you wrote there is kept in .overstory/backups.`)
     throw new OvError('user', 'init.not-asked', `${path} exists, and there is nobody to ask whether to rewrite it.`, {
       hint: 'If it may be rewritten (a copy is kept): ov init --force --yes',
     })

@@ -36,7 +36,7 @@ Exit codes: 0 all merged · 3 something conflicts or turned a gate red · 6 a hu
     const outcome = await followMerges(
       project,
       { branch: flags.branch, land: flags.land, gone: this.gone },
-      { quiet: this.jsonEnabled() },
+      { quiet: this.silent },
     )
     this.log(sayTotals(outcome.merges))
     if (outcome.landing !== null) this.log(sayLanding(outcome.landing))

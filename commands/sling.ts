@@ -52,7 +52,7 @@ Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or
 
   async run() {
     const { flags } = await this.parse(Sling)
-    const { 'task-file': file, wait, timeout, json: _json, quiet, ...request } = flags
+    const { 'task-file': file, wait, timeout, json: _json, quiet: _quiet, 'no-input': _input, ...request } = flags
     const slung = await this.call('sling', {
       ...request,
       task: await taskText({ task: flags.task, file, command: flags.command }),
@@ -87,7 +87,7 @@ Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or
           },
         },
       ],
-      { quiet: quiet || this.jsonEnabled() },
+      { quiet: this.silent },
     )
     if (!ended) throw failure
     process.exitCode = exitCodeOf(ended)

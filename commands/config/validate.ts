@@ -4,6 +4,7 @@ import { validateConfig } from '../../src/config/validate.ts'
 
 export default class ConfigValidate extends OvCommand {
   static override summary = 'Check the configuration and what it names'
+  static override examples = ['<%= config.bin %> config validate', '<%= config.bin %> config validate --json']
   static override description =
     'Checks every file and variable that settings come from, the agent manifest, and whether the runtimes, gates, branch and files they name are there. Ends with 2 when something is wrong; warnings alone do not count.'
 

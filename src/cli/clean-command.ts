@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core'
 import { OvError } from '../errors.ts'
 import { type Cleaned, carryOut, type LitterKind, planClean } from '../worktrees/clean.ts'
-import { canAsk, confirm } from './ask.ts'
+import { confirm } from './ask.ts'
 import { litterLines, sparedLines } from './clean-screen.ts'
 import { OvCommand } from './command.ts'
 import { screenWidth } from './style.ts'
@@ -30,7 +30,7 @@ export abstract class CleanCommand extends OvCommand {
     }
     if (dryRun) return { removed: plan.litter, spared: plan.spared, dryRun }
     if (!yes) {
-      if (this.jsonEnabled() || !canAsk()) {
+      if (!this.mayAsk) {
         throw new OvError('user', 'clean.needs-yes', 'Nothing was removed: nobody here can be asked.', {
           hint: 'Look at it with --dry-run, then say --yes.',
         })

@@ -6,6 +6,7 @@ import { OvError } from '../errors.ts'
 import { type OperationInput, type OperationName, type OperationResult, perform } from '../operations.ts'
 import { AGENT_MARKER } from '../os/tree.ts'
 import { openProject, type Project } from '../project.ts'
+import { canAsk } from './ask.ts'
 import { type Explained, explain, failureDocument, sayFailure } from './failure.ts'
 import { interruption } from './interruption.ts'
 import { printed } from './output.ts'
@@ -15,6 +16,7 @@ export abstract class OvCommand extends Command {
   static override enableJsonFlag = true
   static override baseFlags = {
     quiet: Flags.boolean({ char: 'q', description: 'say nothing beside the result', helpGroup: 'GLOBAL' }),
+    'no-input': Flags.boolean({ description: 'never ask; what needs an answer is refused', helpGroup: 'GLOBAL' }),
   }
 
   /** Commands that a person needs most when something is wrong work with an invalid configuration too. */
@@ -96,12 +98,23 @@ export abstract class OvCommand extends Command {
 
   /** Talk, for people: on stderr, so that stdout stays data. */
   protected say(text: string): void {
-    if (!this.jsonEnabled() && !this.#quiet) process.stderr.write(`${text}\n`)
+    if (!this.silent) process.stderr.write(`${text}\n`)
   }
 
-  get #quiet(): boolean {
+  /** Only the result is wanted. */
+  protected get silent(): boolean {
+    return this.jsonEnabled() || this.#typedBefore('--quiet', '-q')
+  }
+
+  /** Whether a question would reach a person. */
+  protected get mayAsk(): boolean {
+    return canAsk() && !this.jsonEnabled() && !this.#typedBefore('--no-input')
+  }
+
+  /** Told by the words themselves, since much is said before they are parsed, or where they cannot be. */
+  #typedBefore(...flags: readonly string[]): boolean {
     const words = this.argv.includes('--') ? this.argv.slice(0, this.argv.indexOf('--')) : this.argv
-    return words.some((word) => word === '--quiet' || word === '-q')
+    return words.some((word) => flags.includes(word))
   }
 
   /** One document, whole and uncoloured. */

@@ -13,8 +13,7 @@ export async function enter(argv: readonly string[]): Promise<void> {
     return runnerMain(argv.slice(1))
   }
   const { Config, Errors, run } = await import('@oclif/core')
-  // `ov help stop` is `ov stop --help`.
-  const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv]
+  const words = meant(argv)
   try {
     // Without oclif's own flush: it waits for ever where whoever read our output has gone, and Node writes all by itself.
     await run(words, import.meta.url)
@@ -35,4 +34,10 @@ export async function enter(argv: readonly string[]): Promise<void> {
     if (words.includes('--json')) process.stdout.write(`${JSON.stringify(failureDocument(failure), null, 2)}\n`)
     else sayFailure(failure)
   }
+}
+
+/** `ov` alone is an overview, `ov help stop` is `ov stop --help`. */
+function meant(argv: readonly string[]): string[] {
+  if (argv.every((word) => ['--json', '--quiet', '-q', '--no-input'].includes(word))) return ['overview', ...argv]
+  return argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv]
 }

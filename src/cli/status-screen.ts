@@ -4,6 +4,7 @@ import type { AgentReport, StatusReport } from '../agents/report.ts'
 import type { WaitingOn } from '../contract/states.ts'
 import { oneLine } from '../mail/frame.ts'
 import { ago, short, span } from './ages.ts'
+import { nextSteps, stepLines } from './next-steps.ts'
 import { type Paint, style } from './style.ts'
 import { type Cell, type Column, table } from './table.ts'
 import { cutTo, widthOf, wrapTo } from './width.ts'
@@ -11,8 +12,12 @@ import { cutTo, widthOf, wrapTo } from './width.ts'
 /** Of agents that have ended well, so many are shown; the rest is counted. */
 const ENDED_SHOWN = 10
 
-/** The screen of `ov status`, line by line: what needs a person, who does what, what waits to be merged. */
-export function statusScreen(report: StatusReport, width: number): string[] {
+/**
+ * The screen of `ov status`, line by line: what needs a person, who does what, what waits to be merged.
+ *
+ * @param next how much is said of what one might do next: `first` only where nothing else says it
+ */
+export function statusScreen(report: StatusReport, width: number, next: 'all' | 'first' = 'first'): string[] {
   const agents = report.agents.map((agent) => ({ agent, at: report.at }))
   const ended = agents.filter(({ agent }) => ['done', 'stopped'].includes(agent.condition))
   const shown = agents.filter((row) => !ended.slice(ENDED_SHOWN).includes(row))
@@ -26,8 +31,12 @@ export function statusScreen(report: StatusReport, width: number): string[] {
         )
       : []),
     ...section(queueLines(report, width)),
-    ...section(nextLines(report, width)),
+    ...section(next === 'all' || nobodyNeedsYou(report) ? stepLines(nextSteps(report, next), width) : []),
   ]
+}
+
+function nobodyNeedsYou({ agents, problems }: StatusReport): boolean {
+  return agents.length === 0 || (problems.length === 0 && agents.every(({ endedAt }) => endedAt !== null))
 }
 
 function section(lines: readonly string[]): readonly string[] {
@@ -214,16 +223,4 @@ function queueLines({ queue, at }: StatusReport, width: number): string[] {
       { width, paintTitle: style.dim },
     ),
   ]
-}
-
-/** What to do next, where nothing else says it. */
-function nextLines({ agents, problems }: StatusReport, width: number): string[] {
-  const next = (text: string, command: string) => [
-    ...wrapTo(text, width),
-    ...wrapTo(command, width - 2).map((line) => `  ${line}`),
-  ]
-  if (agents.length === 0)
-    return next('Nobody is at work. Give an agent a task:', 'ov sling --task "Implement user authentication"')
-  if (problems.length > 0 || agents.some(({ endedAt }) => endedAt === null)) return []
-  return next('Everything is done. Give the next task:', 'ov sling --task "…"')
 }
