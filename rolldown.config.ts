@@ -1,6 +1,8 @@
 import { chmodSync, cpSync, globSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig, type Plugin } from 'rolldown'
+import about from './package.json' with { type: 'json' }
+import { manPage } from './src/cli/man.ts'
 
 /*
  * dist/ in two parts, for two ways to start (docs/performance.md):
@@ -39,16 +41,17 @@ const filesBeside: Plugin = {
   },
 }
 
-/** Writes what oclif needs to know of every command, so that it loads only the one that runs. */
+/** Writes what oclif needs to know of every command, so that it loads only the one that runs, and the manual page. */
 const manifest: Plugin = {
   name: 'manifest',
   async writeBundle() {
     const file = join(ROOT, 'oclif.manifest.json')
     rmSync(file, { force: true })
-    const { Plugin } = await import('@oclif/core')
+    const { Config, Plugin } = await import('@oclif/core')
     const commands = new Plugin({ root: ROOT, ignoreManifest: true, errorOnManifestCreate: true })
     await commands.load()
     writeFileSync(file, `${JSON.stringify(commands.manifest)}\n`)
+    writeFileSync(join(DIST, 'ov.1'), manPage(await Config.load(ROOT), about.description))
   },
 }
 

@@ -1,7 +1,10 @@
+import { resolve } from 'node:path'
 import { Config } from '@oclif/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { makeFleet } from '../rig/fleet.ts'
-import { type Home, makeHome, makeRepo, OV } from '../rig/sandbox-home.ts'
+import { type Home, makeHome, makeRepo } from '../rig/sandbox-home.ts'
+
+const ROOT = resolve(import.meta.dirname, '..', '..')
 
 let home: Home
 beforeEach(() => {
@@ -29,14 +32,14 @@ describe('ov alone', () => {
 })
 
 test('every command says what it is for and gives an example', async () => {
-  const config = await Config.load(OV)
+  const config = await Config.load(ROOT)
   const poor = config.commands.filter(({ summary, examples }) => !summary || !examples || examples.length === 0)
   expect(poor.map(({ id }) => id)).toEqual([])
   expect(config.commands.length).toBeGreaterThan(25)
 })
 
 test('every flag and argument of every command says what it is', async () => {
-  const config = await Config.load(OV)
+  const config = await Config.load(ROOT)
   const silent = config.commands.flatMap(({ id, flags, args }) =>
     [...Object.entries(flags), ...Object.entries(args)]
       .filter(([, { description }]) => !description)
