@@ -1,5 +1,6 @@
 import * as z from 'zod'
-import type { AgentEvent, AgentRuntime, Ask, FailureCause, Screen, Verdict } from '../src/contract/runtime.ts'
+import { answerJsonHook, hookSettings, readJsonHook, type ToolFacts, verdictJson } from '../src/contract/json-hooks.ts'
+import type { AgentEvent, AgentRuntime, Ask, FailureCause, Screen } from '../src/contract/runtime.ts'
 
 /**
  * Claude Code, driven over stdin and stdout (`-p --input-format stream-json --output-format stream-json`).
@@ -98,7 +99,10 @@ export default {
       session_id: session ?? '',
     }),
   }),
-  deployHooks: () => [],
+  deployHooks: ({ hook }) =>
+    hook === undefined
+      ? []
+      : [{ path: SETTINGS, content: `${JSON.stringify(hookSettings({ hook, ...MATCHERS }), null, 2)}\n` }],
   getPromptCommand: (text, { model }) => ({
     argv: [
       'claude',
@@ -142,9 +146,11 @@ export default {
     }
     return frame({
       type: 'control_response',
-      response: { subtype: 'success', request_id: id, response: hookAnswer(hook, verdict) },
+      response: { subtype: 'success', request_id: id, response: verdictJson(hook, verdict) },
     })
   },
+  readHook: (event, payload) => readJsonHook(event, payload, TOOLS),
+  answerHook: answerJsonHook,
   interrupt: ({ sequence }) => request(`ov-interrupt-${sequence}`, { subtype: 'interrupt' }),
   stopSignal: 'SIGTERM',
   transcript: {
@@ -200,10 +206,17 @@ function dialog(lines: readonly string[], text: string): Screen {
 
 const INSTRUCTIONS = 'instructions.md'
 const HELLO = 'ov-hello'
+/** Named by `--settings`; a session with its own screen reports by the hooks in it. */
+const SETTINGS = 'settings.json'
 
 const WRITING_TOOLS = ['Edit', 'MultiEdit', 'NotebookEdit', 'Write']
 /** They wait for a person at a screen. The CLI leaves them out by itself when nobody is there; a later version may not. */
 const ASKING_TOOLS = ['AskUserQuestion', 'ExitPlanMode']
+/** Which hook a tool calls, as regular expressions: the guard, or the one that only records. */
+const MATCHERS = {
+  guarded: `^(${[...WRITING_TOOLS, ...ASKING_TOOLS].join('|')})$`,
+  unguarded: `^(?!(${[...WRITING_TOOLS, ...ASKING_TOOLS].join('|')})$)`,
+}
 /**
  * What an agent of a fleet must not use: tools that leave the worktree, wait for a person, outlive the turn or speak to
  * other sessions past `ov`'s mail.
@@ -488,23 +501,6 @@ function aimOf(input: Readonly<Record<string, unknown>>): unknown {
   return input.command ?? input.file_path ?? input.notebook_path ?? input.pattern ?? input.url ?? input
 }
 
-/** In the words of a command hook's JSON. An empty object has no objection. */
-function hookAnswer(hook: string, verdict: Verdict): Readonly<Record<string, unknown>> {
-  if (verdict.allow)
-    return verdict.context === undefined
-      ? {}
-      : { hookSpecificOutput: { hookEventName: hook, additionalContext: verdict.context } }
-  return hook === 'PreToolUse'
-    ? {
-        hookSpecificOutput: {
-          hookEventName: hook,
-          permissionDecision: 'deny',
-          permissionDecisionReason: verdict.reason,
-        },
-      }
-    : { decision: 'block', reason: verdict.reason }
-}
-
 const WHEN = new Map<string, Ask['when']>([
   ['PreToolUse', 'before_tool'],
   ['PostToolUse', 'after_tool'],
@@ -517,15 +513,24 @@ function askOf({ request_id: id, request: { subtype, input, tool_name } }: Contr
   const when = WHEN.get(input?.hook_event_name ?? '')
   if (subtype !== 'hook_callback' || input === undefined || when === undefined)
     return { id, when: 'before_tool', tool: tool_name ?? subtype, interactive: true }
-  const writes = input.tool_input?.file_path ?? input.tool_input?.notebook_path
   return {
     id,
     when,
     ...(input.tool_name === undefined ? {} : { tool: input.tool_name }),
-    ...(typeof writes === 'string' && WRITING_TOOLS.includes(input.tool_name ?? '') ? { writes } : {}),
-    ...(ASKING_TOOLS.includes(input.tool_name ?? '') ? { interactive: true } : {}),
+    ...TOOLS.guard(input.tool_name ?? '', input.tool_input ?? {}),
     data: input.hook_event_name,
   }
+}
+
+const TOOLS: ToolFacts = {
+  aim: (_tool, input) => brief(aimOf(input)),
+  guard(tool, input) {
+    const writes = input.file_path ?? input.notebook_path
+    return {
+      ...(typeof writes === 'string' && WRITING_TOOLS.includes(tool) ? { writes } : {}),
+      ...(ASKING_TOOLS.includes(tool) ? { interactive: true } : {}),
+    }
+  },
 }
 
 function usageOf(result: Result): AgentEvent[] {

@@ -39,6 +39,12 @@ export interface SessionSpec {
   readonly worktree: string
   /** The agent's private folder outside the worktree: config, hooks, prompt files. Its `bin/` is first on the agent's PATH. */
   readonly privateDir: string
+  /**
+   * Absolute path of this agent's `ov-hook`, present where the session shall report by hooks: with its own screen, or
+   * where a protocol alone can't refuse a tool. `deployHooks` then names it in the runtime's settings, as
+   * `hookCommand` (src/contract/json-hooks.ts) phrases it. Absent: the protocol says it all, and no process is started.
+   */
+  readonly hook?: string
   /** The model to use, in this runtime's own vocabulary; absent means the runtime's default. */
   readonly model?: string
   /** Standing instructions: the role, the task overlay, how to speak to `ov`. */
@@ -171,6 +177,30 @@ export type Verdict =
   | { readonly allow: true; readonly context?: string }
   | { readonly allow: false; readonly reason: string }
 
+/**
+ * The moments at which a CLI may call `ov-hook`, whatever it calls them itself: a prompt enters the context, a tool is
+ * about to run or has run (also in vain), a turn ends, the context is about to be compacted.
+ */
+export const HOOK_EVENTS = [
+  'session-start',
+  'prompt',
+  'tool-start',
+  'tool-end',
+  'stop',
+  'session-end',
+  'notification',
+  'compact',
+] as const
+
+export type HookEvent = (typeof HOOK_EVENTS)[number]
+
+/** What a hook's process prints and how it exits. */
+export interface HookOutput {
+  readonly stdout: string
+  readonly stderr: string
+  readonly exit: number
+}
+
 /** How the process ended. Exactly one of `code` and `signal` is set. */
 export interface ProcessExit {
   readonly code: number | null
@@ -272,6 +302,14 @@ export interface AgentRuntime {
   exited(exit: ProcessExit): readonly AgentEvent[]
   /** The frame that answers an `ask` event; null for runtimes that never ask. */
   answer(ask: Ask, verdict: Verdict, facts: SessionFacts): Frame | null
+  /**
+   * The meaning of one call of `ov-hook`, by the JSON the CLI gave it (`payload`, as parsed; anything may come). What is
+   * not understood is `unknown`. Where the CLI waits for a verdict an `ask` stands first: the engine decides it for calls
+   * that wait, and passes over it for those that only record. Never throws and keeps no state. Absent: it has no hooks.
+   */
+  readHook?(event: HookEvent, payload: unknown): readonly AgentEvent[]
+  /** How a verdict is said to the call that waits for it. An allowing verdict without context objects to nothing. */
+  answerHook?(event: HookEvent, verdict: Verdict): HookOutput
   /** How a running turn is stopped without ending the session; null where only a signal helps. */
   interrupt(facts: SessionFacts): Frame | null
   /** The signal on which the CLI stops cleanly. */
