@@ -154,7 +154,7 @@ export default {
   interrupt: ({ sequence }) => request(`ov-interrupt-${sequence}`, { subtype: 'interrupt' }),
   stopSignal: 'SIGTERM',
   transcript: {
-    locate: (session, environment) => ({
+    locate: (session, { environment }) => ({
       folder: `${environment.CLAUDE_CONFIG_DIR ?? `${environment.HOME ?? ''}/.claude`}/projects`,
       endsWith: `/${session}.jsonl`,
     }),

@@ -25,7 +25,7 @@ import { countAttempt, getTask, setTaskState, type Task } from '../tasks/store.t
 import { reconcile } from '../watchdog/reconcile.ts'
 import { startingPoint } from '../worktrees/base.ts'
 import { keepCommits } from '../worktrees/keep.ts'
-import { gitIn, prepareWorktree, setUpWorktree } from '../worktrees/prepare.ts'
+import { commitFolders, gitIn, prepareWorktree, setUpWorktree } from '../worktrees/prepare.ts'
 import { claimDone } from './claim.ts'
 import { endAgent } from './finish.ts'
 import { guardVerdict } from './guard.ts'
@@ -142,7 +142,7 @@ class Runner {
     this.#log = openRawLog(agentLogDir(project, agent), this.#place.redact, (error) =>
       this.#inbox.put({ is: 'log-broken', why: error.message }),
     )
-    this.#transcript = transcriptOf(runtime, this.#place.environment, () => this.#sessionId)
+    this.#transcript = transcriptOf(runtime, this.#place, () => this.#sessionId)
     this.#handover = handoverFor(project, agent, runtime, this.#place, this.#transcript)
   }
 
@@ -218,7 +218,7 @@ class Runner {
       contain: held.wrap,
       deathOf: held.deathOf,
       environment,
-      writeFiles: (files) => writePlanned(this.#place, files),
+      writeFiles: (files, links) => writePlanned(this.#place, files, links),
       readFile: (path) => readPlanned(this.#place, path),
       log: this.#log,
       emit: (event) => this.#inbox.put({ is: 'event', event }),
@@ -257,6 +257,8 @@ class Runner {
       sessionId: this.#place.sessionId,
       ...(resume === undefined ? {} : { resume }),
       worktree: this.#place.worktree,
+      gitFolders: commitFolders(this.#project, this.#place.worktree, this.#agent.branch),
+      environment: this.#place.environment,
       privateDir: this.#place.privateDir,
       ...(this.#agent.model === null ? {} : { model: this.#agent.model }),
       instructions: this.#instructions,

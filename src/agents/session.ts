@@ -7,6 +7,7 @@ import type {
   Frame,
   LaunchPlan,
   PlannedFile,
+  PlannedLink,
   SessionFacts,
   SessionSpec,
   Verdict,
@@ -43,8 +44,8 @@ export interface SessionOptions {
   /** The signal that a contained process died by, when its exit code tells of one. */
   readonly deathOf: (code: number | null) => NodeJS.Signals | null
   readonly environment: Readonly<Record<string, string>>
-  /** Writes files into the private folder. */
-  readonly writeFiles: (files: readonly PlannedFile[]) => void
+  /** Writes files into the private folder, and makes links in it. */
+  readonly writeFiles: (files: readonly PlannedFile[], links: readonly PlannedLink[]) => void
   /** A file of the private folder, null when it isn't there. */
   readonly readFile: (path: string) => string | null
   readonly log: RawLog
@@ -168,7 +169,7 @@ export function openSession(options: SessionOptions): Session {
     plan = next
     ending = null
     resetAt = null
-    options.writeFiles([...runtime.deployHooks(spec), ...next.files])
+    options.writeFiles([...runtime.deployHooks(spec), ...next.files], next.links ?? [])
     const [name = '', ...rest] = next.argv
     const argv = [options.program !== null && runtime.binaries.includes(name) ? options.program : name, ...rest]
     const started = spawnPiped(options.contain(argv), {

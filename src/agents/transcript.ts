@@ -1,4 +1,4 @@
-import type { AgentRuntime } from '../contract/runtime.ts'
+import type { AgentRuntime, SessionSpec } from '../contract/runtime.ts'
 import type { Transcript } from '../mail/deliver.ts'
 import { findBelow, linesOf } from '../os/files.ts'
 
@@ -9,7 +9,7 @@ import { findBelow, linesOf } from '../os/files.ts'
  */
 export function transcriptOf(
   runtime: AgentRuntime,
-  environment: Readonly<Record<string, string>>,
+  place: Pick<SessionSpec, 'environment' | 'privateDir'>,
   session: () => string | undefined,
 ): Transcript | undefined {
   const { transcript } = runtime
@@ -18,7 +18,7 @@ export function transcriptOf(
     async has(mark) {
       const id = session()
       if (id === undefined) return false
-      const { folder, endsWith } = transcript.locate(id, environment)
+      const { folder, endsWith } = transcript.locate(id, place)
       const path = findBelow(folder, endsWith)
       if (path === null) return false
       for await (const line of linesOf(path)) {

@@ -1,10 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { mkdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { BROKER_VARIABLE } from '../broker/protocol.ts'
 import { runtimeSection } from '../config/schema.ts'
-import type { AgentRuntime, PlannedFile } from '../contract/runtime.ts'
-import { readText, writeWhole } from '../os/files.ts'
+import type { AgentRuntime, PlannedFile, PlannedLink } from '../contract/runtime.ts'
+import { linkWhole, readText, writeWhole } from '../os/files.ts'
 import { AGENT_MARKER } from '../os/tree.ts'
 import { OV_MAIN } from '../place.ts'
 import type { Project } from '../project.ts'
@@ -54,9 +54,14 @@ export function furnish(project: Project, agent: Agent, runtime: AgentRuntime): 
   }
 }
 
-/** Writes what a runtime needs into the private folder, readable by its owner alone. */
-export function writePlanned(place: Workplace, files: readonly PlannedFile[]): void {
+/** Writes what a runtime needs into the private folder, readable by its owner alone, and links what it shares with the human. */
+export function writePlanned(
+  place: Workplace,
+  files: readonly PlannedFile[],
+  links: readonly PlannedLink[] = [],
+): void {
   for (const file of files) writeWhole(join(place.privateDir, file.path), file.content, file.executable ? 0o700 : 0o600)
+  for (const link of links) if (existsSync(link.to)) linkWhole(join(place.privateDir, link.path), link.to)
 }
 
 /** A file that a runtime left in the private folder; null when it didn't. */

@@ -25,6 +25,17 @@ export interface PlannedFile {
   readonly executable?: boolean
 }
 
+/**
+ * A link the engine makes in the private folder to a file of the human's, so that a CLI with a config folder of the
+ * agent's own shares the human's login, and renews it in its one place. Not made where there is no such file.
+ */
+export interface PlannedLink {
+  /** Relative to the private folder. */
+  readonly path: string
+  /** Absolute. */
+  readonly to: string
+}
+
 /** What an adapter may know about the session it is asked to describe. Paths are absolute. */
 export interface SessionSpec {
   /** The agent's name in `ov`, `^[a-z][a-z0-9-]{0,39}$`. */
@@ -37,6 +48,8 @@ export interface SessionSpec {
    */
   readonly resume?: string
   readonly worktree: string
+  /** Folders outside the worktree that git writes to when the agent commits. They exist. */
+  readonly gitFolders: readonly string[]
   /** The agent's private folder outside the worktree: config, hooks, prompt files. Its `bin/` is first on the agent's PATH. */
   readonly privateDir: string
   /**
@@ -56,6 +69,8 @@ export interface SessionSpec {
   readonly readOnly: boolean
   /** The exact set of tools it may use, in this runtime's own names; absent means the runtime's default. */
   readonly tools?: readonly string[]
+  /** What the agent sees of the host's environment, the plan's own additions left out. */
+  readonly environment: Readonly<Record<string, string>>
   /** Root needs other permission flags in some CLIs. */
   readonly root: boolean
   /** Extra arguments from `runtime.<name>.args`. */
@@ -71,6 +86,7 @@ export interface LaunchPlan {
   /** Added to the allow-listed environment; wins over it. */
   readonly env: Readonly<Record<string, string>>
   readonly files: readonly PlannedFile[]
+  readonly links?: readonly PlannedLink[]
   /** `turn`: the prompt on stdin, then EOF. Absent: stdin is empty. */
   readonly stdin?: string
   /** `duplex`: frames written at once after the start, before the first prompt (handshakes). */
@@ -265,8 +281,11 @@ export interface OneShot {
 
 /** Where a runtime keeps a session's conversation, for the engine to look up whether mail arrived. */
 export interface TranscriptFacts {
-  /** The file is below `folder` and its path ends with `endsWith`. `environment` is the agent's. */
-  locate(session: string, environment: Readonly<Record<string, string>>): { folder: string; endsWith: string }
+  /** The file is below `folder` and its path ends with `endsWith`. */
+  locate(
+    session: string,
+    place: Pick<SessionSpec, 'environment' | 'privateDir'>,
+  ): { readonly folder: string; readonly endsWith: string }
   /** Prompts and tool outputs in one line of it that entered the context; none in any other line. Never throws. */
   entered(line: string): readonly string[]
 }

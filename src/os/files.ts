@@ -18,6 +18,7 @@ import {
   rmSync,
   statfsSync,
   statSync,
+  symlinkSync,
   unwatchFile,
   watch,
   watchFile,
@@ -54,6 +55,14 @@ export function createWhole(path: string, content: string, mode = 0o644): boolea
   } finally {
     rmSync(draft, { force: true })
   }
+}
+
+/** Makes a symbolic link in place of whatever was there, and its folder. */
+export function linkWhole(path: string, to: string): void {
+  mkdirSync(dirname(path), { recursive: true })
+  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`
+  symlinkSync(to, draft)
+  renameSync(draft, path)
 }
 
 /** What answers "there is nothing for you to read here". */

@@ -108,6 +108,24 @@ export async function setUpWorktree(
   return null
 }
 
+/**
+ * The folders outside a worktree that a commit on its branch writes to, for CLIs that confine what they run. Git makes
+ * folders of refs and their logs when it needs them, and takes empty ones away; here they are made beforehand.
+ */
+export function commitFolders(project: Pick<Project, 'root'>, path: string, branch: string): string[] {
+  const common = commonDirAt(project.root)
+  const admin = adminDirOf(path, common)
+  const refs = ['', 'logs'].map((part) => dirname(join(common, part, 'refs', 'heads', branch)))
+  for (const folder of refs) mkdirSync(folder, { recursive: true })
+  const reftable = join(common, 'reftable')
+  return [
+    join(common, 'objects'),
+    ...refs,
+    ...(existsSync(reftable) ? [reftable] : []),
+    ...(admin === null ? [] : [admin]),
+  ]
+}
+
 /** Git in an agent's worktree, which is not asked what repository it belongs to: the agent could have changed that. */
 export function gitIn(project: Pick<Project, 'root'>, path: string): Git {
   return gitInWorktree(path, commonDirAt(project.root))

@@ -83,6 +83,8 @@ function opened(runtime: AgentRuntime): {
       sessionId: 'ours',
       ...(ran === undefined ? {} : { resume: ran }),
       worktree: folder,
+      gitFolders: [],
+      environment: {},
       privateDir: folder,
       instructions: '',
       prompt,

@@ -10,6 +10,8 @@ const spec: SessionSpec = {
   agent: 'builder-1',
   sessionId: '11111111-2222-4333-8444-555555555555',
   worktree: '/repo/wt',
+  gitFolders: [],
+  environment: {},
   privateDir: '/private',
   instructions: 'Be good.',
   prompt: 'Go.',
@@ -141,9 +143,9 @@ test('its transcript tells which prompts and tool outputs entered the context, a
 })
 
 test('its transcript is looked for where its configuration lies', () => {
-  expect(claude.transcript.locate('abc', { HOME: '/home/me' })).toEqual({
+  expect(claude.transcript.locate('abc', { environment: { HOME: '/home/me' }, privateDir: '/private' })).toEqual({
     folder: '/home/me/.claude/projects',
     endsWith: '/abc.jsonl',
   })
-  expect(claude.transcript.locate('abc', { HOME: '/home/me', CLAUDE_CONFIG_DIR: '/cfg' }).folder).toBe('/cfg/projects')
+  expect(claude.transcript.locate('abc', { environment: { HOME: '/home/me', CLAUDE_CONFIG_DIR: '/cfg' }, privateDir: '/private' }).folder).toBe('/cfg/projects')
 })

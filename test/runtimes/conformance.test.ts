@@ -15,6 +15,8 @@ const spec: SessionSpec = {
   agent: 'builder-1',
   sessionId: '11111111-2222-4333-8444-555555555555',
   worktree: '/work tree/ä',
+  gitFolders: ['/repo/.git/objects', '/repo/.git/refs/heads/ov/run-1'],
+  environment: { HOME: '/home/me' },
   privateDir: '/private dir',
   instructions: 'You are a builder.\n',
   prompt: 'Do it.',

@@ -20,7 +20,9 @@ export const anthropic: Wire = {
           'request-id': `req_${id}`,
           ...reply.headers,
         })
-        response.end(JSON.stringify({ type: 'error', error: { type: reply.type, message: reply.message } }))
+        response.end(
+          JSON.stringify({ type: 'error', error: { type: reply.type, message: reply.message, ...reply.details } }),
+        )
         return
       case 'hang':
         return

@@ -21,9 +21,12 @@ export interface Message {
   readonly toolResults: readonly { readonly id: string; readonly text: string; readonly isError: boolean }[]
 }
 
+/** What a tool is given: by names, or as one text where the tool takes free text. */
+export type ToolInput = Readonly<Record<string, unknown>> | string
+
 export interface ToolCall {
   readonly tool: string
-  readonly input: Readonly<Record<string, unknown>>
+  readonly input: ToolInput
 }
 
 export type Reply =
@@ -34,6 +37,8 @@ export type Reply =
       readonly type: string
       readonly message: string
       readonly headers: Readonly<Record<string, string>>
+      /** What this service says beside type and message. */
+      readonly details: Readonly<Record<string, unknown>>
     }
   /** Never an answer. */
   | { readonly is: 'hang' }
@@ -52,11 +57,7 @@ export function say(text: string): Step {
 }
 
 /** The model calls a tool; `input` may be made from what it was asked. */
-export function call(
-  tool: string,
-  input: Readonly<Record<string, unknown>> | ((ask: Ask) => Readonly<Record<string, unknown>>),
-  text = '',
-): Step {
+export function call(tool: string, input: ToolInput | ((ask: Ask) => ToolInput), text = ''): Step {
   return {
     reply: (ask) => ({
       is: 'message',
@@ -66,12 +67,42 @@ export function call(
   }
 }
 
+/** The model runs a command by the shell tool that its CLI offers. */
+export function shell(command: string): Step {
+  return {
+    reply: ({ tools }) => {
+      const tool = SHELLS.find(([name]) => tools.includes(name))
+      if (tool === undefined) throw new Error(`no shell among ${tools.join(', ')}`)
+      const [name, input] = tool
+      return { is: 'message', text: '', calls: [{ tool: name, input: input(command) }] }
+    },
+  }
+}
+
+/** The shell tools of the CLIs, and how each takes its command. */
+const SHELLS: readonly (readonly [string, (command: string) => ToolInput])[] = [
+  ['Bash', (command) => ({ command, description: 'run' })],
+  ['exec_command', (cmd) => ({ cmd, yield_time_ms: 30_000 })],
+]
+
+interface Refusal {
+  readonly type?: string
+  readonly message?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly details?: Readonly<Record<string, unknown>>
+}
+
 /** The service refuses, by an HTTP status. */
 export function refuse(
   status: number,
-  { type = ERROR_TYPES[status] ?? 'api_error', message = `scripted error ${status}`, headers = {} } = {},
+  {
+    type = ERROR_TYPES[status] ?? 'api_error',
+    message = `scripted error ${status}`,
+    headers = {},
+    details = {},
+  }: Refusal = {},
 ): Step {
-  return { reply: () => ({ is: 'error', status, type, message, headers }) }
+  return { reply: () => ({ is: 'error', status, type, message, headers, details }) }
 }
 
 /** The names the services themselves give to these statuses. */

@@ -1,10 +1,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { anthropic } from './anthropic.ts'
+import { responses } from './responses.ts'
 import type { Ask, Reply, Step } from './script.ts'
 import type { Wire } from './wire.ts'
 
-const WIRES: readonly Wire[] = [anthropic]
+const WIRES: readonly Wire[] = [anthropic, responses]
 
 /** A request as it came. */
 export interface Logged {
