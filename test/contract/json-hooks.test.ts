@@ -80,6 +80,8 @@ describe('the settings', () => {
     sessionId: 's',
     worktree: '/w',
     privateDir: '/p',
+    gitFolders: [],
+    environment: {},
     instructions: '',
     prompt: '',
     readOnly: false,
