@@ -147,5 +147,10 @@ test('its transcript is looked for where its configuration lies', () => {
     folder: '/home/me/.claude/projects',
     endsWith: '/abc.jsonl',
   })
-  expect(claude.transcript.locate('abc', { environment: { HOME: '/home/me', CLAUDE_CONFIG_DIR: '/cfg' }, privateDir: '/private' }).folder).toBe('/cfg/projects')
+  expect(
+    claude.transcript.locate('abc', {
+      environment: { HOME: '/home/me', CLAUDE_CONFIG_DIR: '/cfg' },
+      privateDir: '/private',
+    }).folder,
+  ).toBe('/cfg/projects')
 })
