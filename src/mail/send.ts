@@ -1,5 +1,6 @@
 import { type Agent, findAgent, getAgent, isOpen, openAgents } from '../agents/store.ts'
-import { COORDINATOR, HUMAN, MAIL_PAYLOADS, type MailType, type Priority, SYSTEM } from '../contract/mail.ts'
+import { COORDINATOR, HUMAN, type MailType, type Priority, SYSTEM } from '../contract/mail.ts'
+import { MAIL_PAYLOADS } from '../contract/mail-payloads.ts'
 import { CAPABILITIES, NAME_PATTERN } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
 import { OvError } from '../errors.ts'

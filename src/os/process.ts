@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { execa } from 'execa'
 import { codeOf } from '../errors.ts'
 import { listFolder } from './files.ts'
 
@@ -206,6 +205,8 @@ export interface RunOptions {
  * An exit code other than 0 is a value, not an error.
  */
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  // Loaded here: who only asks after processes, all day long, does without it.
+  const { execa } = await import('execa')
   const [file = '', ...rest] = argv
   const keep = options.maxOutput ?? 64 * 1024
   const { job } = options
