@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core'
-import { shortId } from '../src/cli/letters.ts'
+import { shortId } from '../src/cli/letter-text.ts'
 import { MailCommand } from '../src/cli/mail-command.ts'
 import { markOf, oneLine, plainText } from '../src/mail/frame.ts'
 

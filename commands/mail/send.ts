@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core'
 import { OvCommand } from '../../src/cli/command.ts'
-import { shortId } from '../../src/cli/letters.ts'
+import { shortId } from '../../src/cli/letter-text.ts'
 import { textOf } from '../../src/cli/mail-command.ts'
 import { PRIORITIES, SENDABLE_TYPES } from '../../src/contract/mail.ts'
 import { messageOf, OvError } from '../../src/errors.ts'

@@ -1,9 +1,6 @@
-import * as z from 'zod'
 import type { ErrorKind } from '../errors.ts'
 
 /** One request a line, one answer a line, over the unix socket that only this agent has. */
-export const requestSchema = z.object({ op: z.string(), input: z.unknown() })
-
 export type Answer =
   | { readonly ok: true; readonly result: unknown }
   | {

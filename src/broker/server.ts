@@ -1,7 +1,10 @@
 import { rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
+import * as z from 'zod'
 import { messageOf, OvError } from '../errors.ts'
-import { type Answer, MAX_REQUEST, requestSchema } from './protocol.ts'
+import { type Answer, MAX_REQUEST } from './protocol.ts'
+
+const requestSchema = z.object({ op: z.string(), input: z.unknown() })
 
 export interface Broker {
   close(): Promise<void>

@@ -7,7 +7,8 @@ import { type OperationInput, type OperationName, type OperationResult, perform 
 import { AGENT_MARKER } from '../os/tree.ts'
 import { openProject, type Project } from '../project.ts'
 import { canAsk } from './ask.ts'
-import { type Explained, explain, failureDocument, sayFailure } from './failure.ts'
+import { type Explained, failureDocument } from './explained.ts'
+import { explain, sayFailure } from './failure.ts'
 import { interruption } from './interruption.ts'
 import { printed } from './output.ts'
 

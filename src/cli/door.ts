@@ -25,7 +25,10 @@ export async function enter(argv: readonly string[]): Promise<void> {
       process.exitCode = error.oclif.exit ?? 0
       return
     }
-    const { explain, failureDocument, sayFailure } = await import('./failure.ts')
+    const [{ explain, sayFailure }, { failureDocument }] = await Promise.all([
+      import('./failure.ts'),
+      import('./explained.ts'),
+    ])
     // Loaded once more, since a configuration handed to `run` is loaded once more by it.
     const config = await Config.load(import.meta.url)
     const commands = config.commands.filter(({ hidden }) => !hidden).map(({ id }) => id.replaceAll(':', ' '))

@@ -1,22 +1,10 @@
 import { Errors } from '@oclif/core'
-import { codeOf, type ErrorKind, EXIT_CODES, messageOf, OvError } from '../errors.ts'
-import { oneLine, plainText } from '../mail/frame.ts'
+import { OvError } from '../errors.ts'
+import { oneLine } from '../mail/frame.ts'
 import { nearest } from '../nearest.ts'
+import { type Explained, explainThrown, failureText, said } from './explained.ts'
 import { isInterrupted } from './interruption.ts'
 import { errStyle } from './style.ts'
-
-/** An error as it is said: to a person, or as `error` in the `--json` document. */
-export interface Explained {
-  readonly kind: ErrorKind
-  /** Stable, dotted, for scripts. */
-  readonly code: string
-  readonly message: string
-  /** The next thing to type. */
-  readonly hint: string | null
-  readonly exitCode: number
-  /** Only of a bug: where it happened. */
-  readonly stack: string | null
-}
 
 /** What a person could have typed: commands as words (`mail send`), flags without dashes. */
 export interface Known {
@@ -34,7 +22,6 @@ export interface Known {
 export function explain(error: unknown, typed: string, known: Known = {}): Explained {
   const isOwnWord = error instanceof OvError && error.kind === 'interrupted'
   if (isInterrupted() && !isOwnWord) return INTERRUPTED
-  if (error instanceof OvError) return said(error.kind, error.code, error.message, error.hint ?? null)
   if (error instanceof Errors.CLIError) {
     const unknown = /^command (\S+) not found$/.exec(error.message)?.[1]
     if (unknown !== undefined) {
@@ -49,13 +36,7 @@ export function explain(error: unknown, typed: string, known: Known = {}): Expla
     const hint = meantBy(message) ?? flagMeant(message, known.flags ?? []) ?? `See how it is used: ${typed} --help`
     return said('user', 'cli.usage', message, hint)
   }
-  const code = codeOf(error)
-  if (code !== undefined && code in REFUSALS)
-    return said('failed', `os.${code.toLowerCase()}`, messageOf(error), REFUSALS[code] ?? null)
-  return {
-    ...said('failed', 'bug', messageOf(error), 'This is a bug in ov. Please report it with these lines.'),
-    stack: (error instanceof Error ? error.stack : undefined)?.split('\n').slice(1).join('\n') ?? null,
-  }
+  return explainThrown(error)
 }
 
 /** What was most likely meant by a value that is none of a flag's options; null where nothing is near. */
@@ -89,31 +70,6 @@ function only(found: readonly string[]): string | null {
 const INTERRUPTED = said('interrupted', 'cli.interrupted', 'Interrupted.', 'See how things stand: ov status')
 
 /** Says it to a person, on stderr. */
-export function sayFailure({ message, hint, stack }: Explained): void {
-  process.stderr.write(`${errStyle.red('✖')} ${plainText(message)}\n`)
-  if (stack !== null) process.stderr.write(`${errStyle.dim(plainText(stack))}\n`)
-  if (hint !== null) process.stderr.write(`${errStyle.dim('Hint:')} ${plainText(hint)}\n`)
-}
-
-/** The document of a command that failed, for `--json`. */
-export function failureDocument({ kind, code, message, hint }: Explained): {
-  error: Omit<Explained, 'exitCode' | 'stack'>
-} {
-  return { error: { kind, code, message, hint } }
-}
-
-/** What the operating system refuses, by its code, and what a person can do about it. */
-const REFUSALS: Readonly<Record<string, string>> = {
-  ENOSPC: 'The disk is full. Free some space, then run the same command again.',
-  EDQUOT: 'Your quota is used up. Free some space, then run the same command again.',
-  EACCES: 'Check who may read and write there, then run: ov doctor',
-  EPERM: 'Check who may read and write there, then run: ov doctor',
-  EROFS: 'That file system is read-only. ov needs to write into .overstory and .git.',
-  EMFILE: 'Too many files are open. Raise the limit (ulimit -n), then run the same command again.',
-  ENFILE: 'Too many files are open on this machine. End something, then run the same command again.',
-  EAGAIN: 'Too many processes are running. End something, then run the same command again.',
-}
-
-function said(kind: ErrorKind, code: string, message: string, hint: string | null): Explained {
-  return { kind, code, message, hint, exitCode: EXIT_CODES[kind], stack: null }
+export function sayFailure(failure: Explained): void {
+  process.stderr.write(failureText(failure, errStyle))
 }

@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers'
-import type { Taken } from '../mail/operations.ts'
+import type { Taken } from '../mail/service.ts'
 import { OvCommand } from './command.ts'
 import { lettersText } from './letters.ts'
 

@@ -45,3 +45,6 @@ export const MAIL_PAYLOADS = {
   /** Work passes to the reader. */
   handoff: z.strictObject({ task: z.string().optional(), branch: z.string().optional() }),
 } as const satisfies Record<MailType, z.ZodType>
+
+/** What may be given as the payload of each type. */
+export type MailPayloads = { readonly [T in MailType]: z.input<(typeof MAIL_PAYLOADS)[T]> }

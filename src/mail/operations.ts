@@ -3,36 +3,18 @@ import { whileWaiting } from '../agents/waiting.ts'
 import { operation, readerOf, type Speaker, senderOf } from '../broker/operation.ts'
 import { MAIL_TYPES, PRIORITIES, SENDABLE_TYPES } from '../contract/mail.ts'
 import { OvError } from '../errors.ts'
-import { confirmDelivery, type Delivery, letGo, lettersOf, type Post, takeMail } from './deliver.ts'
+import { lettersOf, type Post, takeMail } from './deliver.ts'
 import { meantMail, meantParty } from './find.ts'
-import { excerptOf, frameMail, framesOf } from './frame.ts'
+import { excerptOf, framesOf } from './frame.ts'
 import { unansweredBy } from './questions.ts'
 import { replyTo } from './reply.ts'
-import { sendMail } from './send.ts'
-import { countWaiting, findMail, type Mail, type MailQuery, type Wanted } from './store.ts'
-import { headsOf, type MailHead, type MailView, viewsOf } from './view.ts'
+import { checkMail, confirmMail, handed, receiptsOf, sendFrom } from './service.ts'
+import { findMail, type Mail, type MailQuery, type Wanted } from './store.ts'
+import { headsOf, type MailHead, viewsOf } from './view.ts'
 import { waitForMail } from './wait.ts'
 
 /** Most mails listed at once. */
 const MAX_LIST = 1_000
-
-/** Mail a reader takes: to be shown, then confirmed by its `offer`. What is not confirmed is offered again. */
-export interface Taken {
-  /** Null when there is nothing to confirm. */
-  readonly offer: string | null
-  readonly mail: readonly MailView[]
-  /** All of it as one framed block, for a prompt; empty when there is none. */
-  readonly prompt: string
-  /** How much more waits, which somebody else has in hand or which did not fit. */
-  readonly left: number
-}
-
-/** One mail that was sent, for each reader. */
-export interface Sent {
-  readonly id: string
-  readonly thread: string
-  readonly to: string
-}
 
 const filter = {
   from: z.string().optional(),
@@ -52,9 +34,7 @@ export const MAIL_OPERATIONS = {
       priority: z.enum(PRIORITIES),
       payload: z.unknown().optional(),
     }),
-    async (project, speaker, input) => ({
-      sent: await receiptsOf(project, await sendMail(project, { ...input, from: senderOf(speaker) })),
-    }),
+    (project, speaker, input) => sendFrom(project, speaker, input),
   ),
   'mail.reply': operation(
     z.strictObject({
@@ -74,9 +54,7 @@ export const MAIL_OPERATIONS = {
     },
   ),
   /** Takes what waits. The caller shows it and then confirms; hanging up before lets go of it. */
-  'mail.check': operation(z.strictObject({}), async (project, speaker, _input, gone) =>
-    handed(project, senderOf(speaker), await takeMail(project, readerOf(speaker)), gone),
-  ),
+  'mail.check': operation(z.strictObject({}), (project, speaker, _input, gone) => checkMail(project, speaker, gone)),
   /** What waits, by its heads alone, taking nothing. */
   'mail.peek': operation(z.strictObject({}), async (project, speaker): Promise<{ mail: MailHead[] }> => {
     const mails = await findMail(project.db, { reader: senderOf(speaker), unread: true }, MAX_LIST)
@@ -105,9 +83,7 @@ export const MAIL_OPERATIONS = {
   ),
   'mail.confirm': operation(
     z.strictObject({ offer: z.string(), ids: z.array(z.string()) }),
-    async (project, speaker, { offer, ids }) => ({
-      confirmed: await confirmDelivery(project, senderOf(speaker), offer, ids),
-    }),
+    (project, speaker, { offer, ids }) => confirmMail(project, speaker, offer, ids),
   ),
   'mail.list': operation(
     z.strictObject({
@@ -168,25 +144,4 @@ function ownOf(speaker: Speaker): { party?: string } {
 /** The thread a mail of this id belongs to: any of its mails names it. */
 async function threadOf(project: Post, speaker: Speaker, id: string): Promise<string> {
   return (await meantMail(project.db, id, visibleTo(speaker))).thread_id
-}
-
-/** Mail in hand as an answer. Whoever hangs up lets go of it, confirmed or not. */
-async function handed(project: Post, reader: string, delivery: Delivery | null, gone: AbortSignal): Promise<Taken> {
-  if (delivery === null) return { offer: null, mail: [], prompt: '', left: await countWaiting(project.db, reader) }
-  const { offer, letters } = delivery
-  if (gone.aborted) letGo(offer)
-  else gone.addEventListener('abort', () => letGo(offer), { once: true })
-  return {
-    offer,
-    mail: await viewsOf(
-      project.db,
-      letters.map(({ mail }) => mail),
-    ),
-    prompt: frameMail(letters),
-    left: (await countWaiting(project.db, reader)) - letters.length,
-  }
-}
-
-async function receiptsOf(project: Post, mails: readonly Mail[]): Promise<Sent[]> {
-  return (await headsOf(project.db, mails)).map(({ id, thread, to }) => ({ id, thread, to }))
 }

@@ -1,4 +1,3 @@
-import * as z from 'zod'
 import { ASKING_TYPES, type MailType, SYSTEM } from '../contract/mail.ts'
 import { OvError } from '../errors.ts'
 
@@ -55,10 +54,10 @@ export function choiceOf(payload: unknown, reply: string): string | null {
 
 /** The options a question gives; none when any answer will do. */
 export function optionsOf(payload: unknown): readonly string[] {
-  return asked.safeParse(payload).data?.options ?? []
+  const options: unknown =
+    typeof payload === 'object' && payload !== null && 'options' in payload ? payload.options : []
+  return Array.isArray(options) && options.every((one) => typeof one === 'string') ? options : []
 }
-
-const asked = z.object({ options: z.array(z.string()) })
 
 /** The subject of a reply: one `Re:`, however long the thread. */
 export function replySubject(subject: string): string {

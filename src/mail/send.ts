@@ -1,6 +1,6 @@
 import { type Agent, findAgent, getAgent, isOpen, openAgents } from '../agents/store.ts'
 import { COORDINATOR, HUMAN, type MailType, type Priority, SYSTEM } from '../contract/mail.ts'
-import { MAIL_PAYLOADS } from '../contract/mail-payloads.ts'
+import type { MailPayloads } from '../contract/mail-payloads.ts'
 import { CAPABILITIES, NAME_PATTERN } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
@@ -8,6 +8,7 @@ import { recordEvent } from '../events/store.ts'
 import { nearest } from '../nearest.ts'
 import type { Project } from '../project.ts'
 import { oneLine } from './frame.ts'
+import { checkedPayload } from './payload.ts'
 import { checkText, keptText } from './rules.ts'
 import { insertMail, type Mail, openQuestions } from './store.ts'
 
@@ -32,35 +33,30 @@ export interface Draft {
  */
 export async function sendMail(project: Pick<Project, 'db' | 'clock'>, draft: Draft): Promise<Mail[]> {
   checkText({ subject: draft.subject, body: draft.body ?? '', payload: draft.payload })
+  const checked = { ...draft, payload: await checkedPayload(draft.type, draft.payload) } as Posted
   return write(project.db, async (tx) => {
     const now = project.clock.now()
-    if (draft.type !== 'answer' || draft.threadId !== undefined) return postMail(tx, draft, now)
+    if (draft.type !== 'answer' || draft.threadId !== undefined) return postMail(tx, checked, now)
     const [reader, ...others] = await resolveReaders(tx, draft.to, draft.from)
     const asked =
       reader === undefined || others.length > 0
         ? undefined
         : (await openQuestions(tx, { sender: reader, reader: draft.from })).at(-1)
-    return postMail(tx, asked ? { ...draft, threadId: asked.thread_id, replyTo: asked.id } : draft, now)
+    return postMail(tx, asked ? { ...checked, threadId: asked.thread_id, replyTo: asked.id } : checked, now)
   })
 }
+
+/** A mail whose payload is what its type carries. */
+export type Posted = {
+  [T in MailType]: Omit<Draft, 'type' | 'payload'> & { readonly type: T; readonly payload?: MailPayloads[T] }
+}[MailType]
 
 /**
  * Sends a mail inside a transaction of the caller's, so that a fact and the mail about it are one.
  *
- * @throws {OvError} `mail.recipient-unknown`, `mail.recipient-gone`, `mail.payload`
+ * @throws {OvError} `mail.recipient-unknown`, `mail.recipient-gone`
  */
-export async function postMail(tx: Db, draft: Draft, now: number): Promise<Mail[]> {
-  const payload = MAIL_PAYLOADS[draft.type].safeParse(draft.payload ?? {})
-  if (!payload.success) {
-    const issue = payload.error.issues[0]
-    const where = issue?.path.length ? ` at "${issue.path.join('.')}"` : ''
-    throw new OvError(
-      'user',
-      'mail.payload',
-      `A mail of type ${draft.type} cannot carry this payload${where}: ${issue?.message}.`,
-      { hint: PAYLOAD_HINTS[draft.type] ?? `Leave --payload out, or see what ${draft.type} carries: docs/mail.md` },
-    )
-  }
+export async function postMail(tx: Db, draft: Posted, now: number): Promise<Mail[]> {
   const sent: Mail[] = []
   for (const reader of await resolveReaders(tx, draft.to, draft.from)) {
     const mail = await insertMail(
@@ -72,7 +68,7 @@ export async function postMail(tx: Db, draft: Draft, now: number): Promise<Mail[
         priority: draft.priority ?? 'normal',
         subject: keptText(draft.subject),
         body: keptText(draft.body ?? ''),
-        payload: payload.data,
+        payload: draft.payload ?? {},
         ...(draft.threadId === undefined ? {} : { threadId: draft.threadId }),
         ...(draft.replyTo === undefined ? {} : { replyTo: draft.replyTo }),
       },
@@ -87,11 +83,6 @@ export async function postMail(tx: Db, draft: Draft, now: number): Promise<Mail[
     sent.push(mail)
   }
   return sent
-}
-
-const PAYLOAD_HINTS: Partial<Record<MailType, string>> = {
-  decision_gate: `Give the choices: --payload '{"options":["ship it","wait"]}'`,
-  question: `Choices are optional: --payload '{"options":["yes","no"]}'`,
 }
 
 /** Readers' ids of an address: an agent's name or id, `@capability`, `@all`, `coordinator`, `human`. */
