@@ -16,6 +16,7 @@ Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or
   static override examples = [
     '<%= config.bin %> sling --capability builder --task "Implement user authentication"',
     "<%= config.bin %> sling --runtime shell --task Format --command 'npm run format' --wait",
+    '<%= config.bin %> sling --interactive --task "Find out why the build is slow"',
     '<%= config.bin %> sling --task-file issue.md --files src/auth --model sonnet --wait --json',
     'cat issue.md | <%= config.bin %> sling --task -',
   ]
@@ -39,6 +40,12 @@ Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or
       multiple: true,
       description: 'path the task may change; may be given more than once',
       helpValue: 'PATH',
+    }),
+    interactive: Flags.boolean({
+      char: 'i',
+      allowNo: true,
+      description:
+        'on the CLI’s own screen in tmux, where you can type along: ov attach (default: runtime.<name>.mode)',
     }),
     again: Flags.boolean({ description: 'sling it even if the same task is open' }),
     queue: Flags.boolean({

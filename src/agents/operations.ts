@@ -21,6 +21,7 @@ export const AGENT_OPERATIONS = {
       base: z.string().optional(),
       files: z.array(z.string()).optional(),
       command: z.string().optional(),
+      interactive: z.boolean().optional(),
       again: z.boolean().optional(),
       queue: z.boolean().optional(),
     }),

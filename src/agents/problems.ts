@@ -78,9 +78,15 @@ function waitsUnasked({ name, condition, waitingOn }: AgentFacts, { questions }:
   return condition === 'waiting' && forHuman && !questions.some(({ from }) => from === name)
 }
 
-function waits({ name, waitingOn }: AgentFacts): Problem {
+function waits({ name, waitingOn, reason }: AgentFacts): Problem {
   const message = waitingOn === 'budget' ? `${name} has used up its budget.` : `${name} waits for you.`
-  return { kind: 'waits_for_human', agent: name, message, hint: `ov inspect ${name}` }
+  if (reason === null) return { kind: 'waits_for_human', agent: name, message, hint: `ov inspect ${name}` }
+  return {
+    kind: 'waits_for_human',
+    agent: name,
+    message: `${name} waits for you: ${oneLine(reason, 300)}`,
+    hint: `ov attach ${name}`,
+  }
 }
 
 function failed({ name, reason }: AgentFacts): Problem {

@@ -1,5 +1,5 @@
 import { HUMAN } from '../contract/mail.ts'
-import type { AgentStateName, Capability, MergeState, TaskState, WaitingOn } from '../contract/states.ts'
+import type { AgentStateName, Capability, MergeState, Mode, TaskState, WaitingOn } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
 import { countWaiting, openQuestions } from '../mail/store.ts'
 import { type Behind, behindTrain } from '../merge/behind.ts'
@@ -22,6 +22,7 @@ export interface AgentReport {
   readonly capability: Capability
   readonly runtime: string
   readonly model: string | null
+  readonly mode: Mode
   /** Name of the run it belongs to. */
   readonly run: string
   /** Name of the agent that slung it; null for the human. */
@@ -34,7 +35,7 @@ export interface AgentReport {
   readonly since: number
   readonly waitingOn: WaitingOn | null
   readonly waitingUntil: number | null
-  /** Why it failed or was stopped. */
+  /** Why it failed or was stopped, or what a person is to do for whom it waits. */
   readonly reason: string | null
   /** Asked of the kernel for this report; null for an agent that has no runner. */
   readonly runner: { readonly seen: NonNullable<RunnerSeen>; readonly pid: number | null } | null
@@ -194,6 +195,7 @@ function reportOf(agent: Agent, { task, run, parent, sight, branch, spent }: Kno
     capability: agent.capability,
     runtime: agent.runtime,
     model: agent.model,
+    mode: agent.mode,
     run,
     parent,
     depth: agent.depth,

@@ -1,6 +1,6 @@
 import { type Config, runtimeSection } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
-import type { Capability } from '../contract/states.ts'
+import type { Capability, Mode } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
 import { findProgram } from '../os/files.ts'
 import type { Project } from '../project.ts'
@@ -11,6 +11,7 @@ export interface RuntimeChoice {
   readonly runtime: AgentRuntime
   /** In the runtime's own vocabulary; null is its default. */
   readonly model: string | null
+  readonly mode: Mode
 }
 
 /** What is configured for an agent: the id of its runtime, and the model as it was written, if one was. */
@@ -47,13 +48,14 @@ export function routeFor(
 }
 
 /**
- * The runtime and model of a new agent, loaded and checked.
+ * The runtime, model and mode of a new agent, loaded and checked.
  *
- * @throws {OvError} `runtime.unknown`, `runtime.not-installed`, `sling.no-command`, `sling.command-not-shell`
+ * @throws {OvError} `runtime.unknown`, `runtime.not-installed`, `sling.no-command`, `sling.command-not-shell`,
+ *   `sling.not-interactive`, `sling.no-tmux`
  */
 export async function chooseRuntime(
-  project: Pick<Project, 'config' | 'roles'>,
-  request: { capability: Capability; runtime?: string; model?: string; command?: string },
+  project: Pick<Project, 'config' | 'roles' | 'tmux'>,
+  request: { capability: Capability; runtime?: string; model?: string; command?: string; interactive?: boolean },
 ): Promise<RuntimeChoice> {
   const { config } = project
   const route = routeFor(config, project.roles[request.capability], runtimeIds(), request)
@@ -75,7 +77,39 @@ export async function chooseRuntime(
   }
   programOf(config, runtime)
   const { model } = route
-  return { runtime, model: model === null ? null : (runtime.models[model] ?? model) }
+  return {
+    runtime,
+    model: model === null ? null : (runtime.models[model] ?? model),
+    mode: modeFor(project, runtime, request.interactive),
+  }
+}
+
+/**
+ * How an agent of this runtime is driven: as asked, else as configured.
+ * @throws {OvError} `sling.not-interactive`, `sling.no-tmux`
+ */
+function modeFor(
+  { config, tmux }: Pick<Project, 'config' | 'tmux'>,
+  runtime: AgentRuntime,
+  asked: boolean | undefined,
+): Mode {
+  const interactive = asked ?? runtimeSection(config, runtime.id).mode === 'interactive'
+  if (!interactive) return 'structured'
+  const without =
+    asked === true
+      ? 'Sling it without --interactive.'
+      : `Sling it with --no-interactive, or unset runtime.${runtime.id}.mode.`
+  if (!runtime.can.interactive) {
+    throw new OvError('user', 'sling.not-interactive', `${runtime.title} has no screen that ov can drive.`, {
+      hint: without,
+    })
+  }
+  if (tmux === null) {
+    throw new OvError('user', 'sling.no-tmux', 'An interactive agent has its screen in tmux, which is not installed.', {
+      hint: `Install tmux, or: ${without}`,
+    })
+  }
+  return 'interactive'
 }
 
 /**

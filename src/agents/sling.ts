@@ -30,6 +30,8 @@ export interface SlingRequest {
   readonly base?: string
   readonly files?: readonly string[]
   readonly command?: string
+  /** Whether it gets its CLI's own screen; unset: as configured. */
+  readonly interactive?: boolean
   /** Makes it a new task even if the same one is open. */
   readonly again?: boolean
   /** False: refuse instead of queueing when no place is free. */
@@ -134,6 +136,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
         capability: request.capability,
         runtime: choice.runtime.id,
         model: choice.model,
+        mode: choice.mode,
         parentId: parent?.id ?? null,
         depth: verdict.depth,
         branch: branchOf(run.name, name),
@@ -159,7 +162,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
       runId: run.id,
       agentId: agent.id,
       taskId: task.id,
-      data: { name, capability: agent.capability, runtime: agent.runtime, by: parent?.name ?? HUMAN },
+      data: { name, capability: agent.capability, runtime: agent.runtime, mode: agent.mode, by: parent?.name ?? HUMAN },
     })
     return { task, agent, run, queued: verdict.start === 'queued' }
   })

@@ -51,6 +51,7 @@ async function launchRunner(project: Project, agent: Agent): Promise<void> {
     if (project.tmux !== null) {
       const refused = await openSession(project.tmux, agent.name, argv, { cwd: project.configRoot, env })
       if (refused === null) return
+      if (agent.mode === 'interactive') throw noScreen(refused)
       await recordEvent(project.db, {
         at: project.clock.now(),
         type: 'runner.no-tmux',
@@ -59,6 +60,7 @@ async function launchRunner(project: Project, agent: Agent): Promise<void> {
         data: { why: refused },
       })
     }
+    if (agent.mode === 'interactive') throw noScreen('tmux is not installed')
     const log = openSync(join(folder, 'runner.log'), 'a')
     spawnDetached(argv, { cwd: project.configRoot, env, logFd: log })
     closeSync(log)
@@ -73,6 +75,13 @@ async function launchRunner(project: Project, agent: Agent): Promise<void> {
           { hint: 'ov doctor', cause: error },
         )
   }
+}
+
+/** An agent that was promised a screen is not started without one. */
+function noScreen(why: string): OvError {
+  return new OvError('failed', 'sling.no-screen', `It needs a screen in tmux, and gets none: ${why || 'no answer'}.`, {
+    hint: 'Sling it with --no-interactive, or find out what is wrong with tmux: ov doctor',
+  })
 }
 
 /** Raw output of an agent and its runner: disposable, never the only copy of anything. */

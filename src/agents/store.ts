@@ -1,4 +1,4 @@
-import type { AgentState, Capability, WaitingOn } from '../contract/states.ts'
+import type { AgentState, Capability, Mode, WaitingOn } from '../contract/states.ts'
 import { LIVE_STATES, OPEN_STATES } from '../contract/states.ts'
 import type { Db } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
@@ -15,6 +15,7 @@ export interface NewAgent {
   readonly capability: Capability
   readonly runtime: string
   readonly model: string | null
+  readonly mode: Mode
   readonly parentId: string | null
   readonly depth: number
   readonly branch: string
@@ -31,6 +32,7 @@ export async function insertAgent(tx: Db, agent: NewAgent, now: number): Promise
     capability: agent.capability,
     runtime: agent.runtime,
     model: agent.model,
+    mode: agent.mode,
     parent_id: agent.parentId,
     depth: agent.depth,
     state: 'queued',
@@ -215,7 +217,7 @@ export async function setAgentState(tx: Db, own: Ownership, state: AgentState, n
       state: state.name,
       waiting_on: state.name === 'waiting' ? state.on : null,
       waiting_until: state.name === 'waiting' ? (state.until ?? null) : null,
-      reason: state.name === 'failed' || state.name === 'stopped' ? state.reason : null,
+      reason: reasonIn(state),
       state_since: now,
       ...(ended ? { ended_at: now } : {}),
     })
@@ -224,6 +226,11 @@ export async function setAgentState(tx: Db, own: Ownership, state: AgentState, n
     .where('state', 'in', [...OPEN_STATES])
     .executeTakeFirst()
   if (result.numUpdatedRows !== 1n) throw fenced(own)
+}
+
+function reasonIn(state: AgentState): string | null {
+  if (state.name === 'failed' || state.name === 'stopped') return state.reason
+  return state.name === 'waiting' ? (state.why ?? null) : null
 }
 
 /** Takes back an agent's claim that it is done. The train does this, which owns the claim, not the agent. */
@@ -247,6 +254,7 @@ export function stateOf(agent: Agent): AgentState {
         name: 'waiting',
         on: agent.waiting_on as WaitingOn,
         ...(agent.waiting_until === null ? {} : { until: agent.waiting_until }),
+        ...(agent.reason === null ? {} : { why: agent.reason }),
       }
     case 'failed':
     case 'stopped':

@@ -77,6 +77,7 @@ function whyWaiting({ agent, mergesBefore, children, question }: WhyFacts): Why 
       }
     case 'human':
     case 'mail':
+      if (agent.reason !== null) return { text: agent.reason, hint: `ov attach ${agent.name}` }
       if (question === null) return { text: 'It waits for mail.', hint: `ov nudge ${agent.name} "…"` }
       return {
         text: `It asked ${question.to}: ${question.subject}`,

@@ -64,6 +64,11 @@ export function writePlanned(
   for (const link of links) if (existsSync(link.to)) linkWhole(join(place.privateDir, link.path), link.to)
 }
 
+/** Gives the private folder what of the human's it shares; what is not there is left out. */
+export function sharePlanned(place: Pick<Workplace, 'privateDir'>, shares: readonly PlannedShare[]): void {
+  for (const share of shares) shareFile(share.of, join(place.privateDir, share.path), share.as)
+}
+
 /** A file that a runtime left in the private folder; null when it didn't. */
 export function readPlanned(place: Workplace, path: string): string | null {
   return readText(join(place.privateDir, path))

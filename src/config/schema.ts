@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import * as z from 'zod'
-import { CAPABILITIES, type Capability } from '../contract/states.ts'
+import { CAPABILITIES, type Capability, MODES } from '../contract/states.ts'
 import { isWithin } from '../os/files.ts'
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
@@ -71,6 +71,12 @@ const section = z.strictObject({
     .describe('Name or path of its program. Unset: its usual names are looked for on PATH.')
     .meta({ examples: ['~/.local/bin/claude'] }),
   args: z.array(z.string()).prefault([]).describe('Arguments added to every start of it.'),
+  mode: z
+    .enum(MODES)
+    .default('structured')
+    .describe(
+      'structured: driven over pipes; ov logs and ov attach show its words and tools. interactive: on its own screen in tmux, where you can type along.',
+    ),
   env: z
     .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*\*?$/, 'must be the name of a variable; its value stays outside'))
     .prefault([])

@@ -77,6 +77,16 @@ export interface SessionSpec {
   readonly extraArgs: readonly string[]
   /** File whose content is the feedback of the last attempt, present from the second attempt on. */
   readonly feedbackFile?: string
+  /** Present for a session on the CLI's own screen: what it takes to answer its dialogs beforehand. */
+  readonly interactive?: InteractiveFacts
+}
+
+/** What an adapter may know about a session on the CLI's own screen. Paths are absolute. */
+export interface InteractiveFacts {
+  /** The repository's main checkout, by which some CLIs know whom they trust. */
+  readonly repository: string
+  /** The agent's environment, as the allow-lists left it: where the human's login lies, which key is used. */
+  readonly environment: Readonly<Record<string, string>>
 }
 
 /** How to run it. `argv` is never joined into a shell string; a name out of `binaries` in its first place becomes the program's path. */
@@ -93,7 +103,7 @@ export interface LaunchPlan {
   readonly hello?: readonly Frame[]
   /**
    * How the first prompt gets there: already in argv, stdin or a file (`included`), by `sendInput` at once after
-   * `hello` (`at-once`), or by `sendInput` as soon as `started` was read, whose session id the frame needs
+   * `hello` (`at-once`; `interactive`: as soon as its screen is ready), or by `sendInput` as soon as `started` was read, whose session id the frame needs
    * (`after-started`: codex app-server, ACP).
    */
   readonly firstPrompt: 'included' | 'at-once' | 'after-started'
@@ -106,6 +116,7 @@ export type Frame =
   | { readonly via: 'stdin'; readonly line: string }
   | { readonly via: 'http'; readonly method: string; readonly path: string; readonly body?: unknown }
 
+/** `paste`: text for the prompt of its screen, where `facts.interactive`. What would be a command there is made text. */
 export type Input = { readonly by: 'frame'; readonly frame: Frame } | { readonly by: 'paste'; readonly text: string }
 
 /** What the engine knows of the running session, handed to `sendInput`, `answer` and `interrupt`. */
@@ -115,6 +126,8 @@ export interface SessionFacts {
   /** The id of the running turn, where the runtime names turns. */
   readonly turn?: string
   readonly busy: boolean
+  /** The session is on the CLI's own screen. */
+  readonly interactive?: true
   /** A counter that rises with every frame of this session, for request ids. */
   readonly sequence: number
 }
@@ -229,10 +242,11 @@ export interface ProcessExit {
   readonly collected: Readonly<Record<string, string>>
 }
 
-/** What an interactive pane shows. */
+/** What an interactive pane shows. `answer`: names of keys, as tmux knows them; null where a person must answer. */
 export type Screen =
   | { readonly is: 'loading' }
   | { readonly is: 'dialog'; readonly about: string; readonly answer: readonly string[] | null }
+  /** Ready for a prompt; `typed` is what stands in its box and was not sent. */
   | { readonly is: 'idle'; readonly typed: string }
   | { readonly is: 'busy' }
   | { readonly is: 'unknown' }
@@ -240,6 +254,7 @@ export type Screen =
 /** What a runtime truly supports. The engine asks this, it never guesses. */
 export interface Can {
   readonly structured: Exclude<Protocol, 'interactive'> | false
+  /** It can be slung on its own screen: `start` has a plan for `session.interactive`, `screen` knows what it shows. */
   readonly interactive: boolean
   readonly resume: boolean
   /** A prompt sent while busy reaches the running turn. */

@@ -30,7 +30,13 @@ export type AgentStateName = (typeof AGENT_STATES)[number]
 export type AgentState =
   | { readonly name: 'queued' | 'starting' | 'working' }
   | EndState
-  | { readonly name: 'waiting'; readonly on: WaitingOn; readonly until?: number }
+  | {
+      readonly name: 'waiting'
+      readonly on: WaitingOn
+      readonly until?: number
+      /** What a person is to do, where nothing else tells. */
+      readonly why?: string
+    }
 
 /** How an agent ended. */
 export type EndState = { readonly name: 'done' } | { readonly name: 'failed' | 'stopped'; readonly reason: string }
@@ -39,6 +45,10 @@ export type EndState = { readonly name: 'done' } | { readonly name: 'failed' | '
 export const LIVE_STATES = ['starting', 'working', 'waiting'] as const satisfies readonly AgentStateName[]
 /** States in which an agent will still read mail. */
 export const OPEN_STATES = ['queued', ...LIVE_STATES] as const satisfies readonly AgentStateName[]
+
+/** How an agent's session is driven: over pipes, or on the CLI's own screen, where a person can type along. */
+export const MODES = ['structured', 'interactive'] as const
+export type Mode = (typeof MODES)[number]
 
 export const TASK_STATES = ['queued', 'running', 'merging', 'merged', 'done', 'failed', 'stopped'] as const
 export type TaskState = (typeof TASK_STATES)[number]

@@ -84,4 +84,7 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE mail ADD COLUMN holder_boot TEXT;
   CREATE INDEX mail_by_sender ON mail(sender, seq);
   `,
+  `
+  ALTER TABLE agents ADD COLUMN mode TEXT NOT NULL DEFAULT 'structured';
+  `,
 ]

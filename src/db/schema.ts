@@ -6,6 +6,7 @@ import type {
   FailedBy,
   LandingState,
   MergeState,
+  Mode,
   TaskState,
   WaitingOn,
 } from '../contract/states.ts'
@@ -64,11 +65,13 @@ export interface AgentRow {
   capability: Capability
   runtime: string
   model: string | null
+  mode: Mode
   parent_id: string | null
   depth: number
   state: AgentStateName
   waiting_on: WaitingOn | null
   waiting_until: number | null
+  /** Why it failed or was stopped, or what a person is to do for whom it waits. */
   reason: string | null
   state_since: number
   branch: string

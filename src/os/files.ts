@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import {
   accessSync,
+  chmodSync,
   closeSync,
   constants,
+  copyFileSync,
   createReadStream,
   existsSync,
   type FSWatcher,
@@ -35,6 +37,27 @@ export function writeWhole(path: string, content: string, mode = 0o644): void {
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`
   try {
     writeFileSync(draft, content, { mode, flush: true })
+    renameSync(draft, path)
+  } catch (error) {
+    rmSync(draft, { force: true })
+    throw error
+  }
+}
+
+/**
+ * Makes `path` a link to `of`, or a copy of that file which only its owner can read. What is at `path` already is
+ * replaced; where there is no `of`, nothing is made.
+ */
+export function shareFile(of: string, path: string, as: 'link' | 'copy'): void {
+  if (!existsSync(of)) return
+  mkdirSync(dirname(path), { recursive: true })
+  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`
+  try {
+    if (as === 'link') symlinkSync(of, draft)
+    else {
+      copyFileSync(of, draft)
+      chmodSync(draft, 0o600)
+    }
     renameSync(draft, path)
   } catch (error) {
     rmSync(draft, { force: true })

@@ -213,8 +213,8 @@ test('environment over local over project over user over default; mappings merge
   })
   expect(above.merge.gateTimeout).toBe(90_000)
   expect(above.models).toEqual({ builder: 'codex' })
-  expect(runtimeSection(above, 'claude')).toEqual({ args: ['--verbose'], env: [] })
-  expect(runtimeSection(above, 'shell')).toEqual({ args: [], env: [] })
+  expect(runtimeSection(above, 'claude')).toEqual({ args: ['--verbose'], mode: 'structured', env: [] })
+  expect(runtimeSection(above, 'shell')).toEqual({ args: [], mode: 'structured', env: [] })
 })
 
 test('ov’s own variables and those of others are no settings; a typing error in one is pointed out', async () => {

@@ -68,6 +68,7 @@ export async function mailroom(): Promise<Mailroom> {
             capability,
             runtime: 'shell',
             model: null,
+            mode: 'structured',
             parentId: above?.id ?? null,
             depth: above === null ? 0 : above.depth + 1,
             branch: `ov/${run.name}/${name}`,

@@ -108,6 +108,7 @@ export async function makeYard(options: YardOptions = {}): Promise<Yard> {
             name,
             runtime: 'shell',
             model: null,
+            mode: 'structured',
             parentId: null,
             depth: 0,
             branch,
