@@ -1,6 +1,15 @@
 import * as z from 'zod'
 import { answerJsonHook, hookSettings, readJsonHook, type ToolFacts, verdictJson } from '../src/contract/json-hooks.ts'
-import type { AgentEvent, AgentRuntime, Ask, FailureCause, Screen } from '../src/contract/runtime.ts'
+import type {
+  AgentEvent,
+  AgentRuntime,
+  Ask,
+  FailureCause,
+  InteractiveFacts,
+  LaunchPlan,
+  Screen,
+  SessionSpec,
+} from '../src/contract/runtime.ts'
 
 /**
  * Claude Code, driven over stdin and stdout (`-p --input-format stream-json --output-format stream-json`).
@@ -29,7 +38,7 @@ export default {
   },
   can: {
     structured: 'duplex',
-    interactive: false,
+    interactive: true,
     resume: true,
     steer: true,
     block: true,
@@ -59,50 +68,29 @@ export default {
     'claude-sonnet': 'sonnet',
     'claude-sonnet-4': 'sonnet',
   },
-  start: (session) => ({
-    protocol: 'duplex',
-    argv: [
-      'claude',
-      '-p',
-      '--input-format',
-      'stream-json',
-      '--output-format',
-      'stream-json',
-      '--verbose',
-      '--replay-user-messages',
-      '--dangerously-skip-permissions',
-      '--append-system-prompt-file',
-      `${session.privateDir}/${INSTRUCTIONS}`,
-      '--disallowedTools',
-      [...UNFIT_TOOLS, ...(session.readOnly ? WRITING_TOOLS : [])].join(','),
-      ...(session.tools === undefined ? [] : [`--tools=${session.tools.join(',')}`]),
-      ...(session.resume === undefined ? ['--session-id', session.sessionId] : ['--resume', session.resume]),
-      ...(session.model === undefined ? [] : [`--model=${session.model}`]),
-      ...session.extraArgs,
-    ],
-    env: { ...QUIET, ...UNATTENDED, ...(session.root ? { IS_SANDBOX: '1' } : {}) },
-    files: [{ path: INSTRUCTIONS, content: session.instructions }],
-    hello: [
-      request(HELLO, {
-        subtype: 'initialize',
-        hooks: { PreToolUse: [{ matcher: [...WRITING_TOOLS, ...ASKING_TOOLS].join('|'), hookCallbackIds: ['guard'] }] },
-      }),
-    ],
-    firstPrompt: 'at-once',
-  }),
-  sendInput: (text, { session }) => ({
-    by: 'frame',
-    frame: frame({
-      type: 'user',
-      message: { role: 'user', content: text },
-      parent_tool_use_id: null,
-      session_id: session ?? '',
-    }),
-  }),
+  start: (session) =>
+    session.interactive === undefined ? structured(session) : onScreen(session, session.interactive),
+  sendInput: (text, { session, interactive }) =>
+    interactive
+      ? { by: 'paste', text: asText(text) }
+      : {
+          by: 'frame',
+          frame: frame({
+            type: 'user',
+            message: { role: 'user', content: text },
+            parent_tool_use_id: null,
+            session_id: session ?? '',
+          }),
+        },
   deployHooks: ({ hook }) =>
     hook === undefined
       ? []
-      : [{ path: SETTINGS, content: `${JSON.stringify(hookSettings({ hook, ...MATCHERS }), null, 2)}\n` }],
+      : [
+          {
+            path: SETTINGS,
+            content: `${JSON.stringify({ ...ON_SCREEN, ...hookSettings({ hook, ...MATCHERS }) }, null, 2)}\n`,
+          },
+        ],
   getPromptCommand: (text, { model }) => ({
     argv: [
       'claude',
@@ -182,6 +170,105 @@ export default {
     return footer.includes('bypass permissions on') ? { is: 'idle', typed: typed.join('\n') } : { is: 'unknown' }
   },
 } satisfies AgentRuntime
+
+function structured(session: SessionSpec): LaunchPlan {
+  return {
+    protocol: 'duplex',
+    argv: [
+      'claude',
+      '-p',
+      '--input-format',
+      'stream-json',
+      '--output-format',
+      'stream-json',
+      '--verbose',
+      '--replay-user-messages',
+      ...common(session),
+    ],
+    env: { ...QUIET, ...UNATTENDED, ...(session.root ? { IS_SANDBOX: '1' } : {}) },
+    files: [{ path: INSTRUCTIONS, content: session.instructions }],
+    hello: [
+      request(HELLO, {
+        subtype: 'initialize',
+        hooks: { PreToolUse: [{ matcher: [...WRITING_TOOLS, ...ASKING_TOOLS].join('|'), hookCallbackIds: ['guard'] }] },
+      }),
+    ],
+    firstPrompt: 'at-once',
+  }
+}
+
+/** Options of both modes. */
+function common(session: SessionSpec): string[] {
+  return [
+    '--dangerously-skip-permissions',
+    '--append-system-prompt-file',
+    `${session.privateDir}/${INSTRUCTIONS}`,
+    '--disallowedTools',
+    [...UNFIT_TOOLS, ...(session.readOnly ? WRITING_TOOLS : [])].join(','),
+    ...(session.tools === undefined ? [] : [`--tools=${session.tools.join(',')}`]),
+    ...(session.resume === undefined ? ['--session-id', session.sessionId] : ['--resume', session.resume]),
+    ...(session.model === undefined ? [] : [`--model=${session.model}`]),
+    ...session.extraArgs,
+  ]
+}
+
+/**
+ * On its own screen it has a config folder of its own, in which its questions at the start are answered: whether it is
+ * set up, whether it trusts the repository (known by its main checkout), whether the key of the environment is to be
+ * used (known by its last 20 characters), whether it may run without asking. Of the human's it has the login and the
+ * conversations, as links, so that a refreshed login is everybody's, and a copy of the settings; its own come by flag.
+ */
+function onScreen(session: SessionSpec, { repository }: InteractiveFacts): LaunchPlan {
+  const { environment } = session
+  const home = environment.CLAUDE_CONFIG_DIR ?? `${environment.HOME ?? ''}/.claude`
+  const key = environment.ANTHROPIC_API_KEY
+  const trusted = { hasTrustDialogAccepted: true, hasCompletedProjectOnboarding: true }
+  const state = {
+    hasCompletedOnboarding: true,
+    projects: { [repository]: trusted, [session.worktree]: trusted },
+    ...(key === undefined ? {} : { customApiKeyResponses: { approved: [key.slice(-20)], rejected: [] } }),
+  }
+  // An argument ends at 128 KiB; a longer prompt is typed.
+  const short = Buffer.byteLength(session.prompt) <= LONGEST_ARGUMENT
+  return {
+    protocol: 'interactive',
+    argv: [
+      'claude',
+      '--settings',
+      session.hook === undefined ? JSON.stringify(ON_SCREEN) : `${session.privateDir}/${SETTINGS}`,
+      ...common(session),
+      ...(short ? ['--', asText(session.prompt)] : []),
+    ],
+    env: {
+      ...QUIET,
+      ...UNATTENDED,
+      ...(session.root ? { IS_SANDBOX: '1' } : {}),
+      CLAUDE_CONFIG_DIR: `${session.privateDir}/${CONFIG}`,
+    },
+    files: [
+      { path: INSTRUCTIONS, content: session.instructions },
+      { path: `${CONFIG}/.claude.json`, content: JSON.stringify(state) },
+    ],
+    links: [
+      { path: `${CONFIG}/.credentials.json`, to: `${home}/.credentials.json` },
+      { path: `${CONFIG}/projects`, to: `${home}/projects` },
+      { path: `${CONFIG}/settings.json`, to: `${home}/settings.json`, copy: true },
+    ],
+    firstPrompt: short ? 'included' : 'at-once',
+  }
+}
+
+/** Text that its prompt takes as text: no command, no shell, no note to itself; a backslash at the end would join lines. */
+function asText(prompt: string): string {
+  const plain = /^\s*[/!#&?@]/.test(prompt) ? `Message:\n${prompt}` : prompt
+  return plain.endsWith('\\') ? `${plain}\n` : plain
+}
+
+/** Settings that only its screen needs. */
+const ON_SCREEN = { skipDangerousModePermissionPrompt: true }
+/** In bytes. */
+const LONGEST_ARGUMENT = 64 * 1024
+const CONFIG = 'claude'
 
 /** Questions at the start to which yes is the answer: whoever slings an agent has said so. The default of each is no. */
 const QUESTIONS: readonly (readonly [string, RegExp])[] = [

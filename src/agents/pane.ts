@@ -10,12 +10,18 @@ export interface Pane {
   event(event: AgentEvent): void
 }
 
-/** A pane on this process's stdout. That the terminal went away (its tmux server was killed) stops nobody. */
-export function paneOn(out: NodeJS.WriteStream, redact: Redact): Pane {
+/**
+ * A pane on this process's stdout. That the terminal went away (its tmux server was killed) stops nobody.
+ *
+ * @param muted while it is, nothing is written: the screen is another's
+ */
+export function paneOn(out: NodeJS.WriteStream, redact: Redact, muted: () => boolean = () => false): Pane {
   out.on('error', (error) => {
     if (!['EIO', 'EPIPE', 'EBADF'].includes(codeOf(error) ?? '')) throw error
   })
-  const line = (mark: string, text: string) => out.write(`${mark} ${redact(text)}\n`)
+  const line = (mark: string, text: string) => {
+    if (!muted()) out.write(`${mark} ${redact(text)}\n`)
+  }
   return {
     title: (text) => line('──', oneLine(text, 160)),
     event(event) {

@@ -16,7 +16,7 @@ import { watchDatabase } from '../os/files.ts'
 import { commitAll, commitOf, commitsBetween, removeWorktree, uncommitted } from '../os/git.ts'
 import { ownIdentity } from '../os/process.ts'
 import { containment } from '../os/sandbox.ts'
-import { letServerEnd } from '../os/tmux.ts'
+import { letServerEnd, ownPane } from '../os/tmux.ts'
 import { stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
 import { usageMeter } from '../spend/meter.ts'
@@ -32,12 +32,13 @@ import { guardVerdict } from './guard.ts'
 import { type Handover, handoverFor } from './handover.ts'
 import { Inbox, type Item } from './inbox.ts'
 import { instructionsFor } from './instructions.ts'
+import { openInteractive } from './interactive.ts'
 import { type Pane, paneOn } from './pane.ts'
 import { openRawLog, type RawLog } from './raw-log.ts'
 import { loadRuntime } from './registry.ts'
 import { programOf } from './routing.ts'
 import { afterFailure, afterTurn, endOf } from './rules.ts'
-import { openSession, type Session } from './session.ts'
+import { openSession, type Session, type SessionOptions } from './session.ts'
 import { agentLogDir, dispatchQueued } from './start.ts'
 import {
   type Agent,
@@ -108,6 +109,7 @@ class Runner {
   readonly #runtime: AgentRuntime
   readonly #place: Workplace
   readonly #readOnly: boolean
+  readonly #interactive: boolean
   readonly #inbox = new Inbox()
   readonly #pane: Pane
   readonly #log: RawLog
@@ -128,6 +130,8 @@ class Runner {
   /** Failures in a row that waiting can mend. */
   #setbacks = 0
   #parkedUntil: number | null = null
+  /** What a person was told to do, so that it goes on. */
+  #held: string | null = null
   #train: Promise<void> | null = null
   #trouble: string | null = null
 
@@ -138,7 +142,9 @@ class Runner {
     this.#runtime = runtime
     this.#readOnly = project.roles[agent.capability].readOnly
     this.#place = furnish(project, agent, runtime)
-    this.#pane = paneOn(process.stdout, this.#place.redact)
+    // On an interactive agent's screen nobody else writes.
+    this.#interactive = agent.mode === 'interactive'
+    this.#pane = paneOn(process.stdout, this.#place.redact, () => this.#interactive && this.#session?.alive === true)
     this.#log = openRawLog(agentLogDir(project, agent), this.#place.redact, (error) =>
       this.#inbox.put({ is: 'log-broken', why: error.message }),
     )
@@ -192,9 +198,13 @@ class Runner {
     const ticker = setInterval(() => this.#inbox.put({ is: 'tick' }), TICK_MS)
     const unwatch = watchDatabase(this.#project.databasePath, () => this.#inbox.put({ is: 'wake' }))
     const onTerm = () => this.#inbox.put({ is: 'signal' })
-    // The terminal going away (its tmux server was killed) is no reason to stop: the agent has pipes of its own.
-    const onHangUp = () => undefined
-    process.on('SIGTERM', onTerm).on('SIGINT', onTerm).on('SIGHUP', onHangUp)
+    // The terminal going away (its tmux server was killed) is no reason to stop: the agent has pipes of its own, or
+    // ends by itself.
+    const ignore = () => undefined
+    process.on('SIGTERM', onTerm).on('SIGHUP', ignore)
+    // On its own screen, what a person types is meant for the CLI.
+    process.on('SIGINT', this.#interactive ? ignore : onTerm)
+    if (this.#interactive) process.on('SIGQUIT', ignore).on('SIGTSTP', ignore)
     this.#closers.push(
       () => broker.close(),
       () => clearInterval(ticker),
@@ -211,7 +221,7 @@ class Runner {
     this.#instructions = instructionsFor(this.#project, this.#agent, this.#task, parent)
     const held = await containment(this.#project.config.agents.contain)
     await this.#note('agent.containment', { kind: held.kind })
-    this.#session = openSession({
+    this.#session = this.#open({
       runtime: this.#runtime,
       spec: (prompt) => this.#spec(prompt),
       program: programOf(this.#project.config, this.#runtime),
@@ -225,6 +235,25 @@ class Runner {
       reader: this.#inbox,
     })
     return null
+  }
+
+  /** The one place where it is decided how the CLI is driven. */
+  #open(options: SessionOptions): Session {
+    const { clock, tmux } = this.#project
+    if (!this.#interactive) return openSession(options)
+    const pane = ownPane()
+    if (tmux === null || pane === null || !process.stdout.isTTY) {
+      throw new OvError('failed', 'sling.no-screen', 'It needs a screen in tmux, and its runner has none.', {
+        hint: 'Sling it with --no-interactive, or find out what is wrong with tmux: ov doctor',
+      })
+    }
+    return openInteractive({
+      ...options,
+      tmux,
+      pane,
+      now: () => clock.monotonic(),
+      reports: false,
+    })
   }
 
   /**
@@ -270,6 +299,7 @@ class Runner {
       root: process.getuid?.() === 0,
       extraArgs: runtimeSection(this.#project.config, this.#agent.runtime).args,
       ...(this.#turns > 1 ? { feedbackFile: this.#place.feedbackFile } : {}),
+      ...(this.#interactive ? { interactive: { repository: this.#project.root } } : {}),
     }
   }
 
@@ -305,6 +335,8 @@ class Runner {
         return null
       case 'turn_start':
         await this.#handover.settle()
+        // A person's prompt, typed while it waited.
+        if (this.#interactive) await this.#workAgain()
         return null
       case 'accepted':
         await this.#handover.accepted(event.text)
@@ -378,7 +410,7 @@ class Runner {
     await this.#keep()
     const me = await getAgent(this.#project.db, this.#agent.id)
     if (me?.fence !== this.#agent.fence || !isOpen(me)) return 'lost'
-    const silent = this.#session?.busy && !this.#signsOfLife && this.#runtime.can.prompts
+    const silent = this.#session?.busy && this.#session.held === null && !this.#signsOfLife && this.#runtime.can.prompts
     const limit = this.#project.config.agents.startTimeout
     if (silent && this.#project.clock.monotonic() - this.#promptedAt > limit)
       return { name: 'failed', reason: this.#hung(limit) }
@@ -393,14 +425,31 @@ class Runner {
   #hung(limit: number): string {
     const said = this.#place.redact(this.#session?.lastWords ?? '')
     const why = `${this.#runtime.title} gave no sign of life within ${limit / 1000} s of its start (agents.startTimeout).`
-    return said === '' ? why : `${why}\nIt said on stderr:\n${said}`
+    if (said === '') return why
+    return `${why}\n${this.#interactive ? 'Its screen showed' : 'It said on stderr'}:\n${said}`
   }
 
   /** Something may have changed: mail to take at once, a task that ended, a turn to begin. */
   async #lookAround(): Promise<EndState | null> {
+    await this.#tellHold()
     if (!this.#session?.busy) return this.#betweenTurns(false)
     if (this.#runtime.can.steer) await this.#handover.urgent((text) => this.#session?.steer(text) ?? false)
     return null
+  }
+
+  /** What only a person can set going again is said in its state, and taken back when it is over. */
+  async #tellHold(): Promise<void> {
+    const held = this.#session?.held ?? null
+    if (held === this.#held) return
+    this.#held = held
+    if (held === null) return this.#workAgain()
+    await this.#note('runtime.waiting', { why: 'input', message: held })
+    await this.#become({ name: 'waiting', on: 'human', why: held })
+  }
+
+  async #workAgain(): Promise<void> {
+    const me = await getAgent(this.#project.db, this.#agent.id)
+    if (me?.state === 'waiting' && this.#session?.busy) await this.#become({ name: 'working' })
   }
 
   /** Between turns: hand over mail, else do what the rules say. */

@@ -29,7 +29,9 @@ export interface Session {
   readonly alive: boolean
   /** Lets the CLI end by itself: end of input, nothing more. */
   endInput(): void
-  /** The last that its process said on stderr, trimmed; empty when it said nothing. */
+  /** Why nothing goes on until a person has acted, in words for them; null as a rule. */
+  readonly held: string | null
+  /** The last that its process said on stderr, or what its screen showed last, trimmed; empty when it said nothing. */
   readonly lastWords: string
 }
 
@@ -170,8 +172,7 @@ export function openSession(options: SessionOptions): Session {
     ending = null
     resetAt = null
     options.writeFiles([...runtime.deployHooks(spec), ...next.files], next.links ?? [])
-    const [name = '', ...rest] = next.argv
-    const argv = [options.program !== null && runtime.binaries.includes(name) ? options.program : name, ...rest]
+    const argv = programArgv(options, next.argv)
     const started = spawnPiped(options.contain(argv), {
       cwd: spec.worktree,
       env: { ...options.environment, ...next.env },
@@ -241,13 +242,19 @@ export function openSession(options: SessionOptions): Session {
     endInput() {
       child?.stdin?.end()
     },
+    held: null,
     get lastWords() {
       return lastWords()
     },
   }
 }
 
-function endsTurn(event: AgentEvent): boolean {
+/** An argv of a plan with the program's path in the place of its name. */
+export function programArgv({ runtime, program }: SessionOptions, [name = '', ...rest]: readonly string[]): string[] {
+  return [program !== null && runtime.binaries.includes(name) ? program : name, ...rest]
+}
+
+export function endsTurn(event: AgentEvent): boolean {
   return event.type === 'turn_end' || event.type === 'failed'
 }
 

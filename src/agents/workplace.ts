@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { BROKER_VARIABLE } from '../broker/protocol.ts'
 import { runtimeSection } from '../config/schema.ts'
 import type { AgentRuntime, PlannedFile, PlannedLink } from '../contract/runtime.ts'
-import { linkWhole, readText, writeWhole } from '../os/files.ts'
+import { copyWhole, linkWhole, readText, writeWhole } from '../os/files.ts'
 import { AGENT_MARKER } from '../os/tree.ts'
 import { OV_MAIN } from '../place.ts'
 import type { Project } from '../project.ts'
@@ -61,12 +61,9 @@ export function writePlanned(
   links: readonly PlannedLink[] = [],
 ): void {
   for (const file of files) writeWhole(join(place.privateDir, file.path), file.content, file.executable ? 0o700 : 0o600)
-  for (const link of links) if (existsSync(link.to)) linkWhole(join(place.privateDir, link.path), link.to)
-}
-
-/** Gives the private folder what of the human's it shares; what is not there is left out. */
-export function sharePlanned(place: Pick<Workplace, 'privateDir'>, shares: readonly PlannedShare[]): void {
-  for (const share of shares) shareFile(share.of, join(place.privateDir, share.path), share.as)
+  for (const { path, to, copy } of links) {
+    if (existsSync(to)) (copy ? copyWhole : linkWhole)(join(place.privateDir, path), to)
+  }
 }
 
 /** A file that a runtime left in the private folder; null when it didn't. */

@@ -34,6 +34,8 @@ export interface PlannedLink {
   readonly path: string
   /** Absolute. */
   readonly to: string
+  /** A copy of the file as it is now instead of a link: what the agent changes there is its own. */
+  readonly copy?: true
 }
 
 /** What an adapter may know about the session it is asked to describe. Paths are absolute. */
@@ -85,8 +87,6 @@ export interface SessionSpec {
 export interface InteractiveFacts {
   /** The repository's main checkout, by which some CLIs know whom they trust. */
   readonly repository: string
-  /** The agent's environment, as the allow-lists left it: where the human's login lies, which key is used. */
-  readonly environment: Readonly<Record<string, string>>
 }
 
 /** How to run it. `argv` is never joined into a shell string; a name out of `binaries` in its first place becomes the program's path. */

@@ -1,10 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import {
   accessSync,
-  chmodSync,
   closeSync,
   constants,
-  copyFileSync,
   createReadStream,
   existsSync,
   type FSWatcher,
@@ -44,27 +42,6 @@ export function writeWhole(path: string, content: string, mode = 0o644): void {
   }
 }
 
-/**
- * Makes `path` a link to `of`, or a copy of that file which only its owner can read. What is at `path` already is
- * replaced; where there is no `of`, nothing is made.
- */
-export function shareFile(of: string, path: string, as: 'link' | 'copy'): void {
-  if (!existsSync(of)) return
-  mkdirSync(dirname(path), { recursive: true })
-  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`
-  try {
-    if (as === 'link') symlinkSync(of, draft)
-    else {
-      copyFileSync(of, draft)
-      chmodSync(draft, 0o600)
-    }
-    renameSync(draft, path)
-  } catch (error) {
-    rmSync(draft, { force: true })
-    throw error
-  }
-}
-
 /** Writes a new file whole; gives false and changes nothing when something is there already, even if it came this instant. */
 export function createWhole(path: string, content: string, mode = 0o644): boolean {
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`
@@ -78,6 +55,11 @@ export function createWhole(path: string, content: string, mode = 0o644): boolea
   } finally {
     rmSync(draft, { force: true })
   }
+}
+
+/** Copies a file in place of whatever was there, readable by its owner alone, and makes its folder. */
+export function copyWhole(path: string, from: string): void {
+  writeWhole(path, readFileSync(from, 'utf8'), 0o600)
 }
 
 /** Makes a symbolic link in place of whatever was there, and its folder. */

@@ -364,6 +364,30 @@ export function spawnPiped(
   })
 }
 
+/**
+ * Starts a child on our own terminal, in our process group: so it is in the terminal's foreground, and is told of its size
+ * and its end as we are.
+ */
+export function spawnOnTerminal(
+  argv: readonly string[],
+  options: { cwd: string; env: Readonly<Record<string, string>> },
+): ChildProcess {
+  const [file = '', ...rest] = argv
+  return spawn(file, rest, { cwd: options.cwd, env: { ...options.env }, stdio: 'inherit' })
+}
+
+/** What a program may have switched on in a terminal: pasting in brackets, the mouse, keys, another screen, no cursor. */
+const MODES_OFF =
+  '\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[>4m\x1b[?1l\x1b>\x1b[?1049l\x1b[?25h\x1b[0m\r\n'
+
+/** Puts our own terminal right that a program has left as it was when it died. */
+export async function mendTerminal(): Promise<void> {
+  if (!process.stdout.isTTY) return
+  process.stdout.write(MODES_OFF)
+  const child = spawn('stty', ['sane'], { stdio: ['inherit', 'ignore', 'ignore'] })
+  await new Promise((resolve) => child.on('close', resolve).on('error', resolve))
+}
+
 /** Starts a child that outlives us, its output in an open file. */
 export function spawnDetached(
   argv: readonly string[],

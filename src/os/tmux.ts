@@ -1,8 +1,15 @@
 import { findProgram } from './files.ts'
 import { run } from './process.ts'
 
+/** The size of a window that nobody looks at, in columns and lines. */
+const SIZE = { columns: 200, lines: 50 } as const
+
 /** A server that has not opened a session within this time will not, and the agent goes without. */
 const START_MS = 5_000
+/** A server that has not answered a question within this time is taken for silent. */
+const ANSWER_MS = 2_000
+/** Long text takes its time on a busy machine. */
+const PASTE_MS = 10_000
 
 /** `ov`'s own tmux server: a private socket, no user configuration. */
 export interface Tmux {
@@ -42,7 +49,21 @@ export async function openSession(
     ['set-option', '-s', 'exit-empty', 'off'],
     ['set-option', '-g', 'update-environment', Object.keys(clientEnv).join(' ')],
     ['set-option', '-g', 'history-limit', '2000'],
-    ['new-session', '-d', '-s', session, '-x', '200', '-y', '50', '-c', literal(cwd), ...argv.map(escapeSeparator)],
+    // A person's Esc is not held back for half a second.
+    ['set-option', '-s', 'escape-time', '20'],
+    [
+      'new-session',
+      '-d',
+      '-s',
+      session,
+      '-x',
+      String(SIZE.columns),
+      '-y',
+      String(SIZE.lines),
+      '-c',
+      literal(cwd),
+      ...argv.map(escapeSeparator),
+    ],
   ].flatMap((one, index) => (index === 0 ? one : [';', ...one]))
   for (let attempt = 0; ; attempt++) {
     const outcome = await run(command(tmux, ...args), { env: clientEnv, timeoutMs: START_MS })
@@ -90,6 +111,93 @@ export async function killSession(tmux: Tmux, session: string): Promise<void> {
 /** What to run to look at a session, and with `write` to type into it. */
 export function attachCommand(tmux: Tmux, session: string, { write }: { write: boolean }): string[] {
   return command(tmux, 'attach-session', ...(write ? [] : ['-r']), '-t', exactly(session))
+}
+
+/** What a pane shows, and who looks at it. */
+export interface PaneView {
+  /** The lines of its screen, no more. */
+  readonly text: string
+  readonly title: string
+  /** Clients that are attached to its session. */
+  readonly clients: number
+  readonly columns: number
+  readonly lines: number
+}
+
+/** The pane this process runs in, as tmux names it (`%7`): exact, whatever sessions are called. Null outside tmux. */
+export function ownPane(): string | null {
+  return process.env.TMUX_PANE ?? null
+}
+
+const VIEW = '#{session_attached} #{window_width} #{window_height} #{pane_title}'
+
+/** Looks at a pane, in one call. Null when there is no such pane, no server, or no answer in time. */
+export async function viewPane(tmux: Tmux, pane: string): Promise<PaneView | null> {
+  const args = ['display-message', '-p', '-t', pane, VIEW, ';', 'capture-pane', '-p', '-t', pane]
+  const outcome = await run(command(tmux, ...args), { timeoutMs: ANSWER_MS })
+  if (!outcome.ok) return null
+  const end = outcome.stdout.indexOf('\n')
+  const [clients, columns, lines, ...title] = outcome.stdout.slice(0, end).split(' ')
+  return {
+    text: outcome.stdout.slice(end + 1),
+    title: title.join(' '),
+    clients: Number(clients),
+    columns: Number(columns),
+    lines: Number(lines),
+  }
+}
+
+/** Whether there is such a pane; null when its server does not answer, which says nothing. */
+export async function paneExists(tmux: Tmux, pane: string): Promise<boolean | null> {
+  const outcome = await run(command(tmux, 'display-message', '-p', '-t', pane, '#{pane_id}'), { timeoutMs: ANSWER_MS })
+  if (outcome.ok) return outcome.stdout.trim() === pane
+  return /no server running|error connecting|can't find pane|server exited/.test(outcome.output) ? false : null
+}
+
+/**
+ * Pastes text into a pane, in brackets where the program there has asked for them, every line break as it is. The text
+ * goes to tmux over a pipe: it may be long, and shows in no list of processes. Control characters other than tab and
+ * line feed must be gone from it: one of them could close the brackets.
+ *
+ * @returns whether tmux took it
+ */
+export async function pasteInto(tmux: Tmux, pane: string, text: string): Promise<boolean> {
+  const buffer = `ov-${pane}`
+  const load = await run(command(tmux, 'load-buffer', '-b', buffer, '-'), { input: text, timeoutMs: PASTE_MS })
+  if (!load.ok) return false
+  const paste = ['paste-buffer', '-p', '-r', '-d', '-b', buffer, '-t', pane]
+  return (await run(command(tmux, ...paste), { timeoutMs: PASTE_MS })).ok
+}
+
+/**
+ * Sends a carriage return to the program in a pane. Not as a key: a person who scrolls back there would get it instead.
+ *
+ * @returns whether tmux took it
+ */
+export async function submitIn(tmux: Tmux, pane: string): Promise<boolean> {
+  const buffer = `ov-enter-${pane}`
+  const args = [...['set-buffer', '-b', buffer, '\r', ';'], ...['paste-buffer', '-r', '-d', '-b', buffer, '-t', pane]]
+  return (await run(command(tmux, ...args), { timeoutMs: ANSWER_MS })).ok
+}
+
+/** Presses keys in a pane, by tmux's names for them (`Down`, `Enter`). */
+export async function pressIn(tmux: Tmux, pane: string, keys: readonly string[]): Promise<boolean> {
+  return (await run(command(tmux, 'send-keys', '-t', pane, '--', ...keys), { timeoutMs: ANSWER_MS })).ok
+}
+
+/**
+ * Gives a window its own size back that nobody looks at any more: what a narrow terminal left behind would garble the
+ * screen. The next who attaches gets it in the size of their terminal all the same.
+ */
+export async function restoreSize(tmux: Tmux, pane: string): Promise<void> {
+  const size = ['-x', String(SIZE.columns), '-y', String(SIZE.lines)]
+  const args = ['resize-window', '-t', pane, ...size, ';', 'set-option', '-w', '-u', '-t', pane, 'window-size']
+  await run(command(tmux, ...args), { timeoutMs: ANSWER_MS })
+}
+
+/** Whether a window has the size it has while nobody looks at it. */
+export function hasOwnSize({ columns, lines }: Pick<PaneView, 'columns' | 'lines'>): boolean {
+  return columns === SIZE.columns && lines === SIZE.lines
 }
 
 /** Ends the whole private server. */

@@ -1,0 +1,238 @@
+import type { ChildProcess } from 'node:child_process'
+import type { AgentEvent, SessionFacts } from '../contract/runtime.ts'
+import { mendTerminal, spawnOnTerminal } from '../os/process.ts'
+import {
+  hasOwnSize,
+  type PaneView,
+  paneExists,
+  pasteInto,
+  pressIn,
+  restoreSize,
+  submitIn,
+  type Tmux,
+  viewPane,
+} from '../os/tmux.ts'
+import { endsTurn, programArgv, type Session, type SessionOptions } from './session.ts'
+import { type Deed, heldBy, lookAgainIn, newTyping, pasteable, type Signal, step } from './typing.ts'
+
+export interface InteractiveOptions extends SessionOptions {
+  readonly tmux: Tmux
+  /** The pane this process runs in: the CLI gets its terminal. */
+  readonly pane: string
+  /** Monotonic ms. */
+  readonly now: () => number
+  /** Whether the CLI reports its turns by hooks; then the screen is the second source. */
+  readonly reports: boolean
+}
+
+/** Of a screen so many lines are told of a CLI that ended on it. */
+const LAST_LINES = 15
+
+/** A session on the CLI's own screen. */
+export interface InteractiveSession extends Session {
+  /** What the CLI reported by other ways than its screen. */
+  report(event: AgentEvent): void
+}
+
+/**
+ * Opens a session on the CLI's own screen: the CLI has this process's terminal, a pane of tmux, and prompts are typed
+ * into it as a person would. What is typed when is decided by `typing.ts`; here it is done, one thing at a time.
+ */
+export function openInteractive(options: InteractiveOptions): InteractiveSession {
+  const { runtime, emit, log, tmux, pane, now, reports } = options
+  let child: ChildProcess | null = null
+  let typing = newTyping(now())
+  /** The prompt that is on its way, as it was given; the last one. */
+  let prompt = ''
+  let session: string | undefined
+  let sequence = 0
+  let told = false
+  let ending: AgentEvent | null = null
+  let timer: NodeJS.Timeout | undefined
+  /** Looks and deeds, one after another. */
+  let work: Promise<void> = Promise.resolve()
+  let lastView: PaneView | null = null
+
+  const facts = (): SessionFacts => ({
+    ...(session === undefined ? {} : { session }),
+    busy: typing.stage !== 'resting',
+    interactive: true,
+    sequence: sequence++,
+  })
+
+  const inTurn = (task: () => Promise<void> | void) => {
+    work = work.then(task).catch((error: unknown) => {
+      // A pane that can't be driven any more: the CLI is ended by whoever ends the agent.
+      emit({ type: 'failed', cause: 'crash', message: `Its screen could not be driven: ${String(error)}` })
+    })
+    return work
+  }
+
+  const lookLater = () => {
+    clearTimeout(timer)
+    if (child === null) return
+    timer = setTimeout(() => inTurn(look), lookAgainIn(typing, reports)).unref()
+  }
+
+  const signal = async (what: Signal) => {
+    const decision = step(typing, what, now(), reports)
+    typing = decision.typing
+    for (const deed of decision.deeds) await perform(deed)
+  }
+
+  const perform = async (deed: Deed) => {
+    switch (deed.do) {
+      case 'paste': {
+        const input = runtime.sendInput(prompt, facts())
+        const text = pasteable(input.by === 'paste' ? input.text : prompt)
+        log.write('in', text)
+        await pasteInto(tmux, pane, text)
+        return
+      }
+      case 'enter':
+        await submitIn(tmux, pane)
+        return
+      case 'press':
+        log.write('ov', `answered its question "${deed.about}" with ${deed.keys.join(' ')}`)
+        await pressIn(tmux, pane, deed.keys)
+        return
+      case 'begun':
+        emit({ type: 'turn_start' })
+        if (deed.ours) emit({ type: 'accepted', text: prompt })
+        return
+      case 'ended':
+        emit(ending ?? { type: 'turn_end' })
+        ending = null
+        return
+      case 'lost':
+        log.write('ov', 'its prompt was typed, and no turn began')
+    }
+  }
+
+  const look = async () => {
+    const view = await viewPane(tmux, pane)
+    if (view !== null && child !== null) {
+      lastView = view
+      const screen = runtime.screen(view)
+      if (!told && screen.is !== 'loading') {
+        told = true
+        emit({ type: 'started' })
+      }
+      if (view.clients === 0 && !hasOwnSize(view)) await restoreSize(tmux, pane)
+      await signal({ is: 'look', screen, prompt })
+    }
+    lookLater()
+  }
+
+  const launch = async (text: string) => {
+    const spec = options.spec(text)
+    const plan = runtime.start(spec)
+    if (plan.protocol !== 'interactive') {
+      emit({ type: 'failed', cause: 'refused', message: `${runtime.title} has no screen that ov can drive.` })
+      return
+    }
+    options.writeFiles([...runtime.deployHooks(spec), ...plan.files], plan.links ?? [])
+    told = false
+    ending = null
+    const argv = programArgv(options, plan.argv)
+    const started = spawnOnTerminal(options.contain(argv), {
+      cwd: spec.worktree,
+      env: { ...options.environment, ...plan.env },
+    })
+    child = started
+    started.on('error', (error) => {
+      if (started.pid !== undefined) return
+      child = null
+      inTurn(() => signal({ is: 'exited' }))
+      emit({ type: 'failed', cause: 'crash', message: `${argv[0]} could not be started: ${error.message}` })
+    })
+    started.on('exit', (code, ownSignal) => {
+      if (child === started) child = null
+      inTurn(() => exited(code, ownSignal ?? options.deathOf(code)))
+    })
+    if (plan.firstPrompt === 'included') log.write('in', text)
+    await signal({ is: 'launched', prompt: plan.firstPrompt === 'included' ? 'included' : 'to-type' })
+    lookLater()
+  }
+
+  const exited = async (code: number | null, died: NodeJS.Signals | null) => {
+    clearTimeout(timer)
+    const how = died ?? `exit code ${code}`
+    log.write('ov', `${runtime.title} ended (${how})`)
+    const busy = typing.stage !== 'resting'
+    const words = lastLines((await viewPane(tmux, pane)) ?? lastView)
+    await signal({ is: 'exited' })
+    if ((await paneExists(tmux, pane)) === false) {
+      emit({ type: 'failed', cause: 'crash', message: 'Its screen is gone: its tmux server or session was ended.' })
+      return
+    }
+    await mendTerminal()
+    if (!busy) return
+    const exit = { code: died === null ? code : null, signal: died, stderrTail: '', stdoutTail: words, collected: {} }
+    const events = runtime.exited(exit)
+    for (const event of events) if (ending === null || !endsTurn(event)) emit(event)
+    if (ending !== null) emit(ending)
+    ending = null
+  }
+
+  return {
+    prompt(text) {
+      prompt = text
+      // Busy from now on, whatever has to be done before.
+      typing = step(typing, { is: 'prompt' }, now(), reports).typing
+      inTurn(async () => {
+        if (child === null) await launch(text)
+        else await look()
+      })
+    },
+    steer: () => false,
+    answer: () => undefined,
+    report(event) {
+      inTurn(async () => {
+        switch (event.type) {
+          case 'started':
+            session = event.session ?? session
+            told = true
+            return emit(event)
+          case 'accepted':
+            // Emitted with its own words, also when it was a person's prompt.
+            await signal({ is: 'began' })
+            return emit(event)
+          case 'turn_start':
+            return signal({ is: 'began' })
+          case 'turn_end':
+          case 'failed':
+            ending = event
+            await signal({ is: 'ended' })
+            ending = null
+            return
+          default:
+            return emit(event)
+        }
+      })
+      lookLater()
+    },
+    get busy() {
+      return typing.stage !== 'resting'
+    },
+    get alive() {
+      return child !== null
+    },
+    get held() {
+      return child === null ? null : heldBy(typing, now())
+    },
+    endInput: () => clearTimeout(timer),
+    get lastWords() {
+      return lastLines(lastView)
+    },
+  }
+}
+
+/** The end of what a screen shows, for a person. */
+function lastLines(view: PaneView | null): string {
+  const lines = (view?.text ?? '').split('\n').map((line) => line.trimEnd())
+  return lines
+    .filter((line) => line !== '')
+    .slice(-LAST_LINES)
+    .join('\n')
+}
