@@ -142,8 +142,10 @@ export default {
   interrupt: ({ sequence }) => request(`ov-interrupt-${sequence}`, { subtype: 'interrupt' }),
   stopSignal: 'SIGTERM',
   transcript: {
-    locate: (session, { environment }) => ({
-      folder: `${environment.CLAUDE_CONFIG_DIR ?? `${environment.HOME ?? ''}/.claude`}/projects`,
+    locate: (session, { environment, privateDir, interactive }) => ({
+      folder: interactive
+        ? `${privateDir}/${CONFIG}/projects`
+        : `${environment.CLAUDE_CONFIG_DIR ?? `${environment.HOME ?? ''}/.claude`}/projects`,
       endsWith: `/${session}.jsonl`,
     }),
     entered(line) {

@@ -148,7 +148,7 @@ class Runner {
     this.#log = openRawLog(agentLogDir(project, agent), this.#place.redact, (error) =>
       this.#inbox.put({ is: 'log-broken', why: error.message }),
     )
-    this.#transcript = transcriptOf(runtime, this.#place, () => this.#sessionId)
+    this.#transcript = transcriptOf(runtime, { ...this.#place, ...this.#onScreen() }, () => this.#sessionId)
     this.#handover = handoverFor(project, agent, runtime, this.#place, this.#transcript)
   }
 
@@ -237,6 +237,10 @@ class Runner {
     return null
   }
 
+  #onScreen(): Pick<SessionSpec, 'interactive'> {
+    return this.#interactive ? { interactive: { repository: this.#project.root } } : {}
+  }
+
   /** The one place where it is decided how the CLI is driven. */
   #open(options: SessionOptions): Session {
     const { clock, tmux } = this.#project
@@ -299,7 +303,7 @@ class Runner {
       root: process.getuid?.() === 0,
       extraArgs: runtimeSection(this.#project.config, this.#agent.runtime).args,
       ...(this.#turns > 1 ? { feedbackFile: this.#place.feedbackFile } : {}),
-      ...(this.#interactive ? { interactive: { repository: this.#project.root } } : {}),
+      ...this.#onScreen(),
     }
   }
 

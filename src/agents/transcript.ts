@@ -9,7 +9,7 @@ import { findBelow, linesOf } from '../os/files.ts'
  */
 export function transcriptOf(
   runtime: AgentRuntime,
-  place: Pick<SessionSpec, 'environment' | 'privateDir'>,
+  place: Pick<SessionSpec, 'environment' | 'privateDir' | 'interactive'>,
   session: () => string | undefined,
 ): Transcript | undefined {
   const { transcript } = runtime

@@ -299,7 +299,7 @@ export interface TranscriptFacts {
   /** The file is below `folder` and its path ends with `endsWith`. */
   locate(
     session: string,
-    place: Pick<SessionSpec, 'environment' | 'privateDir'>,
+    place: Pick<SessionSpec, 'environment' | 'privateDir' | 'interactive'>,
   ): { readonly folder: string; readonly endsWith: string }
   /** Prompts and tool outputs in one line of it that entered the context; none in any other line. Never throws. */
   entered(line: string): readonly string[]
