@@ -1,6 +1,5 @@
-import type { ChildProcess } from 'node:child_process'
 import type { AgentEvent, SessionFacts } from '../contract/runtime.ts'
-import { mendTerminal, spawnOnTerminal } from '../os/process.ts'
+import { type Ended, mendTerminal, spawnOnTerminal } from '../os/process.ts'
 import {
   hasOwnSize,
   type PaneView,
@@ -40,7 +39,8 @@ export interface InteractiveSession extends Session {
  */
 export function openInteractive(options: InteractiveOptions): InteractiveSession {
   const { runtime, emit, log, tmux, pane, now, reports } = options
-  let child: ChildProcess | null = null
+  /** Its CLI runs. */
+  let alive = false
   let typing = newTyping(now())
   /** The prompt that is on its way, as it was given; the last one. */
   let prompt = ''
@@ -70,7 +70,7 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
 
   const lookLater = () => {
     clearTimeout(timer)
-    if (child === null) return
+    if (!alive) return
     timer = setTimeout(() => inTurn(look), lookAgainIn(typing, reports)).unref()
   }
 
@@ -111,7 +111,7 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
 
   const look = async () => {
     const view = await viewPane(tmux, pane)
-    if (view !== null && child !== null) {
+    if (view !== null && alive) {
       lastView = view
       const screen = runtime.screen(view)
       if (!told && screen.is !== 'loading') {
@@ -135,30 +135,26 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
     told = false
     ending = null
     const argv = programArgv(options, plan.argv)
-    const started = spawnOnTerminal(options.contain(argv), {
-      cwd: spec.worktree,
-      env: { ...options.environment, ...plan.env },
-    })
-    child = started
-    started.on('error', (error) => {
-      if (started.pid !== undefined) return
-      child = null
-      inTurn(() => signal({ is: 'exited' }))
-      emit({ type: 'failed', cause: 'crash', message: `${argv[0]} could not be started: ${error.message}` })
-    })
-    started.on('exit', (code, ownSignal) => {
-      if (child === started) child = null
-      inTurn(() => exited(code, ownSignal ?? options.deathOf(code)))
+    alive = true
+    const environment = { ...options.environment, ...plan.env }
+    spawnOnTerminal(options.contain(argv), { cwd: spec.worktree, env: environment }).then((how) => {
+      alive = false
+      inTurn(() => exited(how, argv[0] ?? ''))
     })
     if (plan.firstPrompt === 'included') log.write('in', text)
     await signal({ is: 'launched', prompt: plan.firstPrompt === 'included' ? 'included' : 'to-type' })
     lookLater()
   }
 
-  const exited = async (code: number | null, died: NodeJS.Signals | null) => {
+  const exited = async (how: Ended, program: string) => {
     clearTimeout(timer)
-    const how = died ?? `exit code ${code}`
-    log.write('ov', `${runtime.title} ended (${how})`)
+    if ('error' in how) {
+      await signal({ is: 'exited' })
+      emit({ type: 'failed', cause: 'crash', message: `${program} could not be started: ${how.error.message}` })
+      return
+    }
+    const died = how.signal ?? options.deathOf(how.code)
+    log.write('ov', `${runtime.title} ended (${died ?? `exit code ${how.code}`})`)
     const busy = typing.stage !== 'resting'
     const words = lastLines((await viewPane(tmux, pane)) ?? lastView)
     await signal({ is: 'exited' })
@@ -168,9 +164,9 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
     }
     await mendTerminal()
     if (!busy) return
-    const exit = { code: died === null ? code : null, signal: died, stderrTail: '', stdoutTail: words, collected: {} }
-    const events = runtime.exited(exit)
-    for (const event of events) if (ending === null || !endsTurn(event)) emit(event)
+    const code = died === null ? how.code : null
+    const exit = { code, signal: died, stderrTail: '', stdoutTail: words, collected: {} }
+    for (const event of runtime.exited(exit)) if (ending === null || !endsTurn(event)) emit(event)
     if (ending !== null) emit(ending)
     ending = null
   }
@@ -181,7 +177,7 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
       // Busy from now on, whatever has to be done before.
       typing = step(typing, { is: 'prompt' }, now(), reports).typing
       inTurn(async () => {
-        if (child === null) await launch(text)
+        if (!alive) await launch(text)
         else await look()
       })
     },
@@ -216,10 +212,10 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
       return typing.stage !== 'resting'
     },
     get alive() {
-      return child !== null
+      return alive
     },
     get held() {
-      return child === null ? null : heldBy(typing, now())
+      return !alive ? null : heldBy(typing, now())
     },
     endInput: () => clearTimeout(timer),
     get lastWords() {

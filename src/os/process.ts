@@ -364,16 +364,26 @@ export function spawnPiped(
   })
 }
 
+/** How a program ended: with a code or by a signal, or not begun at all. */
+export type Ended = { readonly code: number | null; readonly signal: NodeJS.Signals | null } | { readonly error: Error }
+
 /**
  * Starts a child on our own terminal, in our process group: so it is in the terminal's foreground, and is told of its size
- * and its end as we are.
+ * and its end as we are. Resolves when it has ended.
  */
 export function spawnOnTerminal(
   argv: readonly string[],
   options: { cwd: string; env: Readonly<Record<string, string>> },
-): ChildProcess {
+): Promise<Ended> {
   const [file = '', ...rest] = argv
-  return spawn(file, rest, { cwd: options.cwd, env: { ...options.env }, stdio: 'inherit' })
+  const child = spawn(file, rest, { cwd: options.cwd, env: { ...options.env }, stdio: 'inherit' })
+  return new Promise((resolve) => {
+    child.on('error', (error) => {
+      // Of one that runs, an error says that a signal could not be sent.
+      if (child.pid === undefined) resolve({ error })
+    })
+    child.on('exit', (code, signal) => resolve({ code, signal }))
+  })
 }
 
 /** What a program may have switched on in a terminal: pasting in brackets, the mouse, keys, another screen, no cursor. */
