@@ -1,9 +1,7 @@
 import { Args, Flags } from '@oclif/core'
-import { screenOf } from '../src/agents/attach.ts'
 import { namedAgent } from '../src/agents/named.ts'
+import { attachTo } from '../src/cli/attach.ts'
 import { OvCommand } from '../src/cli/command.ts'
-import { OvError } from '../src/errors.ts'
-import { runOnTerminal } from '../src/os/process.ts'
 
 export default class Attach extends OvCommand {
   static override summary = 'Look at the screen of an agent at work'
@@ -18,17 +16,6 @@ export default class Attach extends OvCommand {
   async run() {
     const { args, flags } = await this.parse(Attach)
     const project = await this.project()
-    const agent = await namedAgent(project, args.agent)
-    const command = await screenOf(project, agent, flags)
-    if (this.jsonEnabled()) return { agent: agent.name, command }
-    if (!process.stdin.isTTY || !process.stdout.isTTY) {
-      throw new OvError('user', 'attach.no-terminal', 'To attach takes a terminal.', {
-        hint: `Follow it instead: ov logs ${agent.name} -f`,
-      })
-    }
-    // tmux refuses to run inside another one; ours is a server of its own, so it may.
-    const { TMUX: _outer, ...env } = process.env
-    process.exitCode = await runOnTerminal(command, env)
-    return undefined
+    return attachTo(project, await namedAgent(project, args.agent), { ...flags, json: this.jsonEnabled() })
   }
 }

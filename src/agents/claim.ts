@@ -26,13 +26,14 @@ export interface Claim {
  *
  * Said again it changes nothing; with more commits it takes the place of the claim before.
  *
- * @throws {OvError} `done.uncommitted`, `done.no-work`, `done.out-of-scope`, `done.merging`, `done.ended`
+ * @throws {OvError} `done.persistent`, `done.uncommitted`, `done.no-work`, `done.out-of-scope`, `done.merging`, `done.ended`
  */
 export async function claimDone(
   project: Project,
   agent: Agent,
   { summary, noChanges }: { summary: string; noChanges: boolean },
 ): Promise<Claim> {
+  refusePersistent(agent)
   const path = worktreePath(project, agent.worktree)
   const current = await getAgent(project.db, agent.id)
   const task = await getTask(project.db, agent.task_id)
@@ -152,9 +153,10 @@ async function outsideScope(project: Project, agent: Agent, task: Task): Promise
 /**
  * An agent says it can't do its task. Its runner ends it after the turn.
  *
- * @throws {OvError} `fail.ended`
+ * @throws {OvError} `done.persistent`, `fail.ended`
  */
 export async function giveUp(project: Project, agent: Agent, reason: string): Promise<{ state: 'failed' }> {
+  refusePersistent(agent)
   await write(project.db, async (tx) => {
     const now = project.clock.now()
     if (!(await setTaskState(tx, agent.task_id, 'failed', now, { reason }))) {
@@ -185,4 +187,11 @@ export async function giveUp(project: Project, agent: Agent, reason: string): Pr
     )
   })
   return { state: 'failed' }
+}
+
+function refusePersistent(agent: Agent): void {
+  if (agent.persistent === 0) return
+  throw new OvError('user', 'done.persistent', `You are the ${agent.capability}: your work has no end of its own.`, {
+    hint: 'Tell the human how things stand, then end your turn: ov mail send --to human --subject "…" --body "…"',
+  })
 }

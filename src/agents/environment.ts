@@ -1,3 +1,4 @@
+import { type Config, runtimeSection } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 
 /** What any agent may see of the host's environment: the means to run programs, no secrets. A `*` at the end matches any rest. */
@@ -56,4 +57,9 @@ export function agentEnvironment(
   return Object.fromEntries(
     Object.entries(host).filter((entry): entry is [string, string] => entry[1] !== undefined && allowed(entry[0])),
   )
+}
+
+/** What an agent of a runtime gets of the environment of this process. */
+export function agentEnvironmentOf(config: Config, runtime: AgentRuntime): Record<string, string> {
+  return agentEnvironment(process.env, runtime, runtimeSection(config, runtime.id).env)
 }

@@ -27,9 +27,11 @@ export function instructionsFor(project: Project, agent: Agent, task: Task, pare
     typeof gate === 'string' ? gate : `${gate.name} (\`${gate.command}\`)`,
   )
   const overlay = [
-    '## This task',
+    agent.persistent === 1 ? '## You' : '## This task',
     `- You are \`${agent.name}\`, a ${agent.capability}. You report to \`${parentName}\`.`,
-    `- Your worktree is the current directory, on branch \`${agent.branch}\`. Stay in it. Never push, never switch branches, never touch another worktree.`,
+    agent.persistent === 1
+      ? '- The current directory is a checkout of your own to read in. Before each of your turns it is brought to the newest commit that passed its gates.'
+      : `- Your worktree is the current directory, on branch \`${agent.branch}\`. Stay in it. Never push, never switch branches, never touch another worktree.`,
     ...(scope.length === 0
       ? []
       : [`- Scope: change only files under ${scope.map((path) => `\`${path}\``).join(', ')}.`]),

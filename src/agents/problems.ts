@@ -1,4 +1,4 @@
-import type { WaitingOn } from '../contract/states.ts'
+import type { Capability, WaitingOn } from '../contract/states.ts'
 import type { OvError } from '../errors.ts'
 import { oneLine } from '../mail/frame.ts'
 import type { Behind } from '../merge/behind.ts'
@@ -15,6 +15,8 @@ export interface Problem {
 
 interface AgentFacts {
   readonly name: string
+  readonly capability: Capability
+  readonly persistent: boolean
   readonly condition: Condition
   readonly waitingOn: WaitingOn | null
   readonly reason: string | null
@@ -54,7 +56,11 @@ export function problemsOf(facts: ProblemFacts): Problem[] {
   ]
 }
 
-function runnerGone({ name }: AgentFacts): Problem {
+function runnerGone({ name, capability, persistent }: AgentFacts): Problem {
+  if (persistent) {
+    const message = `${name} has lost its runner and does nothing. What it knows is kept, and its mail waits for it.`
+    return { kind: 'runner_gone', agent: name, message, hint: `ov ${capability} start` }
+  }
   return {
     kind: 'runner_gone',
     agent: name,

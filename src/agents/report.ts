@@ -28,6 +28,8 @@ export interface AgentReport {
   /** Name of the agent that slung it; null for the human. */
   readonly parent: string | null
   readonly depth: number
+  /** It has no end of its own: the coordinator, a monitor agent. */
+  readonly persistent: boolean
   /** What it is doing as far as can be seen: its recorded state, `runner_gone` or `ending`. */
   readonly condition: Condition
   /** What its row says. */
@@ -199,6 +201,7 @@ function reportOf(agent: Agent, { task, run, parent, sight, branch, spent }: Kno
     run,
     parent,
     depth: agent.depth,
+    persistent: agent.persistent === 1,
     condition: conditionOf(agent, sight.runner, task.state),
     state: agent.state,
     since: agent.state_since,

@@ -1,5 +1,6 @@
 import type { FailureCause } from '../contract/runtime.ts'
 import type { AgentState, EndState, TaskState, WaitingOn } from '../contract/states.ts'
+import type { Condition } from './condition.ts'
 
 /** What is known of an agent whose turn has ended. */
 export interface TurnFacts {
@@ -12,6 +13,8 @@ export interface TurnFacts {
   readonly reminded: boolean
   /** The runtime ends its own turns by exiting: no word beyond that is expected. */
   readonly speaks: boolean
+  /** It has no end of its own. */
+  readonly persistent: boolean
 }
 
 export type AfterTurn =
@@ -23,6 +26,7 @@ export type AfterTurn =
 /** What follows a turn, once no mail is left to hand over. */
 export function afterTurn(facts: TurnFacts): AfterTurn {
   if (facts.taskFinal) return { do: 'finish' }
+  if (facts.persistent) return { do: 'wait', on: waitOfPersistent(facts) }
   if (facts.claimedDone) return { do: 'wait', on: 'merge' }
   if (facts.openChildren > 0) return { do: 'wait', on: 'children' }
   if (facts.openQuestionTo !== null) return { do: 'wait', on: facts.openQuestionTo === 'human' ? 'human' : 'mail' }
@@ -32,6 +36,12 @@ export function afterTurn(facts: TurnFacts): AfterTurn {
     do: 'fail',
     reason: 'It ended its turn twice without saying that it is done, has failed, or waits for an answer.',
   }
+}
+
+/** No word is expected of it: between its turns it waits, first of all for what only a person can give. */
+function waitOfPersistent({ openQuestionTo, openChildren }: TurnFacts): WaitingOn {
+  if (openQuestionTo === 'human') return 'human'
+  return openChildren > 0 ? 'children' : 'mail'
 }
 
 export interface SlingFacts {
@@ -116,17 +126,23 @@ export interface FailureFacts {
   readonly now: number
   /** What a person types to log in to this runtime. */
   readonly login: string
+  /** For a persistent agent: what a person types to start it again; null for one with a task. */
+  readonly again: string | null
 }
 
 export type AfterFailure =
   | { readonly do: 'park'; readonly until: number }
+  /** Its session is taken up once more, at once. */
+  | { readonly do: 'retry' }
   | { readonly do: 'fail'; readonly advice: string | null }
 
 const MINUTE = 60_000
 const MAX_SETBACKS = 8
+/** A persistent agent whose CLI died is taken up again so often in a row. */
+const MAX_CRASHES = 2
 
 /** What follows a failed turn: what time mends is waited out, never retried in a loop; the rest fails at once. */
-export function afterFailure({ cause, resetAt, setbacks, now, login }: FailureFacts): AfterFailure {
+export function afterFailure({ cause, resetAt, setbacks, now, login, again }: FailureFacts): AfterFailure {
   switch (cause) {
     case 'rate_limit':
     case 'overloaded':
@@ -136,19 +152,33 @@ export function afterFailure({ cause, resetAt, setbacks, now, login }: FailureFa
       return { do: 'park', until: resetAt !== null && resetAt > now ? resetAt : backoff }
     }
     case 'auth':
-      return { do: 'fail', advice: `Log in (${login}) or set its key, then sling the task again. To check: ov doctor` }
+      return {
+        do: 'fail',
+        advice: `Log in (${login}) or set its key, then ${again === null ? 'sling the task again' : `start it again: ${again}`}. To check: ov doctor`,
+      }
     case 'quota':
       return { do: 'fail', advice: 'Its account has no quota left. Use another runtime, or wait: ov sling --runtime …' }
     case 'model':
       return { do: 'fail', advice: 'Choose another model: ov sling --model …, or models in overstory.yaml.' }
+    case 'crash':
+    case 'interrupted':
+      if (again !== null && setbacks <= MAX_CRASHES) return { do: 'retry' }
+      return { do: 'fail', advice: again === null ? null : `Start it again: ${again}` }
     case 'context':
     case 'limit':
     case 'refused':
-    case 'interrupted':
-    case 'crash':
     case 'unknown':
-      return { do: 'fail', advice: null }
+      return { do: 'fail', advice: again === null ? null : `Start it again: ${again}` }
   }
+}
+
+/** Whether a persistent agent runs and has nothing under way: it waits for whatever mail may come. */
+export function isResting(agent: {
+  readonly persistent: boolean
+  readonly condition: Condition
+  readonly waitingOn: WaitingOn | null
+}): boolean {
+  return agent.persistent && agent.condition === 'waiting' && agent.waitingOn === 'mail'
 }
 
 /** How an agent ends whose task has ended. */

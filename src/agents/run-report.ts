@@ -41,7 +41,7 @@ export async function reportOneRun(
 
 function summaryOf(run: Run, agents: readonly AgentReport[]): RunReport {
   const count = (is: (agent: AgentReport) => boolean) => agents.filter(is).length
-  const open = count(({ endedAt }) => endedAt === null)
+  const open = count(({ endedAt, persistent }) => endedAt === null && !persistent)
   return {
     id: run.id,
     name: run.name,

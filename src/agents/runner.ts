@@ -9,6 +9,7 @@ import type { Transcript } from '../mail/deliver.ts'
 import { oneLine } from '../mail/frame.ts'
 import { unansweredBy } from '../mail/questions.ts'
 import { nameOf, reportsTo } from '../mail/send.ts'
+import { findMail } from '../mail/store.ts'
 import { trailers } from '../merge/message.ts'
 import { driveTrain } from '../merge/train.ts'
 import { perform } from '../operations.ts'
@@ -26,6 +27,7 @@ import { reconcile } from '../watchdog/reconcile.ts'
 import { startingPoint } from '../worktrees/base.ts'
 import { keepCommits } from '../worktrees/keep.ts'
 import { commitFolders, gitIn, prepareWorktree, setUpWorktree } from '../worktrees/prepare.ts'
+import { freshenReading, prepareReading } from '../worktrees/reading.ts'
 import { claimDone } from './claim.ts'
 import { endAgent } from './finish.ts'
 import { guardVerdict } from './guard.ts'
@@ -52,6 +54,8 @@ import {
   updateAgent,
 } from './store.ts'
 import { transcriptOf } from './transcript.ts'
+import { isWorthATurn } from './wake.ts'
+import { reportWords } from './words.ts'
 import { clearOut, furnish, readPlanned, type Workplace, writePlanned } from './workplace.ts'
 
 const TICK_MS = 1_000
@@ -59,6 +63,8 @@ const TICK_MS = 1_000
 const RECONCILE_TICKS = 5
 /** What was sent to an idle CLI and not echoed for this long was not taken. */
 const ECHO_PATIENCE_MS = 60_000
+/** So many waiting mails are looked at for one that is worth a turn. */
+const MANY_MAILS = 200
 
 /**
  * Owns one agent from its start to its end. Losing it to another owner (a higher fence) ends this runner without
@@ -110,6 +116,7 @@ class Runner {
   readonly #place: Workplace
   readonly #readOnly: boolean
   readonly #interactive: boolean
+  readonly #persistent: boolean
   readonly #inbox = new Inbox()
   readonly #pane: Pane
   readonly #log: RawLog
@@ -123,6 +130,9 @@ class Runner {
   /** The runtime's own session id. */
   #sessionId: string | undefined
   #turns = 0
+  /** What it said last in this turn, or in the last one, until it was passed on. */
+  #said = ''
+  #turnBegan = 0
   #promptedAt = 0
   #signsOfLife = false
   #lastEventAt = 0
@@ -141,6 +151,9 @@ class Runner {
     this.#task = task
     this.#runtime = runtime
     this.#readOnly = project.roles[agent.capability].readOnly
+    this.#persistent = agent.persistent === 1
+    // A persistent agent goes on where it was.
+    this.#sessionId = agent.session ?? undefined
     this.#place = furnish(project, agent, runtime)
     // On an interactive agent's screen nobody else writes.
     this.#interactive = agent.mode === 'interactive'
@@ -211,10 +224,8 @@ class Runner {
       unwatch,
     )
 
-    const begun = this.#agent.base_sha
-    const base = begun ?? (await this.#begin())
-    this.#base = base
-    await prepareWorktree(this.#project, { path: worktree, branch: this.#agent.branch, base, resumed: begun !== null })
+    if (this.#persistent) await this.#settleIn()
+    else await this.#prepareBranch()
     const unfit = await setUpWorktree(this.#project, worktree, environment)
     if (unfit !== null) return redact(unfit)
     const parent = await nameOf(this.#project.db, await reportsTo(this.#project.db, this.#agent))
@@ -258,6 +269,25 @@ class Runner {
       now: () => clock.monotonic(),
       reports: false,
     })
+  }
+
+  async #prepareBranch(): Promise<void> {
+    const begun = this.#agent.base_sha
+    const base = begun ?? (await this.#begin())
+    this.#base = base
+    const { branch } = this.#agent
+    await prepareWorktree(this.#project, { path: this.#place.worktree, branch, base, resumed: begun !== null })
+  }
+
+  /** A persistent agent has no branch: it reads what is merged, as new as it is when a turn begins. */
+  async #settleIn(): Promise<void> {
+    await this.#readFrom(await prepareReading(this.#project, this.#place.worktree))
+    await setTaskState(this.#project.db, this.#task.id, 'running', this.#project.clock.now())
+  }
+
+  async #readFrom(commit: string): Promise<void> {
+    if (commit !== this.#base) await updateAgent(this.#project.db, this.#agent, { base_sha: commit })
+    this.#base = commit
   }
 
   /**
@@ -375,6 +405,8 @@ class Runner {
       case 'turn_end':
         this.#setbacks = 0
         await this.#handover.settle()
+        this.#said = event.text ?? this.#said
+        if (this.#persistent) await updateAgent(this.#project.db, this.#agent, { mid_turn: 0 })
         await this.#keep()
         if (event.claim === 'done') {
           const refused = await this.#claimForIt()
@@ -384,6 +416,8 @@ class Runner {
       case 'failed':
         return this.#onFailure(event)
       case 'text':
+        this.#said = event.text
+        return null
       case 'unknown':
         return null
     }
@@ -399,7 +433,9 @@ class Runner {
       setbacks: this.#setbacks,
       now: this.#project.clock.now(),
       login: this.#runtime.login.hint,
+      again: this.#persistent ? `ov ${this.#agent.capability} start` : null,
     })
+    if (next.do === 'retry') return this.#beginTurn((await this.#handover.nextPrompt()) ?? GO_ON)
     if (next.do === 'fail')
       return { name: 'failed', reason: next.advice === null ? message : `${message}\n${next.advice}` }
     // A runtime that echoes still has what was sent, and takes it next, as long as it lives.
@@ -470,7 +506,7 @@ class Runner {
       this.#parkedUntil = null
       return this.#beginTurn((await this.#handover.nextPrompt()) ?? GO_ON)
     }
-    const prompt = await this.#handover.nextPrompt()
+    const prompt = (await this.#isWokenByMail()) ? await this.#handover.nextPrompt() : null
     if (prompt !== null) return this.#beginTurn(prompt)
     const me = await getAgent(this.#project.db, this.#agent.id)
     const next = afterTurn({
@@ -480,6 +516,7 @@ class Runner {
       openQuestionTo: await unansweredBy(this.#project.db, this.#agent.id),
       reminded: me?.reminded === 1,
       speaks: this.#runtime.can.reports === 'mail',
+      persistent: this.#persistent,
     })
     switch (next.do) {
       case 'finish':
@@ -487,6 +524,7 @@ class Runner {
       case 'wait':
         if (me?.state !== 'waiting' || me.waiting_on !== next.on) await this.#become({ name: 'waiting', on: next.on })
         if (next.on === 'merge') this.#drive()
+        if (next.on === 'mail' && this.#persistent && this.#said !== '') await this.#passOnWords()
         return null
       case 'remind':
       case 'fail':
@@ -496,15 +534,35 @@ class Runner {
     }
   }
 
+  /** Who has a task takes any mail; who waits for whatever may come is not woken for what can wait itself. */
+  async #isWokenByMail(): Promise<boolean> {
+    if (!this.#persistent) return true
+    const merges = this.#project.config.merge.auto
+    const waiting = await findMail(this.#project.db, { reader: this.#agent.id, unread: true }, MANY_MAILS)
+    return waiting.some((mail) => isWorthATurn(mail, { merges }))
+  }
+
   async #remind(why: string): Promise<null> {
     await updateAgent(this.#project.db, this.#agent, { reminded: 1 })
     await this.#note('agent.reminded')
     return this.#beginTurn(`${why} ${CHOICES}`)
   }
 
+  /** Nothing is left to do: what it said at the end of its turn is its word to whoever wanted something of it. */
+  async #passOnWords(): Promise<void> {
+    await reportWords(this.#project, this.#agent, this.#place.redact(this.#said), this.#turnBegan)
+    this.#said = ''
+  }
+
   async #beginTurn(prompt: string): Promise<null> {
     this.#turns += 1
+    this.#said = ''
+    this.#turnBegan = this.#project.clock.now()
     this.#promptedAt = this.#project.clock.monotonic()
+    if (this.#persistent) {
+      await this.#readFrom(await freshenReading(this.#project, this.#place.worktree))
+      await updateAgent(this.#project.db, this.#agent, { mid_turn: 1 })
+    }
     await this.#become({ name: 'working' })
     this.#session?.prompt(prompt)
     // A command has its mail as soon as it runs; it can't say more.

@@ -1,4 +1,4 @@
-import { HUMAN, isReservedName } from '../contract/mail.ts'
+import { COORDINATOR, HUMAN, isReservedName } from '../contract/mail.ts'
 import { type Capability, NAME_PATTERN } from '../contract/states.ts'
 import { write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
@@ -16,7 +16,17 @@ import { instructionsFile } from './instructions.ts'
 import { chooseRuntime } from './routing.ts'
 import { mayStart } from './rules.ts'
 import { dispatchQueued } from './start.ts'
-import { type Agent, agentOfTask, agentsOfRun, countInRun, countLive, insertAgent, isOpen, usedNames } from './store.ts'
+import {
+  type Agent,
+  agentOfTask,
+  agentsOfRun,
+  countInRun,
+  countLive,
+  insertAgent,
+  isOpen,
+  joinRun,
+  usedNames,
+} from './store.ts'
 
 /** Longest task text, in characters: a prompt, not a data set. */
 const MAX_TASK = 2 * 1024 * 1024
@@ -79,6 +89,11 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
   if (request.name !== undefined && isReservedName(request.name, request.capability)) {
     throw new OvError('user', 'sling.bad-name', `Mail from an agent called "${request.name}" would be misread.`, {
       hint: 'Take another name, or none: the next free one is chosen.',
+    })
+  }
+  if (request.capability === COORDINATOR) {
+    throw new OvError('user', 'sling.coordinator', 'A project has one coordinator, which has no task of its own.', {
+      hint: 'ov coordinator "Build a login page"',
     })
   }
   const choice = await chooseRuntime(project, request)
@@ -170,12 +185,21 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
   return slung
 }
 
-/** A child joins its parent's run; the human's tasks join the run that has somebody at work, else begin a new one. */
+/**
+ * A child joins its parent's run; other tasks join the run that has somebody at work, or that has had nobody yet, else
+ * they begin a new one. A persistent agent is no work: it goes along from run to run.
+ */
 async function runFor(tx: Parameters<typeof currentRun>[0], parent: Agent | null, now: number): Promise<Run> {
   const run = await currentRun(tx)
-  if (run !== null && (parent?.run_id === run.id || (await agentsOfRun(tx, run.id)).some(isOpen))) return run
-  if (run !== null) await endRun(tx, run.id, now)
-  return beginRun(tx, now)
+  if (run !== null) {
+    const workers = (await agentsOfRun(tx, run.id)).filter(({ persistent }) => persistent === 0)
+    const isParents = parent !== null && parent.persistent === 0 && parent.run_id === run.id
+    if (isParents || workers.length === 0 || workers.some(isOpen)) return run
+    await endRun(tx, run.id, now)
+  }
+  const next = await beginRun(tx, now)
+  await joinRun(tx, next.id)
+  return next
 }
 
 /** The wanted name, or the next free `builder-3`. Names are never used twice, so that mail and branches stay apart. */

@@ -42,7 +42,7 @@ export async function dispatchQueued(project: Project): Promise<Agent[]> {
  * Starts the runner of an agent: in a tmux session where there is tmux, else detached with a log file.
  * It takes the agent over by itself; until then the agent is `starting` and a dead start is put back in the queue.
  */
-async function launchRunner(project: Project, agent: Agent): Promise<void> {
+export async function launchRunner(project: Project, agent: Agent): Promise<void> {
   const argv = runnerCommand(OV_MAIN, agent.id, agent.fence)
   const env = runnerEnvironment()
   const folder = agentLogDir(project, agent)

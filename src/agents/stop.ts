@@ -2,6 +2,7 @@ import { type AgentStateName, isFinal, OPEN_STATES } from '../contract/states.ts
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
+import { settleFallen } from '../mail/deliver.ts'
 import { oneLine } from '../mail/frame.ts'
 import { dropMerges } from '../merge/store.ts'
 import { argumentsOf, ownIdentity, type ProcessIdentity } from '../os/process.ts'
@@ -11,12 +12,15 @@ import type { Project } from '../project.ts'
 import { getTask, setTaskState } from '../tasks/store.ts'
 import { keepCommits } from '../worktrees/keep.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
+import { agentEnvironmentOf } from './environment.ts'
 import { endAgent, recordEnd } from './finish.ts'
 import { namedAgent } from './named.ts'
 import { loadRuntime } from './registry.ts'
 import { endOf } from './rules.ts'
 import { dispatchQueued } from './start.ts'
 import { type Agent, getAgent, isFenced, isOpen, openAgents, takeOver } from './store.ts'
+import { transcriptOf } from './transcript.ts'
+import { privateDirOf } from './workplace.ts'
 
 /** A process that is still there. */
 export interface Survivor {
@@ -144,7 +148,10 @@ async function stopOne(project: Project, { before, own }: Claimed, reason: strin
     // Its screen goes with its runner; one that stays for whatever reason must not.
     project.tmux === null ? null : killSession(project.tmux, before.name),
   ])
-  if (own !== null) await end(project, own, reason)
+  if (own !== null) {
+    await settle(project, own)
+    await end(project, own, reason)
+  }
   const after = await getAgent(project.db, before.id)
   return {
     agent: before.name,
@@ -179,6 +186,21 @@ async function keep(project: Project, agent: Agent): Promise<string[]> {
   } catch (error) {
     await note(project, agent, 'agent.keep-failed', { why: messageOf(error) })
     return []
+  }
+}
+
+/** What was handed to it and stands in its conversation has been delivered: it does not bounce. */
+async function settle(project: Project, agent: Agent): Promise<void> {
+  const runtime = await loadRuntime(agent.runtime)
+  const environment = agentEnvironmentOf(project.config, runtime)
+  const place = { environment, privateDir: privateDirOf(project, agent) }
+  const transcript = transcriptOf(runtime, place, () => agent.session ?? undefined)
+  if (transcript === undefined) return
+  try {
+    await settleFallen(project, { id: agent.id, transcript })
+  } catch (error) {
+    // A conversation that can't be read must not keep the agent from its end.
+    await note(project, agent, 'mail.unsettled', { why: messageOf(error) })
   }
 }
 

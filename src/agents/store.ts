@@ -20,6 +20,8 @@ export interface NewAgent {
   readonly depth: number
   readonly branch: string
   readonly worktree: string
+  /** It has no end of its own: see `src/agents/persistent.ts`. */
+  readonly persistent?: boolean
 }
 
 /** Inserts a queued agent. Unique indexes refuse a second open agent of one name, task or branch. */
@@ -50,6 +52,8 @@ export async function insertAgent(tx: Db, agent: NewAgent, now: number): Promise
     session: null,
     claimed_done: 0,
     reminded: 0,
+    persistent: agent.persistent ? 1 : 0,
+    mid_turn: 0,
     created_at: now,
     ended_at: null,
     last_event_at: null,
@@ -102,20 +106,24 @@ export function openAgents(db: Db): Promise<Agent[]> {
     .execute()
 }
 
+/** Agents that hold one of the `maxConcurrent` places. A persistent one holds none: it would keep its own workers out. */
 export async function countLive(db: Db): Promise<number> {
   const { count } = await db
     .selectFrom('agents')
     .select((is) => is.fn.countAll<number>().as('count'))
     .where('state', 'in', [...LIVE_STATES])
+    .where('persistent', '=', 0)
     .executeTakeFirstOrThrow()
   return Number(count)
 }
 
+/** Agents a run has had, persistent ones aside. */
 export async function countInRun(db: Db, runId: string): Promise<number> {
   const { count } = await db
     .selectFrom('agents')
     .select((is) => is.fn.countAll<number>().as('count'))
     .where('run_id', '=', runId)
+    .where('persistent', '=', 0)
     .executeTakeFirstOrThrow()
   return Number(count)
 }
@@ -135,6 +143,26 @@ export function openChildren(db: Db, parentId: string): Promise<Agent[]> {
     .selectFrom('agents')
     .selectAll()
     .where('parent_id', '=', parentId)
+    .where('state', 'in', [...OPEN_STATES])
+    .execute()
+}
+
+/** The persistent agent of a capability, whatever its state; there is at most one. */
+export function persistentAgent(db: Db, capability: Capability): Promise<Agent | undefined> {
+  return db
+    .selectFrom('agents')
+    .selectAll()
+    .where('capability', '=', capability)
+    .where('persistent', '=', 1)
+    .executeTakeFirst()
+}
+
+/** Takes the persistent agents that are open along into a new run. */
+export async function joinRun(tx: Db, runId: string): Promise<void> {
+  await tx
+    .updateTable('agents')
+    .set({ run_id: runId })
+    .where('persistent', '=', 1)
     .where('state', 'in', [...OPEN_STATES])
     .execute()
 }
@@ -175,13 +203,50 @@ export async function takeOver(
   return row ?? null
 }
 
+/** What a persistent agent begins a new stint with. */
+export type Stint = Pick<Agent, 'run_id' | 'task_id' | 'runtime' | 'model' | 'session'>
+
+/**
+ * Opens a persistent agent that has ended, or has lost its runner, for a new owner: the fence rises. Null when somebody
+ * else was faster.
+ */
+export async function reopenAgent(
+  tx: Db,
+  agent: Pick<Agent, 'id' | 'fence'>,
+  stint: Stint,
+  owner: ProcessIdentity,
+  now: number,
+): Promise<Agent | null> {
+  const row = await tx
+    .updateTable('agents')
+    .set({
+      ...stint,
+      fence: agent.fence + 1,
+      owner_pid: owner.pid,
+      owner_start: owner.start,
+      owner_boot: owner.boot,
+      state: 'starting',
+      state_since: now,
+      waiting_on: null,
+      waiting_until: null,
+      reason: null,
+      ended_at: null,
+    })
+    .where('id', '=', agent.id)
+    .where('fence', '=', agent.fence)
+    .where('persistent', '=', 1)
+    .returningAll()
+    .executeTakeFirst()
+  return row ?? null
+}
+
 /** An owner's right to write: the agent's id and the fence it was given. */
 export interface Ownership {
   readonly id: string
   readonly fence: number
 }
 
-type Patch = Partial<Pick<Agent, 'base_sha' | 'session' | 'claimed_done' | 'reminded' | 'last_event_at'>>
+type Patch = Partial<Pick<Agent, 'base_sha' | 'session' | 'claimed_done' | 'reminded' | 'mid_turn' | 'last_event_at'>>
 
 /**
  * Writes facts of an agent, as its owner.
@@ -206,7 +271,7 @@ export async function assertOwned(tx: Db, own: Ownership): Promise<void> {
 }
 
 /**
- * Moves an agent to a state, as its owner. An ended agent never moves again.
+ * Moves an agent to a state, as its owner. An ended agent never moves again (only `reopenAgent` opens a persistent one).
  * @throws {OvError} `agent.fenced` when another owner has taken over or it has ended.
  */
 export async function setAgentState(tx: Db, own: Ownership, state: AgentState, now: number): Promise<void> {

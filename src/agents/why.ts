@@ -37,6 +37,12 @@ export function whyOf(facts: WhyFacts): Why {
     case 'waiting':
       return whyWaiting(facts)
     case 'runner_gone':
+      if (agent.persistent) {
+        return {
+          text: 'Its runner is gone. What it knows is kept, and its mail waits for it.',
+          hint: `ov ${agent.capability} start`,
+        }
+      }
       return {
         text: 'Its runner is gone without having ended it. What it committed is kept. Any other runner ends it within seconds; with none at work, stop it yourself.',
         hint: `ov stop ${name}`,
@@ -78,6 +84,9 @@ function whyWaiting({ agent, mergesBefore, children, question }: WhyFacts): Why 
     case 'human':
     case 'mail':
       if (agent.reason !== null) return { text: agent.reason, hint: `ov attach ${agent.name}` }
+      if (question === null && agent.persistent) {
+        return { text: 'Nothing is under way. It waits for mail, which costs nothing.', hint: null }
+      }
       if (question === null) return { text: 'It waits for mail.', hint: `ov nudge ${agent.name} "…"` }
       return {
         text: `It asked ${question.to}: ${question.subject}`,

@@ -2,14 +2,13 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { BROKER_VARIABLE } from '../broker/protocol.ts'
-import { runtimeSection } from '../config/schema.ts'
 import type { AgentRuntime, PlannedFile, PlannedLink } from '../contract/runtime.ts'
 import { copyWhole, linkWhole, readText, writeWhole } from '../os/files.ts'
 import { AGENT_MARKER } from '../os/tree.ts'
 import { OV_MAIN } from '../place.ts'
 import type { Project } from '../project.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
-import { agentEnvironment } from './environment.ts'
+import { agentEnvironmentOf } from './environment.ts'
 import { type Redact, redactorOf } from './redact.ts'
 import type { Agent } from './store.ts'
 
@@ -27,14 +26,18 @@ export interface Workplace {
   readonly redact: Redact
 }
 
+/** An agent's private folder. */
+export function privateDirOf(project: Pick<Project, 'stateDir'>, agent: Pick<Agent, 'id'>): string {
+  return join(project.stateDir, 'agents', agent.id)
+}
+
 /** Makes the private folder of an agent and says what it will see of the host. */
 export function furnish(project: Project, agent: Agent, runtime: AgentRuntime): Workplace {
-  const privateDir = join(project.stateDir, 'agents', agent.id)
+  const privateDir = privateDirOf(project, agent)
   const bin = join(privateDir, 'bin')
   mkdirSync(bin, { recursive: true, mode: 0o700 })
   // The `ov` of an agent is the one that runs it, on the same Node, whatever the host's PATH says.
   writeWhole(join(bin, 'ov'), `#!/bin/sh\nexec ${quoted(process.execPath)} ${quoted(OV_MAIN)} "$@"\n`, 0o755)
-  const section = runtimeSection(project.config, agent.runtime)
   // The name can't be guessed: whoever knows it speaks as this agent.
   const brokerPath = join(project.socketDir, `${randomBytes(12).toString('base64url')}.sock`)
   return {
@@ -43,7 +46,7 @@ export function furnish(project: Project, agent: Agent, runtime: AgentRuntime): 
     brokerPath,
     feedbackFile: join(privateDir, 'feedback.md'),
     environment: {
-      ...agentEnvironment(process.env, runtime, section.env),
+      ...agentEnvironmentOf(project.config, runtime),
       PATH: `${bin}:${process.env.PATH ?? ''}`,
       [BROKER_VARIABLE]: brokerPath,
       OV_AGENT: agent.name,

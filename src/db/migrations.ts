@@ -87,4 +87,9 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE agents ADD COLUMN mode TEXT NOT NULL DEFAULT 'structured';
   `,
+  `
+  ALTER TABLE agents ADD COLUMN persistent INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE agents ADD COLUMN mid_turn INTEGER NOT NULL DEFAULT 0;
+  CREATE UNIQUE INDEX one_persistent_agent ON agents(capability) WHERE persistent = 1;
+  `,
 ]

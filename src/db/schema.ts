@@ -90,6 +90,10 @@ export interface AgentRow {
   /** 1 once it said `worker_done` for its current head. */
   claimed_done: number
   reminded: number
+  /** 1: it has no end of its own (coordinator, monitor), and its row lives on over stops and starts. */
+  persistent: number
+  /** For a persistent agent: 1 while a turn of its has begun and not ended, whatever became of its runner. */
+  mid_turn: number
   created_at: number
   ended_at: number | null
   last_event_at: number | null

@@ -213,6 +213,24 @@ export async function bounceMail(tx: Db, reader: string, now: number): Promise<M
   return (rows as Mail[]).sort((a, b) => a.seq - b.seq)
 }
 
+/** Takes back what a sender wrote to a reader and nobody has been offered yet: something newer takes its place. */
+export async function withdrawMail(
+  tx: Db,
+  { sender, reader, types }: { sender: string; reader: string; types: readonly MailType[] },
+  now: number,
+): Promise<void> {
+  await tx
+    .updateTable('mail')
+    .set({ bounced_at: now })
+    .where('sender', '=', sender)
+    .where('reader', '=', reader)
+    .where('type', 'in', [...types])
+    .where('offer_id', 'is', null)
+    .where('delivered_at', 'is', null)
+    .where('bounced_at', 'is', null)
+    .execute()
+}
+
 /** Everybody for whom mail waits. */
 export async function waitingReaders(db: Db): Promise<string[]> {
   const rows = await db
@@ -274,6 +292,41 @@ export async function mailByPart(db: Db, part: string, party: string | undefined
     .where((is) => is.or([is('id', 'like', `${part}%`), is('id', 'like', `%${part}`)]))
   if (party !== undefined) query = query.where((is) => is.or([is('sender', '=', party), is('reader', '=', party)]))
   return (await query.orderBy('seq').limit(limit).execute()) as Mail[]
+}
+
+/**
+ * What was wanted of a reader and has no word of its yet, oldest first: delivered mail of these types in whose thread the
+ * reader has written neither a result nor an answer, nor anything at all since `since` (ms since the epoch).
+ */
+export async function unreported(
+  db: Db,
+  { sender, reader, types, since }: { sender: string; reader: string; types: readonly MailType[]; since: number },
+): Promise<Mail[]> {
+  const rows = await db
+    .selectFrom('mail as wanted')
+    .selectAll('wanted')
+    .where('wanted.sender', '=', sender)
+    .where('wanted.reader', '=', reader)
+    .where('wanted.type', 'in', [...types])
+    .where('wanted.delivered_at', 'is not', null)
+    .where((is) =>
+      is.not(
+        is.exists(
+          is
+            .selectFrom('mail as word')
+            .select('word.id')
+            .whereRef('word.thread_id', '=', 'wanted.thread_id')
+            .where('word.sender', '=', reader)
+            .whereRef('word.seq', '>', 'wanted.seq')
+            .where((either) =>
+              either.or([either('word.type', 'in', ['result', 'answer']), either('word.created_at', '>=', since)]),
+            ),
+        ),
+      ),
+    )
+    .orderBy('wanted.seq')
+    .execute()
+  return rows as Mail[]
 }
 
 /** Questions and decision gates nobody has answered: by their sender, their reader, or between two. Oldest first. */

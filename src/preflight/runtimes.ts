@@ -71,7 +71,8 @@ async function askVersion(
   return outcome.ok && version !== null ? { version, silent: null } : { version: null, silent: 'failed' }
 }
 
-function loginOf({ login }: AgentRuntime): RuntimeFacts['login'] {
+/** Told offline: a key in the environment or a stored login. */
+export function loginOf({ login }: AgentRuntime): RuntimeFacts['login'] {
   if (login.env.length + login.files.length === 0) return 'not-needed'
   const key = login.env.some((name) => Boolean(process.env[name]))
   return key || login.files.some((file) => existsSync(join(homedir(), file))) ? 'seen' : 'absent'

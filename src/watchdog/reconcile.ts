@@ -25,7 +25,7 @@ const MAX_STARTS = 3
 /**
  * Looks after agents whose owner is gone for certain: a start that died is queued again, an agent whose runner died
  * is ended honestly, its commits kept, its mail bounced, whom it reported to told; a landing that died is finished or
- * taken back. Whoever lives calls this.
+ * taken back. A persistent agent is left as it is, unless its stop was killed in the middle. Whoever lives calls this.
  */
 export async function reconcile(project: Project): Promise<Agent[]> {
   const ended: Agent[] = []
@@ -37,6 +37,8 @@ export async function reconcile(project: Project): Promise<Agent[]> {
     // Asked twice: a row can be older than the look at the kernel.
     const again = await getAgent(project.db, agent.id)
     if (again?.fence !== agent.fence || again.state !== agent.state) continue
+    // Without a runner a persistent agent is not at its end: it keeps its mail and goes on when it is started again.
+    if (agent.persistent === 1 && !isFinal((await getTask(project.db, agent.task_id))?.state ?? 'stopped')) continue
     const taken = await write(project.db, (tx) =>
       takeOver(tx, agent, [agent.state], ownIdentity(), agent.state, project.clock.now()),
     )

@@ -107,9 +107,10 @@ async function isMerged(project: Project, head: string): Promise<boolean> {
   return false
 }
 
-/** Private folders of agents that have ended or that nobody knows. */
+/** Private folders of agents that have ended or that nobody knows. What a persistent agent knows may lie in its own. */
 function folders(project: Project, agents: readonly Agent[]): Litter[] {
-  const open = new Set(agents.filter(isOpen).map(({ id }) => id))
+  const needed = agents.filter((agent) => isOpen(agent) || agent.persistent === 1)
+  const open = new Set(needed.map(({ id }) => id))
   const names = new Map(agents.map((agent) => [agent.id, agent.name]))
   return listFolder(join(project.stateDir, 'agents'))
     .filter((id) => !open.has(id))

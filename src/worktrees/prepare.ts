@@ -69,7 +69,7 @@ function branchTaken(branch: string): OvError {
   })
 }
 
-function taken(path: string): OvError {
+export function taken(path: string): OvError {
   return new OvError('failed', 'worktree.taken', `${path} exists and is not this agent's worktree.`, {
     hint: 'Look what it is, move it aside, then sling again: ov worktree list',
   })

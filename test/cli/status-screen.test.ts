@@ -22,6 +22,7 @@ function agent(name: string, more: Partial<AgentReport> = {}): AgentReport {
     mode: 'structured',
     run: 'run-1',
     parent: null,
+    persistent: false,
     depth: 0,
     condition,
     state: condition === 'runner_gone' || condition === 'ending' ? 'working' : condition,

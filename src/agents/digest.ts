@@ -1,0 +1,130 @@
+import { HUMAN, SYSTEM } from '../contract/mail.ts'
+import { isFinal } from '../contract/states.ts'
+import type { Db } from '../db/open.ts'
+import { oneLine, plainText } from '../mail/frame.ts'
+import { nameOf } from '../mail/send.ts'
+import { findMail, type Mail, openQuestions } from '../mail/store.ts'
+import { getRun } from '../tasks/runs.ts'
+import { getTask, type Task } from '../tasks/store.ts'
+import { describeState } from './rules.ts'
+import { type Agent, agentsOfRun, isOpen, openAgents, stateOf } from './store.ts'
+
+/** Mails of its own that an agent is reminded of, and most characters of each. */
+const MAILS = 20
+const MAIL_CHARACTERS = 600
+/** Tasks that are named one by one; of more only the newest. */
+const TASKS = 40
+
+/** What an agent that begins again has to know. Times are ms since the epoch. */
+export interface DigestFacts {
+  readonly run: string | null
+  /** Since when it was away, when it still has its conversation; null: it begins anew and is told everything. */
+  readonly since: number | null
+  /** It was in the middle of a turn. */
+  readonly cutOff: boolean
+  /** Work under way, in words. */
+  readonly open: readonly string[]
+  /** Work that has ended, in words. */
+  readonly ended: readonly string[]
+  /** Questions that wait: the agent's own, and those to it. */
+  readonly questions: readonly string[]
+  /** The last mails from and to it, oldest first. */
+  readonly mails: readonly string[]
+  readonly now: number
+}
+
+/** The digest as text; null when there is nothing to tell. */
+export function digestText(facts: DigestFacts): string | null {
+  const { since, cutOff, open, ended, questions, mails } = facts
+  const anew = since === null
+  const sections = [
+    section(anew ? 'Work under way' : 'Work under way now', anew || ended.length > 0 || cutOff ? open : []),
+    section(anew ? 'Work that has ended in this run' : 'Work that ended meanwhile', ended),
+    section('Questions without an answer', questions),
+    section('Your last mail, oldest first', anew ? mails : []),
+  ].filter((part) => part !== null)
+  if (sections.length === 0 && !cutOff) return null
+  const head = anew
+    ? 'Your earlier conversation is lost. This is what the records say, so that you can go on.'
+    : `You were away from ${at(since)} to ${at(facts.now)}. Your conversation until then is still with you.`
+  const run = facts.run === null ? [] : [`The run is ${facts.run}.`]
+  const next = cutOff
+    ? ['You were cut off in the middle of a turn. Look how things stand (`ov status`), then finish what you were at.']
+    : []
+  return [[head, ...run].join(' '), ...next, ...sections].join('\n\n')
+}
+
+function section(title: string, lines: readonly string[]): string | null {
+  return lines.length === 0 ? null : `${title}:\n${lines.map((line) => `- ${line}`).join('\n')}`
+}
+
+function at(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 16).replace('T', ' ')
+}
+
+/**
+ * What happened while an agent was away, or how everything stands when it begins anew, as text for its prompt; null when
+ * there is nothing to tell.
+ */
+export async function whatHappened(
+  db: Db,
+  agent: Agent,
+  { since, cutOff, now }: { since: number | null; cutOff: boolean; now: number },
+): Promise<string | null> {
+  const run = await getRun(db, agent.run_id)
+  const others = [...(await agentsOfRun(db, agent.run_id)), ...(await openAgents(db))]
+  const workers = [...new Map(others.map((one) => [one.id, one])).values()].filter((one) => one.persistent === 0)
+  const open: string[] = []
+  const ended: string[] = []
+  for (const worker of workers) {
+    const task = await getTask(db, worker.task_id)
+    if (!task) continue
+    if (!isFinal(task.state) && isOpen(worker)) open.push(lineOf(worker, task, describeState(stateOf(worker))))
+    else if (since === null || task.updated_at >= since) ended.push(lineOf(worker, task, outcomeOf(task)))
+  }
+  const mine = await openQuestions(db, { sender: agent.id })
+  const toMe = await openQuestions(db, { reader: agent.id })
+  const questions = [...mine, ...toMe].filter((mail) => since === null || mail.created_at >= since)
+  const mails = since === null ? (await findMail(db, { party: agent.id }, MAILS)).reverse() : []
+  return digestText({
+    run: run?.name ?? null,
+    since,
+    cutOff,
+    open: open.slice(-TASKS),
+    ended: ended.slice(-TASKS),
+    questions: await Promise.all(questions.map((mail) => mailLine(db, agent, mail))),
+    // What still waits comes as mail itself.
+    mails: await Promise.all(
+      mails.filter((mail) => mail.sender !== SYSTEM && isOver(mail, agent)).map((mail) => mailLine(db, agent, mail)),
+    ),
+    now,
+  })
+}
+
+function isOver(mail: Mail, agent: Agent): boolean {
+  return mail.reader !== agent.id || mail.delivered_at !== null
+}
+
+function lineOf({ name, capability }: Agent, task: Task, state: string): string {
+  return `${name} (${capability}), ${oneLine(state, 300)}: ${oneLine(task.title, 200)}`
+}
+
+function outcomeOf(task: Task): string {
+  switch (task.state) {
+    case 'merged':
+      return `merged as ${task.merged_as?.slice(0, 8)}`
+    case 'failed':
+    case 'stopped':
+      return `${task.state}${task.reason ? `: ${task.reason}` : ''}`
+    default:
+      return task.state
+  }
+}
+
+async function mailLine(db: Db, agent: Agent, mail: Mail): Promise<string> {
+  const from = mail.sender === agent.id ? 'you' : await nameOf(db, mail.sender)
+  const to = mail.reader === agent.id ? 'you' : mail.reader === HUMAN ? HUMAN : await nameOf(db, mail.reader)
+  const body = plainText(mail.body).trim()
+  const text = body === '' || body === mail.subject ? '' : ` · ${oneLine(body, MAIL_CHARACTERS)}`
+  return `${at(mail.created_at)} ${from} → ${to}, ${mail.type} ${mail.id}: ${oneLine(mail.subject, 200)}${text}`
+}

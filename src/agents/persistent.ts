@@ -1,0 +1,265 @@
+import { SYSTEM } from '../contract/mail.ts'
+import type { AgentRuntime } from '../contract/runtime.ts'
+import { type Capability, isFinal } from '../contract/states.ts'
+import { type Db, write } from '../db/open.ts'
+import { OvError } from '../errors.ts'
+import { recordEvent } from '../events/store.ts'
+import { postMail } from '../mail/send.ts'
+import { withdrawMail } from '../mail/store.ts'
+import { watchDatabase } from '../os/files.ts'
+import { ownIdentity } from '../os/process.ts'
+import { killSession } from '../os/tmux.ts'
+import { runnersOf, stopProcessesOf } from '../os/tree.ts'
+import { requireLogin } from '../preflight/login.ts'
+import { preflightSling } from '../preflight/sling.ts'
+import type { Project } from '../project.ts'
+import { beginRun, currentRun } from '../tasks/runs.ts'
+import { getTask, insertTask } from '../tasks/store.ts'
+import { branchOf } from '../worktrees/vacant.ts'
+import { isLive } from './condition.ts'
+import { whatHappened } from './digest.ts'
+import { agentEnvironmentOf } from './environment.ts'
+import { instructionsFile } from './instructions.ts'
+import { loadRuntime } from './registry.ts'
+import { chooseRuntime } from './routing.ts'
+import { look } from './sight.ts'
+import { launchRunner } from './start.ts'
+import { type Agent, getAgent, insertAgent, persistentAgent, reopenAgent, takeOver } from './store.ts'
+import { sessionFile } from './transcript.ts'
+import { privateDirOf } from './workplace.ts'
+
+/*
+ * A persistent agent has no end of its own: between its turns it waits for mail, which costs nothing, until somebody
+ * stops it. There is at most one of a capability, and its row is the same for ever:
+ *
+ *   start ──► starting ──► waiting(mail) ◄──► working
+ *     ▲                        │ stopped by the human, failed (not logged in, …)
+ *     └────────────────────────┴──► stopped · failed          its mail bounces, its children report to the human
+ *     ▲
+ *     └── its runner died: the row stays as it is, mail waits for it
+ *
+ * From a start to a stop it has one task, its stint. A start takes up the runtime's own session where that is still
+ * there; else the agent is told from the database how things stand. Which, is told to whoever starts it.
+ */
+
+/** What a persistent agent knows when it begins: it ran all the time, begins from nothing, has its whole conversation, or a digest. */
+export type Context = 'running' | 'new' | 'resumed' | 'digest'
+
+export interface Started {
+  readonly agent: Agent
+  readonly context: Context
+}
+
+export interface StartRequest {
+  readonly capability: Capability
+  /** One line: what it is there for. */
+  readonly title: string
+  /** Absent: those it had before, else as configured. */
+  readonly runtime?: string
+  readonly model?: string
+}
+
+/** A start whose agent hasn't come up after so long goes on without us, in ms. */
+const UP_MS = 20_000
+
+/**
+ * Starts the persistent agent of a capability, if it doesn't run already, and waits until it is up. Two at once make one.
+ *
+ * @throws {OvError} `persistent.no-prompts`, `persistent.ending`, `persistent.failed`, and what `chooseRuntime`,
+ *   `requireLogin` and `preflightSling` throw
+ */
+export async function startPersistent(project: Project, request: StartRequest): Promise<Started> {
+  const before = await persistentAgent(project.db, request.capability)
+  if (before && isRunning(project, before)) return { agent: before, context: 'running' }
+  const choice = await chooseRuntime(project, {
+    capability: request.capability,
+    ...runtimeFor(request, before),
+  })
+  const { runtime } = choice
+  if (!runtime.can.prompts) {
+    throw new OvError('user', 'persistent.no-prompts', `${runtime.title} understands no prompt.`, {
+      hint: `Choose another runtime: ov ${request.capability} start --runtime claude`,
+    })
+  }
+  instructionsFile(project, request.capability)
+  requireLogin(project.config, runtime, `ov ${request.capability} start`)
+  await preflightSling(project)
+  if (before) await clearAway(project, before)
+
+  const session = before ? sessionLeft(project, before, runtime) : null
+  const opened = await write(project.db, async (tx) => {
+    const now = project.clock.now()
+    const current = await persistentAgent(tx, request.capability)
+    // Somebody else was faster.
+    if (current?.id !== before?.id || current?.fence !== before?.fence) return null
+    const run = (await currentRun(tx)) ?? (await beginRun(tx, now))
+    const taskId = (await openStint(tx, before)) ?? (await beginStint(tx, run.id, request, now))
+    const stint = { run_id: run.id, task_id: taskId, runtime: runtime.id, model: choice.model, session }
+    const agent = before
+      ? await reopenAgent(tx, before, stint, ownIdentity(), now)
+      : await makeAgent(tx, { ...stint, capability: request.capability, run: run.name }, now)
+    if (agent === null) return null
+    const told = before ? await tell(tx, before, agent, now) : false
+    const context: Context = session !== null ? 'resumed' : told ? 'digest' : 'new'
+    await recordEvent(tx, {
+      at: now,
+      type: 'agent.starting',
+      runId: agent.run_id,
+      agentId: agent.id,
+      taskId: agent.task_id,
+      data: { context, runtime: runtime.id },
+    })
+    return { agent, context }
+  })
+  if (opened === null) {
+    const other = await persistentAgent(project.db, request.capability)
+    if (!other) throw new Error(`the ${request.capability} that somebody else started is not there`)
+    return { agent: await untilUp(project, other), context: 'running' }
+  }
+  await launchRunner(project, opened.agent)
+  return { agent: await untilUp(project, opened.agent), context: opened.context }
+}
+
+/**
+ * Whether it has, or is about to have, a runner. What can't be told counts as yes: two would be worse.
+ * @throws {OvError} `persistent.ending` while somebody stops it
+ */
+function isRunning(project: Project, agent: Agent): boolean {
+  if (!isLive(agent.state)) return false
+  const { runner } = look(project, agent)
+  if (runner === 'replaced') {
+    throw new OvError('busy', 'persistent.ending', `${agent.name} is just being stopped.`, {
+      hint: `Then: ov ${agent.capability} start`,
+    })
+  }
+  return runner !== 'gone'
+}
+
+/** It keeps what it had, unless something else is asked for; a model goes with the runtime it was chosen for. */
+function runtimeFor(request: StartRequest, before: Agent | undefined): { runtime?: string; model?: string } {
+  const runtime = request.runtime ?? before?.runtime
+  const model = request.model ?? (before && before.runtime === runtime ? (before.model ?? undefined) : undefined)
+  return { ...(runtime === undefined ? {} : { runtime }), ...(model === undefined ? {} : { model }) }
+}
+
+/** A runner that died may have left processes behind, and a screen. */
+async function clearAway(project: Project, agent: Agent): Promise<void> {
+  const { stopSignal } = await loadRuntime(agent.runtime)
+  await stopProcessesOf(agent.id, runnersOf(agent.id), { polite: stopSignal })
+  if (project.tmux !== null) await killSession(project.tmux, agent.name)
+}
+
+/** The runtime's session that it can go on with, or null: another runtime's is of no use, nor is one whose file is gone. */
+function sessionLeft(project: Project, agent: Agent, runtime: AgentRuntime): string | null {
+  const { session } = agent
+  if (session === null || agent.runtime !== runtime.id || !runtime.can.resume) return null
+  const place = { environment: agentEnvironmentOf(project.config, runtime), privateDir: privateDirOf(project, agent) }
+  const isKept =
+    runtime.transcript === undefined || sessionFile(runtime, place, session)
+  return isKept ? session : null
+}
+
+/** The task of an agent whose runner died goes on. */
+async function openStint(tx: Db, agent: Agent | undefined): Promise<string | null> {
+  const task = agent && (await getTask(tx, agent.task_id))
+  return task && !isFinal(task.state) ? task.id : null
+}
+
+async function beginStint(tx: Db, runId: string, request: StartRequest, now: number): Promise<string> {
+  const { capability, title } = request
+  const task = await insertTask(
+    tx,
+    { runId, title, body: title, capability, command: null, files: null, baseRef: null, again: true },
+    now,
+  )
+  return task.id
+}
+
+async function makeAgent(
+  tx: Db,
+  facts: {
+    capability: Capability
+    run: string
+    run_id: string
+    task_id: string
+    runtime: string
+    model: string | null
+  },
+  now: number,
+): Promise<Agent | null> {
+  const name = facts.capability
+  const agent = await insertAgent(
+    tx,
+    {
+      runId: facts.run_id,
+      taskId: facts.task_id,
+      name,
+      capability: facts.capability,
+      runtime: facts.runtime,
+      model: facts.model,
+      parentId: null,
+      depth: 0,
+      // Never made: it is on no branch.
+      branch: branchOf(facts.run, name),
+      worktree: name,
+      persistent: true,
+    },
+    now,
+  )
+  return takeOver(tx, agent, ['queued'], ownIdentity(), 'starting', now)
+}
+
+/**
+ * Leaves word for an agent that begins again: what happened while it was away, or, when its conversation is lost, how
+ * everything stands. It goes with its next turn; a turn that was cut off begins with it at once. False: nothing to tell.
+ */
+async function tell(tx: Db, before: Agent, agent: Agent, now: number): Promise<boolean> {
+  await withdrawMail(tx, { sender: SYSTEM, reader: agent.id, types: ['status'] }, now)
+  const text = await whatHappened(tx, agent, {
+    since: agent.session === null ? null : (before.ended_at ?? before.state_since),
+    cutOff: before.mid_turn === 1,
+    now,
+  })
+  if (text === null) return false
+  await postMail(
+    tx,
+    {
+      from: SYSTEM,
+      to: agent.id,
+      type: 'status',
+      priority: before.mid_turn === 1 ? 'urgent' : 'high',
+      subject: agent.session === null ? 'You begin anew: how things stand' : 'You were away: what happened since',
+      body: text,
+    },
+    now,
+  )
+  return true
+}
+
+/** Waits until a start has come through, and gives the agent's row. */
+async function untilUp(project: Project, started: Agent): Promise<Agent> {
+  const deadline = project.clock.monotonic() + UP_MS
+  let wake: () => void = () => undefined
+  const unwatch = watchDatabase(project.databasePath, () => wake())
+  try {
+    for (;;) {
+      const changed = new Promise<void>((resolve) => {
+        wake = resolve
+      })
+      const agent = (await getAgent(project.db, started.id)) ?? started
+      if (agent.state === 'failed') throw failedToStart(agent)
+      if (agent.state !== 'starting' || project.clock.monotonic() > deadline) return agent
+      const timer = setTimeout(() => wake(), 250)
+      await changed
+      clearTimeout(timer)
+    }
+  } finally {
+    unwatch()
+  }
+}
+
+function failedToStart(agent: Agent): OvError {
+  return new OvError('failed', 'persistent.failed', `${agent.name} could not start: ${agent.reason ?? ''}`, {
+    hint: `ov inspect ${agent.name}`,
+  })
+}

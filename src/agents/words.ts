@@ -1,0 +1,25 @@
+import { HUMAN } from '../contract/mail.ts'
+import { plainText } from '../mail/frame.ts'
+import { unansweredBy } from '../mail/questions.ts'
+import { replyTo } from '../mail/reply.ts'
+import { asks, MAX_BODY } from '../mail/rules.ts'
+import { unreported } from '../mail/store.ts'
+import type { Project } from '../project.ts'
+import { type Agent, openChildren } from './store.ts'
+
+/**
+ * Makes the last words of a turn the reply to what the human wanted of an agent, where it has written none itself and
+ * nothing is left open: nobody reads its screen, so what it only said there would reach nobody.
+ *
+ * @param since when that turn began, ms since the epoch: what it wrote in it is its reply
+ */
+export async function reportWords(project: Project, agent: Agent, words: string, since: number): Promise<void> {
+  const body = plainText(words).trim().slice(0, MAX_BODY)
+  if (body === '') return
+  if ((await openChildren(project.db, agent.id)).length > 0) return
+  if ((await unansweredBy(project.db, agent.id)) !== null) return
+  const wanted = { sender: HUMAN, reader: agent.id, types: ['assign', 'question', 'decision_gate'] as const, since }
+  for (const mail of await unreported(project.db, wanted)) {
+    await replyTo(project, agent.id, mail, { body, type: asks(mail.type) ? 'answer' : 'result' })
+  }
+}
