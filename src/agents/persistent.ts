@@ -154,8 +154,7 @@ function sessionLeft(project: Project, agent: Agent, runtime: AgentRuntime): str
   const { session } = agent
   if (session === null || agent.runtime !== runtime.id || !runtime.can.resume) return null
   const place = { environment: agentEnvironmentOf(project.config, runtime), privateDir: privateDirOf(project, agent) }
-  const isKept =
-    runtime.transcript === undefined || sessionFile(runtime, place, session)
+  const isKept = runtime.transcript === undefined || sessionFile(runtime, place, session)
   return isKept ? session : null
 }
 
