@@ -5,7 +5,7 @@ import { replyOf } from '../coordinator/reply.ts'
 import { oneLine, plainText } from '../mail/frame.ts'
 import type { MailView } from '../mail/view.ts'
 import { viewsOf } from '../mail/view.ts'
-import { shortId } from './letters.ts'
+import { shortId } from './letter-text.ts'
 import { MailCommand, textOf } from './mail-command.ts'
 
 /** Flags of everything that may start the coordinator. */

@@ -1,7 +1,7 @@
 import type { CoordinatorReport } from '../coordinator/coordinator.ts'
 import { oneLine } from '../mail/frame.ts'
 import { span } from './ages.ts'
-import { shortId } from './letters.ts'
+import { shortId } from './letter-text.ts'
 import { paintOf, stateText } from './status-screen.ts'
 import { style } from './style.ts'
 
