@@ -17,7 +17,8 @@ export default class CoordinatorStart extends OvCommand {
     const started = await startCoordinator(await this.project(), chosen(flags))
     const { agent, context } = started
     this.say(startedLine(started))
-    const other = context === 'running' && [flags.runtime, flags.model].some((one) => one !== undefined)
+    const other =
+      context === 'running' && [flags.runtime, flags.model, flags.interactive].some((one) => one !== undefined)
     if (other) this.say('To start it with another runtime or model, stop it first: ov coordinator stop')
     this.say('Tell it what you want: ov coordinator "Build a login page"')
     return { agent: agent.name, id: agent.id, state: agent.state, runtime: agent.runtime, model: agent.model, context }

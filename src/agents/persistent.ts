@@ -24,7 +24,7 @@ import { loadRuntime } from './registry.ts'
 import { chooseRuntime } from './routing.ts'
 import { look } from './sight.ts'
 import { launchRunner } from './start.ts'
-import { type Agent, getAgent, insertAgent, persistentAgent, reopenAgent, takeOver } from './store.ts'
+import { type Agent, getAgent, insertAgent, persistentAgent, reopenAgent, type Stint, takeOver } from './store.ts'
 import { sessionFile } from './transcript.ts'
 import { privateDirOf } from './workplace.ts'
 
@@ -57,6 +57,7 @@ export interface StartRequest {
   /** Absent: those it had before, else as configured. */
   readonly runtime?: string
   readonly model?: string
+  readonly interactive?: boolean
 }
 
 /** A start whose agent hasn't come up after so long goes on without us, in ms. */
@@ -94,7 +95,8 @@ export async function startPersistent(project: Project, request: StartRequest): 
     if (current?.id !== before?.id || current?.fence !== before?.fence) return null
     const run = (await currentRun(tx)) ?? (await beginRun(tx, now))
     const taskId = (await openStint(tx, before)) ?? (await beginStint(tx, run.id, request, now))
-    const stint = { run_id: run.id, task_id: taskId, runtime: runtime.id, model: choice.model, session }
+    const { model, mode } = choice
+    const stint = { run_id: run.id, task_id: taskId, runtime: runtime.id, model, mode, session }
     const agent = before
       ? await reopenAgent(tx, before, stint, ownIdentity(), now)
       : await makeAgent(tx, { ...stint, capability: request.capability, run: run.name }, now)
@@ -135,11 +137,20 @@ function isRunning(project: Project, agent: Agent): boolean {
   return runner !== 'gone'
 }
 
-/** It keeps what it had, unless something else is asked for; a model goes with the runtime it was chosen for. */
-function runtimeFor(request: StartRequest, before: Agent | undefined): { runtime?: string; model?: string } {
+/** It keeps what it had, unless something else is asked for; model and mode go with the runtime they were chosen for. */
+function runtimeFor(
+  request: StartRequest,
+  before: Agent | undefined,
+): { runtime?: string; model?: string; interactive?: boolean } {
   const runtime = request.runtime ?? before?.runtime
-  const model = request.model ?? (before && before.runtime === runtime ? (before.model ?? undefined) : undefined)
-  return { ...(runtime === undefined ? {} : { runtime }), ...(model === undefined ? {} : { model }) }
+  const same = before?.runtime === runtime ? before : undefined
+  const model = request.model ?? same?.model ?? undefined
+  const interactive = request.interactive ?? (same === undefined ? undefined : same.mode === 'interactive')
+  return {
+    ...(runtime === undefined ? {} : { runtime }),
+    ...(model === undefined ? {} : { model }),
+    ...(interactive === undefined ? {} : { interactive }),
+  }
 }
 
 /** A runner that died may have left processes behind, and a screen. */
@@ -176,14 +187,7 @@ async function beginStint(tx: Db, runId: string, request: StartRequest, now: num
 
 async function makeAgent(
   tx: Db,
-  facts: {
-    capability: Capability
-    run: string
-    run_id: string
-    task_id: string
-    runtime: string
-    model: string | null
-  },
+  facts: Omit<Stint, 'session'> & { readonly capability: Capability; readonly run: string },
   now: number,
 ): Promise<Agent | null> {
   const name = facts.capability
@@ -196,6 +200,7 @@ async function makeAgent(
       capability: facts.capability,
       runtime: facts.runtime,
       model: facts.model,
+      mode: facts.mode,
       parentId: null,
       depth: 0,
       // Never made: it is on no branch.

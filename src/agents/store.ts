@@ -204,7 +204,7 @@ export async function takeOver(
 }
 
 /** What a persistent agent begins a new stint with. */
-export type Stint = Pick<Agent, 'run_id' | 'task_id' | 'runtime' | 'model' | 'session'>
+export type Stint = Pick<Agent, 'run_id' | 'task_id' | 'runtime' | 'model' | 'mode' | 'session'>
 
 /**
  * Opens a persistent agent that has ended, or has lost its runner, for a new owner: the fence rises. Null when somebody

@@ -15,6 +15,11 @@ export const CHOICE_FLAGS = {
     description: 'agent CLI to start it with (default: as before, else as configured)',
   }),
   model: Flags.string({ char: 'm', description: 'model to start it with, in the words of the runtime' }),
+  interactive: Flags.boolean({
+    char: 'i',
+    allowNo: true,
+    description: 'start it on the CLI’s own screen in tmux, where you can type along: ov coordinator attach',
+  }),
 } as const
 
 /** Flags of everything that may wait for its reply. */
@@ -42,9 +47,7 @@ export abstract class CoordinatorCommand extends MailCommand {
       wait,
       timeout,
       ...choice
-    }: { as: 'assign' | 'question'; wait: boolean; timeout?: number | undefined } & {
-      [K in keyof Choice]: string | undefined
-    },
+    }: { as: 'assign' | 'question'; wait: boolean; timeout?: number | undefined } & Given,
   ): Promise<Exchange> {
     const project = await this.project()
     const said = await sayToCoordinator(project, await textOf(words), { as, ...chosen(choice) })
@@ -82,9 +85,16 @@ export abstract class CoordinatorCommand extends MailCommand {
   }
 }
 
+/** What commands are given of a choice. */
+type Given = { [K in keyof Choice]: Choice[K] | undefined }
+
 /** Flags that were given, as a choice. */
-export function chosen({ runtime, model }: { [K in keyof Choice]: string | undefined }): Choice {
-  return { ...(runtime === undefined ? {} : { runtime }), ...(model === undefined ? {} : { model }) }
+export function chosen({ runtime, model, interactive }: Given): Choice {
+  return {
+    ...(runtime === undefined ? {} : { runtime }),
+    ...(model === undefined ? {} : { model }),
+    ...(interactive === undefined ? {} : { interactive }),
+  }
 }
 
 /** What a start came to, for a person. */

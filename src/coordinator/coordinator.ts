@@ -19,6 +19,7 @@ import { getRun } from '../tasks/runs.ts'
 export interface Choice {
   readonly runtime?: string
   readonly model?: string
+  readonly interactive?: boolean
 }
 
 /** Starts the coordinator, unless it runs. What `startPersistent` throws. */
