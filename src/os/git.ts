@@ -91,7 +91,8 @@ async function pastHalfMade(args: readonly string[], work: () => Promise<string>
       return await work()
     } catch (error) {
       const isHalfMade = error instanceof GitFailure && /failed to read .*\/worktrees\/.*\/commondir/.test(error.stderr)
-      if (!isHalfMade || attempt === 40 || (args[0] === 'worktree' && args[1] === 'add')) throw error
+      const isAdd = args.includes('worktree') && args.includes('add')
+      if (!isHalfMade || attempt === 40 || isAdd) throw error
       await delay(10 + Math.random() * 40)
     }
   }

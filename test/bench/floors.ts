@@ -24,3 +24,65 @@ db.close()
   )
   return [process.execPath, script, database]
 }
+
+/**
+ * A shell script that merges branches into `main` and brings the checkout along, with git's own plumbing and the same
+ * durability as `ov`'s: what is committed is on the disk.
+ *
+ * @param options.withNode one Node is started too, for what is compared with one command of `ov`
+ */
+export function plumbedMerge(stage: Stage, { withNode }: { withNode: boolean }): string {
+  return stage.script(
+    'merge.sh',
+    `set -e
+${withNode ? `'${process.execPath}' -e 0` : ':'}
+git='git -c core.fsync=committed,loose-object,reference'
+from=$($git rev-parse main)
+tip=$from
+for branch in "$@"; do
+  tree=$($git merge-tree --write-tree $tip $branch)
+  next=$($git commit-tree $tree -p $tip -p $branch -m Merge)
+  $git update-ref refs/ov/train/main $next
+  tip=$next
+done
+$git read-tree -m -u $from $tip
+$git update-ref refs/heads/main $tip $from
+`,
+  )
+}
+
+/** A shell script that makes the worktrees `$1` to `$2`, one after the other, and starts a process in each. */
+export function bareSpawns(stage: Stage): string {
+  return stage.script(
+    'spawn.sh',
+    `set -e
+for number in $(seq "$1" "$2"); do
+  git worktree add --quiet --no-track -b "work-$number" "../trees/$number" main
+  (cd "../trees/$number" && exec setsid sh -c ": >'$SIGNS/$number'") &
+done
+wait
+`,
+  )
+}
+
+/** A shell script that leaves a process group running, a shell with a child, and says its id. */
+export function bareAgent(stage: Stage): string {
+  return stage.script('agent.sh', "setsid sh -c 'sleep 600 & wait' >/dev/null 2>&1 </dev/null &\necho $!\n")
+}
+
+/** Node that kills a process group and returns when none of it is left. */
+export function bareStop(stage: Stage): string {
+  return stage.script(
+    'stop.cjs',
+    `const group = Number(process.argv[2])
+process.kill(-group, 'SIGTERM')
+const look = () => {
+  try {
+    process.kill(-group, 0)
+    setTimeout(look, 1)
+  } catch {}
+}
+look()
+`,
+  )
+}

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Figure } from './figures.ts'
-import type { Side, Sides } from './row.ts'
+import type { Side, Sides, Taken } from './row.ts'
 
 /** What a side took over all rounds, in the figure's unit. */
 export interface Spread {
@@ -58,7 +58,7 @@ function sampler(figure: Figure, side: Side) {
   return {
     async take(round: number, counts: boolean): Promise<void> {
       const before = cpuMs()
-      const { ms, count = 1 } = await side.take(round)
+      const { ms, count = 1 } = await inTime(side, round)
       if (!counts) return
       values.push(inUnit(figure, ms, count))
       cpu += (cpuMs() ?? Number.NaN) - (before ?? Number.NaN)
@@ -68,6 +68,21 @@ function sampler(figure: Figure, side: Side) {
       quarters: [quantile(values, 0.25), quantile(values, 0.75)],
       cpuMs: Number.isNaN(cpu) ? null : cpu / values.length,
     }),
+  }
+}
+
+/** A round that takes longer than this never ends. */
+const ROUND_MS = 120_000
+
+async function inTime(side: Side, round: number): Promise<Taken> {
+  let timer: NodeJS.Timeout | undefined
+  const tooLong = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${side.name} did not end`)), ROUND_MS)
+  })
+  try {
+    return await Promise.race([side.take(round), tooLong])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

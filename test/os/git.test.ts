@@ -2,7 +2,9 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, wri
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { driveTrain } from '../../src/merge/train.ts'
+import { findProgram } from '../../src/os/files.ts'
 import {
+  addWorktree,
   changedOutside,
   commitAll,
   commitOf,
@@ -340,4 +342,20 @@ test('a full disk is said as that', async () => {
   const message = 'fatal: unable to write loose object file: No space left on device'
   const full = gitAt(yard.repo, { PATH: `${fakeGit(`echo '${message}' >&2; exit 128`)}:${process.env.PATH}` })
   await expect(full.raw('status')).rejects.toMatchObject({ code: 'git.disk-full', exitCode: 1 })
+})
+
+test('a worktree that collides with another one being made is added all the same, though its branch is there by then', async () => {
+  const real = findProgram('git')
+  const collision = `case "$*" in *'worktree add'*)
+  if mkdir '${join(yard.home.path, 'once')}'; then
+    '${real}' branch --no-track ov/run-1/late main
+    echo "fatal: failed to read '/r/worktrees/x/commondir': Success" >&2
+    exit 128
+  fi;;
+esac
+exec '${real}' "$@"`
+  const busy = gitAt(yard.repo, { PATH: `${fakeGit(collision)}:${process.env.PATH}` })
+  const path = join(yard.home.path, 'late')
+  await addWorktree(busy, path, { branch: 'ov/run-1/late', base: yard.git('rev-parse', 'main') })
+  expect(readFileSync(join(path, 'overstory.yaml'), 'utf8')).toContain('project')
 })
