@@ -44,7 +44,7 @@ export async function enqueue(repo: string, branches: readonly Branch[]): Promis
       const place = { parentId: null, depth: 0, branch: name, worktree: short }
       const agent = await insertAgent(
         tx,
-        { ...facts, ...place, taskId: task.id, name: short, runtime: 'shell', model: null },
+        { ...facts, ...place, taskId: task.id, name: short, runtime: 'shell', mode: 'structured', model: null },
         now,
       )
       // Its runner has ended: it waits for nothing but the merge.
