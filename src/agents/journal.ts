@@ -12,7 +12,14 @@ import type { Agent } from './store.ts'
 export interface Item {
   readonly at: number
   readonly lines: readonly string[]
-  readonly document: unknown
+  readonly document: Entry | Recorded
+}
+
+/** An event as `ov` recorded it. */
+interface Recorded {
+  readonly at: number
+  readonly type: string
+  readonly data: Readonly<Record<string, unknown>>
 }
 
 /** What happened last, and what happens from there on, with nothing between missed. */
