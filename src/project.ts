@@ -7,7 +7,7 @@ import { type Clock, systemClock } from './clock.ts'
 import { type Loaded, loadConfig, loadWhatIsValid, placeOf } from './config/load.ts'
 import { invalidConfig, type Problem, sayProblem } from './config/problem.ts'
 import type { Config } from './config/schema.ts'
-import { openDatabase } from './db/open.ts'
+import { openDatabase, openDatabaseToRead } from './db/open.ts'
 import type { Schema } from './db/schema.ts'
 import { codeOf, OvError } from './errors.ts'
 import { nearest } from './nearest.ts'
@@ -155,11 +155,16 @@ async function repositoryAt(folder: string): Promise<{ root: string; bare: boole
  * Opens the project around `cwd`. `ov init` must have been here.
  *
  * @param options.evenMisconfigured what is wrong with the configuration is told by the project instead of thrown
+ * @param options.toRead nothing can be written by it, and nothing is made or upgraded
  * @throws {OvError} what `locateProject` and `openDatabase` throw, `project.not-initialised`, `project.socket-dir`
  */
 export async function openProject(
   cwd: string,
-  { clock = systemClock, evenMisconfigured = false }: { clock?: Clock; evenMisconfigured?: boolean } = {},
+  {
+    clock = systemClock,
+    evenMisconfigured = false,
+    toRead = false,
+  }: { clock?: Clock; evenMisconfigured?: boolean; toRead?: boolean } = {},
 ): Promise<Project> {
   const { location, invalid } = evenMisconfigured
     ? await locateAnyway(cwd)
@@ -179,8 +184,8 @@ export async function openProject(
   const { roles, problems } = await readManifest(configRoot, config.agents.manifest)
   const misconfigured = invalid ?? (problems.length > 0 ? invalidConfig(problems) : null)
   if (misconfigured !== null && !evenMisconfigured) throw misconfigured
-  const socketDir = openSocketFolder(root)
-  const db = openDatabase(databasePath)
+  const socketDir = openSocketFolder(root, { make: !toRead })
+  const db = toRead ? openDatabaseToRead(databasePath) : openDatabase(databasePath)
   return {
     root,
     bare,
@@ -210,11 +215,12 @@ export function socketFolders(root: string): readonly [shared: string, own: stri
   return [shared, join(shared, pathDigest(root))]
 }
 
-/** Makes the socket folder of a project. A folder of that name that is not ours, or not private, is refused. */
-function openSocketFolder(root: string): string {
+/** The socket folder of a project. A folder of that name that is not ours, or not private, is refused. */
+function openSocketFolder(root: string, { make }: { make: boolean }): string {
   const folders = socketFolders(root)
-  mkdirSync(folders[1], { recursive: true, mode: 0o700 })
+  if (make) mkdirSync(folders[1], { recursive: true, mode: 0o700 })
   for (const folder of folders) {
+    if (!make && !existsSync(folder)) continue
     if (isPrivateFolder(folder)) continue
     throw new OvError(
       'blocked',

@@ -8,7 +8,7 @@ import { trainRef } from '../merge/track.ts'
 import { canonicalBranch, type Project } from '../project.ts'
 import { type Spent, spentBy } from '../spend/store.ts'
 import { chosenRun, listRuns, type Run } from '../tasks/runs.ts'
-import { getTask, type Task } from '../tasks/store.ts'
+import { getTask, type Task, tasksOfRun } from '../tasks/store.ts'
 import { type BranchFacts, unmergedBranches } from '../worktrees/unmerged.ts'
 import { type Condition, conditionOf, type RunnerSeen, urgency } from './condition.ts'
 import { type Problem, problemsOf } from './problems.ts'
@@ -90,22 +90,38 @@ export interface StatusReport {
   readonly mail: { readonly unread: number; readonly questions: number }
 }
 
+/** What git says of a project. It is dear: every question to git is a process. */
+export interface GitView {
+  readonly landing: Behind | null
+  /** Why nothing can land at all. */
+  readonly noLanding: OvError | null
+  /** By name. */
+  readonly branches: ReadonlyMap<string, BranchFacts>
+}
+
+/** @param prefix of the branches: those of a run, or of all runs */
+export async function viewGit(project: Project, prefix: string): Promise<GitView> {
+  const [landing, noLanding] = await landingOf(project)
+  return { landing, noLanding, branches: await branchesOf(project, prefix) }
+}
+
 /**
  * What is going on: facts, each read or asked for just now. Writes nothing, moves nothing, confirms no mail.
  *
  * @param options.run name or id of a run; without it the current or else the last one
  * @param options.all every agent of every run
+ * @param options.git what git said, where that is known; else it is asked
  * @throws {OvError} `run.unknown`
  */
 export async function reportStatus(
   project: Project,
-  options: { readonly run?: string; readonly all?: boolean } = {},
+  options: { readonly run?: string; readonly all?: boolean; readonly git?: GitView } = {},
 ): Promise<StatusReport> {
-  const runs = await listRuns(project.db)
   const run = options.all ? null : await chosenRun(project.db, options.run)
-  const shown = options.all ? runs : run === null ? [] : [run]
-  const [landing, noLanding] = await landingOf(project)
-  const agents = (await Promise.all(shown.map((one) => reportRun(project, one)))).flat()
+  const shown = options.all ? await listRuns(project.db) : run === null ? [] : [run]
+  const git = options.git ?? (await viewGit(project, run === null ? 'ov' : `ov/${run.name}`))
+  const { landing, noLanding } = git
+  const agents = (await Promise.all(shown.map((one) => reportRun(project, one, git.branches)))).flat()
   const questions = await questionsToHuman(project)
   const unread = await countWaiting(project.db, HUMAN)
   return {
@@ -148,29 +164,35 @@ async function landingOf(project: Project): Promise<[Behind | null, OvError | nu
   }
 }
 
-/** All agents of a run, in the order in which they were slung. */
-export async function reportRun(project: Project, run: Run): Promise<AgentReport[]> {
+/**
+ * All agents of a run, in the order in which they were slung.
+ * @param known their branches, where git was asked already
+ */
+export async function reportRun(
+  project: Project,
+  run: Run,
+  known?: ReadonlyMap<string, BranchFacts>,
+): Promise<AgentReport[]> {
   const agents = await agentsOfRun(project.db, run.id)
+  const tasks = new Map((await tasksOfRun(project.db, run.id)).map((task) => [task.id, task]))
   const names = new Map(agents.map((agent) => [agent.id, agent.name]))
-  const branches = await branchesOf(project, `ov/${run.name}`)
+  const branches = known ?? (await branchesOf(project, `ov/${run.name}`))
   const spent = await spentBy(
     project.db,
     agents.map(({ id }) => id),
   )
-  return Promise.all(
-    agents.map(async (agent) => {
-      const task = await getTask(project.db, agent.task_id)
-      if (!task) throw new Error(`agent ${agent.id} has no task`)
-      return reportOf(agent, {
-        task,
-        run: run.name,
-        parent: names.get(agent.parent_id ?? '') ?? null,
-        sight: look(project, agent),
-        branch: branches.get(agent.branch),
-        spent: spent.get(agent.id),
-      })
-    }),
-  )
+  return agents.map((agent) => {
+    const task = tasks.get(agent.task_id)
+    if (!task) throw new Error(`agent ${agent.id} has no task`)
+    return reportOf(agent, {
+      task,
+      run: run.name,
+      parent: names.get(agent.parent_id ?? '') ?? null,
+      sight: look(project, agent),
+      branch: branches.get(agent.branch),
+      spent: spent.get(agent.id),
+    })
+  })
 }
 
 async function branchesOf(project: Project, prefix: string): Promise<Map<string, BranchFacts>> {

@@ -22,6 +22,8 @@ export abstract class OvCommand extends Command {
 
   /** Commands that a person needs most when something is wrong work with an invalid configuration too. */
   protected static evenMisconfigured = false
+  /** Commands that only look open the database so that nothing can be written by it. */
+  protected static toRead = false
 
   #project: Project | undefined
   #broker: BrokerLine | undefined
@@ -35,8 +37,8 @@ export abstract class OvCommand extends Command {
   protected async project(): Promise<Project> {
     this.humansOnly()
     if (this.#project === undefined) {
-      const { evenMisconfigured } = this.constructor as typeof OvCommand
-      this.#project = await openProject(process.cwd(), { evenMisconfigured })
+      const { evenMisconfigured, toRead } = this.constructor as typeof OvCommand
+      this.#project = await openProject(process.cwd(), { evenMisconfigured, toRead })
       await refuseAgents(this.#project)
       const { misconfigured, notes } = this.#project
       if (misconfigured !== null) {

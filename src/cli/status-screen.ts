@@ -141,7 +141,8 @@ const SHORT_WAITS: Readonly<Record<WaitingOn, string>> = {
   budget: 'for budget',
 }
 
-function stateCell({ agent, at }: Row): Cell {
+/** The state, and in fewer letters where there is little room. */
+export function stateCell({ agent, at }: { readonly agent: AgentReport; readonly at: number }): Cell {
   const { condition, waitingOn } = agent
   const short = condition === 'waiting' && waitingOn !== null ? { short: SHORT_WAITS[waitingOn] } : {}
   return { text: stateText(agent, at), ...short, paint: paintOf(agent) }

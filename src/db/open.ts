@@ -11,6 +11,7 @@ import {
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
+  sql,
   type Transaction,
 } from 'kysely'
 import { codeOf, messageOf, OvError } from '../errors.ts'
@@ -50,6 +51,42 @@ export function openDatabase(path: string): Kysely<Schema> {
     }
   })
   return new StateDatabase(raw, path)
+}
+
+/**
+ * Opens `state.db` to look at. Nothing is made, upgraded or written by it, and SQLite itself refuses to.
+ *
+ * @throws {OvError} `db.missing`, `db.newer`, `db.older`, `db.corrupt`, `db.readonly`, `db.busy`
+ */
+export function openDatabaseToRead(path: string): Kysely<Schema> {
+  if (!existsSync(path)) {
+    throw new OvError('user', 'db.missing', `There is no database at ${path}.`, { hint: 'ov init' })
+  }
+  const raw = guarded(path, () => {
+    const database = new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS })
+    try {
+      refuseNewer(database, path)
+      refuseOlder(database, path)
+      return database
+    } catch (error) {
+      database.close()
+      throw error
+    }
+  })
+  return new StateDatabase(raw, path)
+}
+
+/**
+ * A number that is another one after another process has committed; two of one connection can be compared.
+ *
+ * @throws {OvError} `db.newer` when a newer `ov` has upgraded the file meanwhile
+ */
+export async function changesSeen(db: Kysely<Schema>, path: string): Promise<number> {
+  const version = await sql<{ user_version: number }>`PRAGMA user_version`.execute(db)
+  if (Number(version.rows[0]?.user_version) > MIGRATIONS.length)
+    throw newer(path, Number(version.rows[0]?.user_version))
+  const { rows } = await sql<{ data_version: number }>`PRAGMA data_version`.execute(db)
+  return Number(rows[0]?.data_version)
 }
 
 class StateDatabase extends Kysely<Schema> {
@@ -110,16 +147,23 @@ function userVersion(database: Database.Database): number {
 
 function refuseNewer(database: Database.Database, path: string): void {
   const version = userVersion(database)
-  if (version > MIGRATIONS.length) {
-    throw new OvError(
-      'blocked',
-      'db.newer',
-      `${path} was written by a newer ov (schema ${version}, this one knows ${MIGRATIONS.length}).`,
-      {
-        hint: 'Upgrade ov: npm install -g oversling@latest. Nothing was changed.',
-      },
-    )
-  }
+  if (version > MIGRATIONS.length) throw newer(path, version)
+}
+
+function newer(path: string, version: number): OvError {
+  const known = MIGRATIONS.length
+  const message = `${path} was written by a newer ov (schema ${version}, this one knows ${known}).`
+  return new OvError('blocked', 'db.newer', message, {
+    hint: 'Upgrade ov: npm install -g oversling@latest. Nothing was changed.',
+  })
+}
+
+function refuseOlder(database: Database.Database, path: string): void {
+  const version = userVersion(database)
+  if (version === MIGRATIONS.length) return
+  throw new OvError('blocked', 'db.older', `${path} was written by an older ov (schema ${version}).`, {
+    hint: 'Any command that may write upgrades it: ov status',
+  })
 }
 
 function migrate(database: Database.Database, path: string): void {

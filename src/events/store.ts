@@ -61,3 +61,15 @@ export async function countEvents(db: Db, agentId: string, type: string): Promis
     .executeTakeFirstOrThrow()
   return Number(count)
 }
+
+/** The newest `limit` of all events that came after the one with this id, oldest first. */
+export async function newEvents(db: Db, id: number, limit: number): Promise<Schema['events'][]> {
+  const rows = await db
+    .selectFrom('events')
+    .selectAll()
+    .where('id', '>', id)
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.reverse() as unknown as Schema['events'][]
+}

@@ -273,3 +273,16 @@ export async function forgetLanding(tx: Db, id: string): Promise<void> {
 export function openLandings(db: Db): Promise<LandingEntry[]> {
   return db.selectFrom('landings').selectAll().where('state', '=', 'landing').execute()
 }
+
+/** The newest `limit` entries that are settled, newest first. */
+export function settledMerges(db: Db, runId: string, limit: number): Promise<MergeEntry[]> {
+  return db
+    .selectFrom('merges')
+    .selectAll()
+    .where('run_id', '=', runId)
+    .where('state', 'in', ['merged', 'rejected', 'dropped'])
+    .orderBy('updated_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
+}

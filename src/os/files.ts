@@ -247,3 +247,9 @@ export function watchDatabase(path: string, changed: () => void): () => void {
     unwatchFile(log, told)
   }
 }
+
+/** Tells a file from another that has its name later; null when there is none. */
+export function fileId(path: string): string | null {
+  const info = statSync(path, { throwIfNoEntry: false })
+  return info === undefined ? null : `${info.dev}:${info.ino}`
+}

@@ -64,6 +64,10 @@ export function getTask(db: Db, id: string): Promise<Task | undefined> {
   return db.selectFrom('tasks').selectAll().where('id', '=', id).executeTakeFirst()
 }
 
+export function tasksOfRun(db: Db, runId: string): Promise<Task[]> {
+  return db.selectFrom('tasks').selectAll().where('run_id', '=', runId).execute()
+}
+
 /** Moves a task; a final state is never left. False when it was final already. */
 export async function setTaskState(
   tx: Db,

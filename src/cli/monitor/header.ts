@@ -1,0 +1,90 @@
+import { oneLine } from '../../mail/frame.ts'
+import type { MonitoredAgent, MonitorReport } from '../../monitor/report.ts'
+import { short } from '../ages.ts'
+import { type Paint, style } from '../style.ts'
+import { type Ui, VIEWS, type View } from './keys.ts'
+import { fill, type Line, type Span, spread, widthOfLine } from './line.ts'
+import { age, money } from './lists.ts'
+
+/** The first line: where this is, how it goes, what it has cost. What matters least goes first where it is tight. */
+export function headerLine(report: MonitorReport, width: number, now: number, trouble: string | null): Line {
+  const left = leftParts(report, now, trouble)
+  const right = rightParts(report)
+  const room = (): number => width - widthOfLine(joined(left, '  ')) - widthOfLine(joined(right, '  ')) - 2
+  while (room() < 0 && right.length > 2) right.pop()
+  while (room() < 0 && left.length > 1) left.pop()
+  while (room() < 0 && right.length > 1) right.pop()
+  return fill(spread(joined(left, '  '), joined(right, '  '), width), width)
+}
+
+function joined(parts: readonly Line[], between: string): Line {
+  return parts.flatMap((part, index) => (index === 0 ? part : [{ text: between }, ...part]))
+}
+
+/** In the order of their weight. */
+function leftParts({ project, run, branch, landing }: MonitorReport, now: number, trouble: string | null): Line[] {
+  const behind = landing === null || landing.commits === 0 ? '' : ` (${landing.commits} to land)`
+  return [
+    [{ text: oneLine(project.name, 40), paint: style.bold }],
+    ...(trouble === null ? [] : [[{ text: trouble, paint: style.red }]]),
+    ...(run === null ? [] : [[{ text: `${run.name} ${age(run.createdAt, now)}`, paint: style.dim }]]),
+    ...(branch === null
+      ? []
+      : [[{ text: `${oneLine(branch, 30)}${behind}`, paint: behind === '' ? style.dim : style.yellow }]]),
+  ]
+}
+
+/** Counts by state, those first that somebody should know of; then tokens and cost. */
+function rightParts({ agents, spent }: MonitorReport): Line[] {
+  const count = (is: (agent: MonitoredAgent) => boolean) => agents.filter(is).length
+  const needsHuman = ({ condition, waitingOn }: MonitoredAgent) =>
+    condition === 'waiting' && (waitingOn === 'human' || waitingOn === 'budget')
+  const counts: readonly (readonly [number, string, string, Paint])[] = [
+    [count(({ condition }) => condition === 'runner_gone'), '!', 'lost', style.red.bold],
+    [count(({ condition }) => ['working', 'starting', 'ending'].includes(condition)), '●', 'working', style.green],
+    [count(needsHuman), '◆', 'for you', style.magenta.bold],
+    [count((agent) => agent.condition === 'waiting' && !needsHuman(agent)), '◐', 'waiting', style.yellow],
+    [count(({ condition }) => condition === 'failed'), '✗', 'failed', style.red],
+    [count(({ condition }) => condition === 'queued'), '○', 'queued', style.dim],
+    [count(({ condition }) => condition === 'done'), '✓', 'done', style.cyan],
+    [count(({ condition }) => condition === 'stopped'), '■', 'stopped', style.dim],
+  ]
+  return [
+    ...counts
+      .filter(([number]) => number > 0)
+      .map(([number, sign, what, paint]): Line => [{ text: `${sign} ${number} ${what}`, paint }]),
+    ...(spent.tokens === null ? [] : [[{ text: `${short(spent.tokens)} tokens` }]]),
+    ...(spent.costUsd === null ? [] : [[{ text: money(spent.costUsd), paint: style.bold }]]),
+  ]
+}
+
+const TITLES: Readonly<Record<View, string>> = {
+  problems: 'Problems',
+  fleet: 'Fleet',
+  mail: 'Mail',
+  merges: 'Merges',
+  events: 'Events',
+}
+
+/** The second line: the views, the one that is shown in brackets. Where it is tight, only that one has its name. */
+export function tabsLine(report: MonitorReport, { view }: Pick<Ui, 'view'>, width: number): Line {
+  const long = tabs(report, view, 'all')
+  return fill(widthOfLine(long) <= width ? long : tabs(report, view, 'one'), width)
+}
+
+function tabs(report: MonitorReport, shown: View, names: 'all' | 'one'): Line {
+  const numbers: Readonly<Record<View, number>> = {
+    problems: report.problems.length,
+    fleet: report.agents.filter(({ endedAt }) => endedAt === null).length,
+    mail: report.mail.unread,
+    merges: report.merges.filter(({ state }) => state === 'ready' || state === 'merging').length,
+    events: 0,
+  }
+  return VIEWS.flatMap((view, index): Span[] => {
+    const count = numbers[view] > 0 ? ` ${numbers[view]}` : ''
+    const title = names === 'all' || view === shown ? ` ${TITLES[view]}${count}` : ''
+    const alarm = view === 'problems' && numbers.problems > 0
+    if (view === shown) return [{ text: `[${index + 1}${title}]`, paint: alarm ? style.red.bold : style.cyan.bold }]
+    return [{ text: ` ${index + 1}${title} `, paint: alarm ? style.red : style.dim }]
+  })
+}

@@ -1,0 +1,108 @@
+import { Box, render, Text, useApp, useInput, usePaste, useWindowSize } from 'ink'
+import { memo, useEffect, useSyncExternalStore } from 'react'
+import { codeOf } from '../../errors.ts'
+import type { Lend } from './actions.ts'
+import type { Key } from './keys.ts'
+import type { Ended, Live } from './live.ts'
+
+/** One line of the screen, painted already. */
+const Row = memo(({ text }: { readonly text: string }) => <Text wrap="truncate">{text === '' ? ' ' : text}</Text>)
+
+/** Shows what `live` says is to be shown, and tells it the keys and the size. */
+function Screen({ live, lent }: { readonly live: Live; readonly lent: (lend: Lend) => void }) {
+  const lines = useSyncExternalStore(live.subscribe, live.lines)
+  const { columns, rows } = useWindowSize()
+  const { suspendTerminal } = useApp()
+  useEffect(() => live.resize({ columns, rows }), [live, columns, rows])
+  useEffect(() => lent((work) => suspendTerminal(work)), [lent, suspendTerminal])
+  useInput((input, key) => {
+    for (const one of keysOf(input, key)) live.press(one)
+  })
+  usePaste((text) => live.press({ text: text.replace(/\s+/g, ' '), pasted: true }))
+  return (
+    <Box flexDirection="column" width={columns} height={rows} overflow="hidden">
+      {lines.map((text, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: a line of the screen is known by its place.
+        <Row key={index} text={text} />
+      ))}
+    </Box>
+  )
+}
+
+type InkKey = Parameters<Parameters<typeof useInput>[0]>[1]
+
+const NAMED = [
+  ['upArrow', 'up'],
+  ['downArrow', 'down'],
+  ['leftArrow', 'left'],
+  ['rightArrow', 'right'],
+  ['pageUp', 'pageup'],
+  ['pageDown', 'pagedown'],
+  ['home', 'home'],
+  ['end', 'end'],
+  ['return', 'enter'],
+  ['escape', 'escape'],
+  ['backspace', 'backspace'],
+  ['delete', 'backspace'],
+] as const satisfies readonly (readonly [keyof InkKey, Key])[]
+
+const CONTROLS: Readonly<Record<string, Key>> = {
+  c: 'interrupt',
+  z: 'suspend',
+  l: 'redraw',
+  u: 'wipe',
+  h: 'backspace',
+  n: 'down',
+  p: 'up',
+  f: 'pagedown',
+  b: 'pageup',
+  d: 'escape',
+  g: 'escape',
+}
+
+/** The keys in one piece of input: a named one, or letters with Enter among them. */
+function keysOf(input: string, key: InkKey): Key[] {
+  const named = NAMED.find(([is]) => key[is])
+  if (named !== undefined) return [named[1]]
+  if (key.tab) return [key.shift ? 'backtab' : 'tab']
+  if (key.ctrl) return Object.hasOwn(CONTROLS, input) ? [CONTROLS[input] ?? 'escape'] : []
+  if (key.meta) return []
+  return input
+    .split(/([\r\n])/)
+    .filter((piece) => piece !== '')
+    .map((piece) => (piece === '\r' || piece === '\n' ? 'enter' : { text: piece, pasted: false }))
+}
+
+/**
+ * Takes the terminal until the person leaves, and gives it back as it was, whatever happens.
+ *
+ * @param lent called with what gives the terminal away for a while
+ */
+export async function showLive(live: Live, lent: (lend: Lend) => void, gone: AbortSignal): Promise<Ended> {
+  const app = render(<Screen live={live} lent={lent} />, {
+    alternateScreen: true,
+    exitOnCtrlC: false,
+    incrementalRendering: true,
+    interactive: true,
+    patchConsole: false,
+  })
+  const closed = new AbortController()
+  const close = () => closed.abort()
+  const broken = (error: Error) => {
+    // The terminal was closed.
+    if (['EIO', 'EPIPE', 'ENXIO', 'EBADF'].includes(codeOf(error) ?? '')) close()
+    else throw error
+  }
+  process.stdin.on('end', close).on('error', broken)
+  process.stdout.on('error', broken)
+  try {
+    return await live.run(AbortSignal.any([gone, closed.signal]))
+  } finally {
+    app.unmount()
+    await app.waitUntilExit()
+    process.stdin.off('end', close).off('error', broken)
+    process.stdout.off('error', broken)
+    // What is typed from here on is for the shell.
+    process.stdin.pause()
+  }
+}
