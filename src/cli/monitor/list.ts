@@ -13,6 +13,10 @@ export interface Column<Row> {
   /** Fewest and most cells. */
   readonly min: number
   readonly max: number
+  /** Cells it should have before columns that are `extra` get any. Default `min`. */
+  readonly fair?: number
+  /** Comes only where all that are not have their fair width. */
+  readonly extra?: boolean
   /** How much of the room that is left it gets, beside the others. Default 1. */
   readonly share?: number
   readonly align?: 'left' | 'right'
@@ -38,12 +42,15 @@ export interface Laid<Row> {
 export function layColumns<Row>(columns: readonly Column<Row>[], width: number): Laid<Row>[] {
   const gap = gapFor(width)
   let kept = [...columns]
-  const needed = () => kept.reduce((sum, { min }) => sum + min, gap * (kept.length - 1))
-  while (kept.length > 1 && needed() > width) {
-    const first = kept.reduce((worst, one) => ((one.goes ?? 0) > (worst.goes ?? 0) ? one : worst))
-    if (first.goes === undefined) break
+  const needed = (least: (column: Column<Row>) => number = ({ min }) => min) =>
+    kept.reduce((sum, column) => sum + least(column), gap * (kept.length - 1))
+  const drop = (from: readonly Column<Row>[]) => {
+    const first = from.reduce((worst, one) => ((one.goes ?? 0) > (worst.goes ?? 0) ? one : worst))
     kept = kept.filter((one) => one !== first)
   }
+  const extras = () => kept.filter(({ extra }) => extra)
+  while (extras().length > 0 && needed(({ min, fair = min }) => fair) > width) drop(extras())
+  while (kept.some(({ goes }) => goes !== undefined) && needed() > width) drop(kept)
   const widths = kept.map(({ min }) => min)
   for (let left = width - needed(); left > 0; left--) {
     let next = -1

@@ -80,26 +80,50 @@ export function fleetList(report: MonitorReport, ui: Pick<Ui, 'filter' | 'all'>,
     { title: 'AGENT', cell: nameCell, min: Math.min(longest, 10), max: Math.min(longest, 40), share: 20 },
     { title: 'STATE', cell: ({ agent }) => shortState(agent, now), min: 7, max: 12, share: 20 },
     { title: 'FOR', cell: ({ agent }) => ({ text: age(agent.since, now) }), min: 6, max: 6, align: 'right', goes: 4 },
-    { title: 'DOING', cell: doingCell, min: 12, max: 70, share: 3, goes: 3 },
+    { title: 'DOING', cell: doingCell, min: 12, fair: 24, max: 70, share: 3, goes: 3 },
     says(({ task }) => task.attempts > 1)
-      ? { title: 'TRY', cell: ({ agent }) => attempts(agent), min: 3, max: 3, align: 'right', goes: 6 }
+      ? { title: 'TRY', cell: ({ agent }) => attempts(agent), min: 3, max: 3, align: 'right', extra: true, goes: 6 }
       : null,
     says(({ usage }) => usage.input !== null || usage.output !== null)
-      ? { title: 'TOKENS', cell: ({ agent }) => tokensOf(agent), min: 6, max: 6, align: 'right', goes: 5 }
+      ? { title: 'TOKENS', cell: ({ agent }) => tokensOf(agent), min: 6, max: 6, align: 'right', extra: true, goes: 5 }
       : null,
     says(({ usage }) => usage.costUsd !== null)
-      ? { title: 'COST', cell: ({ agent }) => money(agent.usage.costUsd), min: 6, max: 7, align: 'right', goes: 8 }
+      ? {
+          title: 'COST',
+          cell: ({ agent }) => money(agent.usage.costUsd),
+          min: 6,
+          max: 7,
+          align: 'right',
+          extra: true,
+          goes: 8,
+        }
       : null,
-    { title: 'SEEN', cell: ({ agent }) => seen(agent, now), min: 5, max: 5, align: 'right', goes: 9 },
-    { title: 'ROLE', cell: ({ agent }) => ({ text: agent.capability, paint: style.dim }), min: 8, max: 11, goes: 10 },
-    { title: 'RUNTIME', cell: ({ agent }) => runtimeCell(agent), min: 7, max: 16, goes: 11 },
-    { title: 'TASK', cell: ({ agent }) => oneLine(agent.task.title, 200), min: 14, max: 60, share: 2, goes: 7 },
+    { title: 'SEEN', cell: ({ agent }) => seen(agent, now), min: 5, max: 5, align: 'right', extra: true, goes: 9 },
+    {
+      title: 'ROLE',
+      cell: ({ agent }) => ({ text: agent.capability, paint: style.dim }),
+      min: 8,
+      max: 11,
+      extra: true,
+      goes: 10,
+    },
+    { title: 'RUNTIME', cell: ({ agent }) => runtimeCell(agent), min: 7, max: 16, extra: true, goes: 11 },
+    {
+      title: 'TASK',
+      cell: ({ agent }) => oneLine(agent.task.title, 200),
+      min: 14,
+      fair: 24,
+      max: 60,
+      share: 2,
+      goes: 7,
+    },
     {
       title: 'LAST WORDS',
       cell: ({ agent }) => ({ text: agent.lastWords ?? '', paint: style.dim }),
       min: 18,
       max: 120,
       share: 3,
+      extra: true,
       goes: 12,
     },
   ]
@@ -203,11 +227,11 @@ export function mailList(report: MonitorReport, ui: Pick<Ui, 'filter'>, now: num
   return {
     columns: [
       { title: 'AGE', cell: ({ at }) => age(at, now), min: 6, max: 6, align: 'right', goes: 2 },
-      { title: 'FROM', cell: ({ from }) => who(from), min: 7, max: 20, share: 3 },
-      { title: 'TO', cell: ({ to }) => who(to), min: 7, max: 20, share: 3, goes: 3 },
-      { title: 'TYPE', cell: typeCell, min: 8, max: 13, share: 3, goes: 4 },
+      { title: 'FROM', cell: ({ from }) => who(from), min: 7, max: 16 },
+      { title: 'TO', cell: ({ to }) => who(to), min: 7, max: 16, goes: 3 },
+      { title: 'TYPE', cell: typeCell, min: 8, max: 13, goes: 4 },
       { title: 'STATE', cell: ({ state }) => stateOfMail(state), min: 9, max: 9, goes: 5 },
-      { title: 'SUBJECT', cell: ({ subject }) => oneLine(subject, 300), min: 10, max: 200, share: 1 },
+      { title: 'SUBJECT', cell: ({ subject }) => oneLine(subject, 300), min: 10, max: 200, share: 3 },
     ],
     rows:
       wanted === undefined
