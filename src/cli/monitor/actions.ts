@@ -1,9 +1,10 @@
 import { screenOf } from '../../agents/attach.ts'
 import { namedAgent } from '../../agents/named.ts'
-import { OV_MAIN } from '../../agents/start.ts'
+
 import { OvError } from '../../errors.ts'
 import { oneLine } from '../../mail/frame.ts'
 import { run, runOnTerminal } from '../../os/process.ts'
+import { OV_MAIN } from '../../place.ts'
 import type { Project } from '../../project.ts'
 
 /** What became of an action, in a line; nothing to say where it is empty. */
