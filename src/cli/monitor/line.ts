@@ -108,7 +108,6 @@ function bare(letter: string): string | null {
  * signs (families, skin tones, flags, keycaps) only those that stand by themselves.
  */
 export function steady(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: what is plain ASCII without control characters is steady.
   if (/^[\x20-\x7e]*$/.test(text)) return text
   return text
     .replace(/\s/gu, ' ')
