@@ -38,6 +38,7 @@ const filesBeside: Plugin = {
     chmodSync(join(DIST, 'src', 'main.js'), 0o755)
     writeFileSync(join(DIST, 'src', 'package.json'), '{ "type": "commonjs" }\n')
     cpSync(join(ROOT, 'src', 'capabilities'), join(DIST, 'src', 'capabilities'), { recursive: true })
+    cpSync(join(ROOT, 'src', 'hooks', 'ov-hook'), join(DIST, 'src', 'hooks', 'ov-hook'), { recursive: true })
   },
 }
 

@@ -17,3 +17,6 @@ export const RUNTIMES_FOLDER = join(FOLDER, 'runtimes')
 
 /** The instructions of each capability. */
 export const CAPABILITIES_FOLDER = join(FOLDER, 'src', 'capabilities')
+
+/** What the hooks of an agent's CLI call; each agent gets a copy, which finds its folder by where it lies. */
+export const OV_HOOK = join(FOLDER, 'src', 'hooks', 'ov-hook')

@@ -1,4 +1,5 @@
 import type { AgentRuntime } from '../contract/runtime.ts'
+import { unmarkMail } from '../hooks/marker.ts'
 import {
   confirmDelivery,
   type Delivery,
@@ -25,6 +26,8 @@ export interface Handover {
   urgent(steer: (text: string) => boolean): Promise<void>
   /** The runtime took this text into its context: what of the offered mail is in it has been delivered. */
   accepted(text: string): Promise<void>
+  /** What of the offered mail stands in the transcript has been delivered; without one, all that was offered. */
+  seen(): Promise<void>
   /** The turn ran, by a runtime that doesn't echo: all that was offered for it has been delivered. */
   settle(): Promise<void>
   /** Some of what was sent has not been seen to arrive. */
@@ -44,7 +47,7 @@ export function handoverFor(
   project: Post,
   agent: Agent,
   runtime: AgentRuntime,
-  place: Pick<Workplace, 'feedbackFile'>,
+  place: Pick<Workplace, 'feedbackFile' | 'privateDir'>,
   transcript?: Transcript,
 ): Handover {
   const reader = { id: agent.id, fence: agent.fence, ...(transcript === undefined ? {} : { transcript }) }
@@ -63,6 +66,7 @@ export function handoverFor(
   }
 
   const take = async (wanted: Wanted): Promise<Delivery | null> => {
+    unmarkMail(place.privateDir, wanted.priority === 'urgent' ? 'urgent' : 'all')
     if (!(await hasWaiting(project.db, agent.id, wanted))) return null
     const delivery = await takeMail(project, reader, wanted)
     if (delivery !== null) inHand.set(delivery.offer, new Set(delivery.letters.map(({ mail }) => mail.id)))
@@ -99,6 +103,12 @@ export function handoverFor(
       letGo(delivery.offer)
     },
     accepted: (text) => confirm((id) => text.includes(markOf(id))),
+    async seen() {
+      const there = new Set<string>()
+      for (const id of [...inHand.values()].flatMap((ids) => [...ids]))
+        if (transcript === undefined || (await transcript.has(markOf(id)))) there.add(id)
+      await confirm((id) => there.has(id))
+    },
     settle: () => confirm(() => !runtime.can.echo),
     get underway() {
       return inHand.size > 0

@@ -2,7 +2,8 @@ import type { AgentEvent } from '../contract/runtime.ts'
 
 /** What can happen to a runner. */
 export type Item =
-  | { readonly is: 'event'; readonly event: AgentEvent }
+  /** `noted`: what of it belongs into the records is there already, as of all that hooks report. */
+  | { readonly is: 'event'; readonly event: AgentEvent; readonly noted?: true }
   /** Something was committed to the database. */
   | { readonly is: 'wake' }
   | { readonly is: 'tick' }

@@ -29,7 +29,7 @@ const LAST_LINES = 15
 
 /** A session on the CLI's own screen. */
 export interface InteractiveSession extends Session {
-  /** What the CLI reported by other ways than its screen. */
+  /** What the CLI reported by its hooks, which has been recorded. */
   report(event: AgentEvent): void
 }
 
@@ -203,7 +203,7 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
             ending = null
             return
           default:
-            return emit(event)
+            return emit(event, true)
         }
       })
       lookLater()

@@ -32,9 +32,11 @@ import { claimDone } from './claim.ts'
 import { endAgent } from './finish.ts'
 import { guardVerdict } from './guard.ts'
 import { type Handover, handoverFor } from './handover.ts'
+import { type Hooks, openHooks } from './hooks.ts'
 import { Inbox, type Item } from './inbox.ts'
 import { instructionsFor } from './instructions.ts'
 import { openInteractive } from './interactive.ts'
+import { noteOf } from './notes.ts'
 import { type Pane, paneOn } from './pane.ts'
 import { openRawLog, type RawLog } from './raw-log.ts'
 import { loadRuntime } from './registry.ts'
@@ -126,6 +128,7 @@ class Runner {
   readonly #closers: (() => unknown)[] = []
   #base: string | null = null
   #session: Session | null = null
+  #hooks: Hooks | null = null
   #instructions = ''
   /** The runtime's own session id. */
   #sessionId: string | undefined
@@ -183,6 +186,7 @@ class Runner {
     this.#session?.endInput()
     const survivors = await stopProcessesOf(this.#agent.id, [], { polite: this.#runtime.stopSignal })
     if (survivors.length > 0) await this.#note('agent.survivors', { pids: survivors.map((who) => who.pid) })
+    await this.#hooks?.close()
     const { worktree } = this.#place
     await keepCommits(this.#project, this.#agent.id, worktree, this.#base)
     await this.#handover.conclude()
@@ -242,7 +246,7 @@ class Runner {
       writeFiles: (files, links) => writePlanned(this.#place, files, links),
       readFile: (path) => readPlanned(this.#place, path),
       log: this.#log,
-      emit: (event) => this.#inbox.put({ is: 'event', event }),
+      emit: (event, noted) => this.#inbox.put({ is: 'event', event, ...(noted ? { noted } : {}) }),
       reader: this.#inbox,
     })
     return null
@@ -262,13 +266,25 @@ class Runner {
         hint: 'Sling it with --no-interactive, or find out what is wrong with tmux: ov doctor',
       })
     }
-    return openInteractive({
+    const session = openInteractive({
       ...options,
       tmux,
       pane,
       now: () => clock.monotonic(),
-      reports: false,
+      reports: this.#runtime.readHook !== undefined,
     })
+    if (this.#runtime.readHook !== undefined) {
+      this.#hooks = openHooks({
+        project: this.#project,
+        agent: this.#agent,
+        runtime: this.#runtime,
+        place: this.#place,
+        readOnly: this.#readOnly,
+        handover: this.#handover,
+        emit: (event) => session.report(event),
+      })
+    }
+    return session
   }
 
   async #prepareBranch(): Promise<void> {
@@ -323,6 +339,7 @@ class Runner {
       gitFolders: commitFolders(this.#project, this.#place.worktree, this.#agent.branch),
       environment: this.#place.environment,
       privateDir: this.#place.privateDir,
+      ...(this.#hooks === null ? {} : { hook: this.#hooks.program }),
       ...(this.#agent.model === null ? {} : { model: this.#agent.model }),
       instructions: this.#instructions,
       // A command knows its task, not what is said about it.
@@ -341,7 +358,7 @@ class Runner {
   async #handle(item: Item): Promise<EndState | 'lost' | null> {
     switch (item.is) {
       case 'event':
-        return this.#onEvent(item.event)
+        return this.#onEvent(item.event, item.noted)
       case 'wake':
         return this.#lookAround()
       case 'tick':
@@ -354,11 +371,12 @@ class Runner {
     }
   }
 
-  async #onEvent(event: AgentEvent): Promise<EndState | null> {
+  async #onEvent(event: AgentEvent, noted = false): Promise<EndState | null> {
     this.#signsOfLife = true
     this.#lastEventAt = this.#project.clock.monotonic()
     this.#pane.event(event)
-    const { redact } = this.#place
+    const note = noted ? null : noteOf(event, this.#place.redact)
+    if (note !== null) await this.#note(note.type, note.data)
     switch (event.type) {
       case 'started':
         if (event.session !== undefined && event.session !== this.#sessionId) {
@@ -375,26 +393,8 @@ class Runner {
       case 'accepted':
         await this.#handover.accepted(event.text)
         return null
-      case 'tool_start':
-        await this.#note('tool.start', { tool: event.tool, summary: redact(oneLine(event.summary, 300)) })
-        return null
-      case 'tool_end':
-        await this.#note('tool.end', { ok: event.ok, summary: redact(oneLine(event.summary, 300)) })
-        return null
       case 'usage':
         await recordUsage(this.#project.db, this.#agent.id, this.#meter(event), this.#project.clock.now())
-        return null
-      case 'rate_limited':
-        await this.#note('runtime.rate-limited', {
-          resetAt: event.resetAt,
-          message: redact(oneLine(event.message, 300)),
-        })
-        return null
-      case 'retrying':
-        await this.#note('runtime.retrying', { attempt: event.attempt, delayMs: event.delayMs, cause: event.cause })
-        return null
-      case 'waiting':
-        await this.#note('runtime.waiting', { why: event.why, message: redact(oneLine(event.message, 300)) })
         return null
       case 'ask':
         this.#session?.answer(
@@ -415,10 +415,15 @@ class Runner {
         return this.#betweenTurns(true)
       case 'failed':
         return this.#onFailure(event)
+      case 'tool_start':
+      case 'tool_end':
+      case 'rate_limited':
+      case 'retrying':
+      case 'waiting':
+      case 'unknown':
+        return null
       case 'text':
         this.#said = event.text
-        return null
-      case 'unknown':
         return null
     }
   }
@@ -448,6 +453,7 @@ class Runner {
   async #onTick(): Promise<EndState | 'lost' | null> {
     this.#ticks += 1
     await this.#keep()
+    await this.#hooks?.tick()
     const me = await getAgent(this.#project.db, this.#agent.id)
     if (me?.fence !== this.#agent.fence || !isOpen(me)) return 'lost'
     const silent = this.#session?.busy && this.#session.held === null && !this.#signsOfLife && this.#runtime.can.prompts
@@ -473,7 +479,9 @@ class Runner {
   async #lookAround(): Promise<EndState | null> {
     await this.#tellHold()
     if (!this.#session?.busy) return this.#betweenTurns(false)
-    if (this.#runtime.can.steer) await this.#handover.urgent((text) => this.#session?.steer(text) ?? false)
+    // Nothing is typed into a turn that runs on a screen: its hooks take urgent mail.
+    if (this.#runtime.can.steer && !this.#interactive)
+      await this.#handover.urgent((text) => this.#session?.steer(text) ?? false)
     return null
   }
 
@@ -610,6 +618,7 @@ class Runner {
 
   /** Everything an agent asks of `ov` comes by here; who asks is fixed. */
   async #serve(op: string, input: unknown, gone: AbortSignal): Promise<unknown> {
+    if (op === 'hook' && this.#hooks !== null) return this.#hooks.answer(input)
     const agent = (await getAgent(this.#project.db, this.#agent.id)) ?? this.#agent
     const speaker = { kind: 'agent' as const, agent, ...(this.#transcript ? { transcript: this.#transcript } : {}) }
     return perform(this.#project, speaker, op, input, gone)

@@ -51,7 +51,8 @@ export interface SessionOptions {
   /** A file of the private folder, null when it isn't there. */
   readonly readFile: (path: string) => string | null
   readonly log: RawLog
-  readonly emit: (event: AgentEvent) => void
+  /** `noted`: what of it belongs into the records is there already. */
+  readonly emit: (event: AgentEvent, noted?: true) => void
   /** Whether what was emitted is taken in time. */
   readonly reader: Pressure
 }

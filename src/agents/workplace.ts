@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { BROKER_VARIABLE } from '../broker/protocol.ts'
 import type { AgentRuntime, PlannedFile, PlannedLink } from '../contract/runtime.ts'
+import { privateFolder } from '../hooks/folder.ts'
 import { copyWhole, linkWhole, readText, writeWhole } from '../os/files.ts'
 import { AGENT_MARKER } from '../os/tree.ts'
 import { OV_MAIN } from '../place.ts'
@@ -28,7 +29,7 @@ export interface Workplace {
 
 /** An agent's private folder. */
 export function privateDirOf(project: Pick<Project, 'stateDir'>, agent: Pick<Agent, 'id'>): string {
-  return join(project.stateDir, 'agents', agent.id)
+  return privateFolder(project.stateDir, agent.id)
 }
 
 /** Makes the private folder of an agent and says what it will see of the host. */

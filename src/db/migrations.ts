@@ -92,4 +92,9 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE agents ADD COLUMN mid_turn INTEGER NOT NULL DEFAULT 0;
   CREATE UNIQUE INDEX one_persistent_agent ON agents(capability) WHERE persistent = 1;
   `,
+  `
+  CREATE TABLE hook_calls (
+    agent_id TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (agent_id, name)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]

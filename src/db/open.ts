@@ -90,6 +90,7 @@ export async function changesSeen(db: Kysely<Schema>, path: string): Promise<num
 }
 
 class StateDatabase extends Kysely<Schema> {
+  readonly folder: string
   readonly #raw: Database.Database
 
   constructor(raw: Database.Database, path: string) {
@@ -102,6 +103,7 @@ class StateDatabase extends Kysely<Schema> {
       },
     })
     this.#raw = raw
+    this.folder = dirname(path)
   }
 
   /** Kysely ends only a driver that ran a query; a file that was merely opened must be closed as well. */
@@ -128,9 +130,26 @@ function useWal(database: Database.Database): void {
   }
 }
 
+/** What is to be done once a transaction is committed. */
+const pending = new WeakMap<Db, ((folder: string) => void)[]>()
+
 /** Runs `work` in one write transaction that takes its lock at once, so that a read inside it can be trusted until commit. */
-export function write<T>(db: Kysely<Schema>, work: (tx: Transaction<Schema>) => Promise<T>): Promise<T> {
-  return db.transaction().execute(work)
+export async function write<T>(db: Kysely<Schema>, work: (tx: Transaction<Schema>) => Promise<T>): Promise<T> {
+  const acts: ((folder: string) => void)[] = []
+  const result = await db.transaction().execute((tx) => {
+    pending.set(tx, acts)
+    return work(tx)
+  })
+  if (acts.length > 0 && db instanceof StateDatabase) for (const act of acts) act(db.folder)
+  return result
+}
+
+/**
+ * Has something done once this transaction is committed, and not at all if it is rolled back. `act` is given the folder
+ * of the database. It must not fail: what it acts on has happened.
+ */
+export function afterCommit(tx: Db, act: (folder: string) => void): void {
+  pending.get(tx)?.push(act)
 }
 
 /** SQLite itself would try for seconds to make its shared memory there. */

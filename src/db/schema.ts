@@ -23,6 +23,7 @@ export interface Schema {
   trains: TrainRow
   landings: LandingRow
   usage: UsageRow
+  hook_calls: HookCallRow
 }
 
 export interface RunRow {
@@ -213,4 +214,11 @@ export interface UsageRow {
   cache_read: number | null
   cache_write: number | null
   cost_usd: number | null
+}
+
+/** A call of a hook that has been taken in, as long as its file may still lie in the spool. */
+export interface HookCallRow {
+  agent_id: string
+  /** Name of its file. */
+  name: string
 }

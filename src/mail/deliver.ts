@@ -139,6 +139,14 @@ export async function settleFallen(post: Post, reader: Reader): Promise<string[]
   })
 }
 
+/** Whether mail waits for a reader that nobody has in hand: a look without the write lock. */
+export async function waitsFor(db: Db, reader: string, wanted: Wanted = {}): Promise<boolean> {
+  const held = [...offersOf(await unconfirmedMail(db, reader))].flatMap(([offer, [first]]) =>
+    first !== undefined && stands(first) ? [offer] : [],
+  )
+  return (await offerableMail(db, reader, wanted, held, 1)).length > 0
+}
+
 /** Whether an offer still stands: its holder lives and has not let go. What can't be told counts as standing. */
 export function stands(mail: Offered): boolean {
   if (mail.offer_id === null || mail.holder_pid === null || mail.holder_start === null || mail.holder_boot === null)

@@ -2,9 +2,10 @@ import { type Agent, findAgent, getAgent, isOpen, openAgents } from '../agents/s
 import { COORDINATOR, HUMAN, type MailType, type Priority, SYSTEM } from '../contract/mail.ts'
 import type { MailPayloads } from '../contract/mail-payloads.ts'
 import { CAPABILITIES, NAME_PATTERN } from '../contract/states.ts'
-import { type Db, write } from '../db/open.ts'
+import { afterCommit, type Db, write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
+import { markMail } from '../hooks/marker.ts'
 import { nearest } from '../nearest.ts'
 import type { Project } from '../project.ts'
 import { oneLine } from './frame.ts'
@@ -80,6 +81,8 @@ export async function postMail(tx: Db, draft: Posted, now: number): Promise<Mail
       agentId: reader === HUMAN ? null : reader,
       data: { mail: mail.id, from: draft.from, to: reader, type: mail.type, priority: mail.priority },
     })
+    // Its reader's hooks look for the marker alone, so it must not be seen before the mail can be.
+    afterCommit(tx, (stateDir) => markMail(stateDir, reader, mail.priority))
     sent.push(mail)
   }
   return sent

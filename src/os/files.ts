@@ -13,6 +13,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -57,9 +58,9 @@ export function createWhole(path: string, content: string, mode = 0o644): boolea
   }
 }
 
-/** Copies a file in place of whatever was there, readable by its owner alone, and makes its folder. */
-export function copyWhole(path: string, from: string): void {
-  writeWhole(path, readFileSync(from, 'utf8'), 0o600)
+/** Copies a file in place of whatever was there, for its owner alone, and makes its folder. */
+export function copyWhole(path: string, from: string, mode = 0o600): void {
+  writeWhole(path, readFileSync(from, 'utf8'), mode)
 }
 
 /** Makes a symbolic link in place of whatever was there, and its folder. */
@@ -100,6 +101,73 @@ export function readText(path: string, limit = 1024 * 1024): string | null {
     return info.isFile() && info.size <= limit ? readFileSync(file, 'utf8') : null
   } finally {
     closeSync(file)
+  }
+}
+
+/** What a folder's entry turned out to be when it was read. */
+export type Entry =
+  | { readonly is: 'text'; readonly text: string; readonly bytes: number }
+  /** A file of more bytes than wanted; `text` is how it begins. */
+  | { readonly is: 'too-long'; readonly text: string; readonly bytes: number }
+  | { readonly is: 'gone' }
+  /** No file, or none that may be read. */
+  | { readonly is: 'unreadable' }
+
+/** Characters shown of a file that is too long. */
+const BEGINNING = 4_096
+
+/** Reads what somebody untrusted put into a folder: a link is not followed, a pipe not waited for. */
+export function readEntry(path: string, limit: number): Entry {
+  let file: number
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
+  } catch (error) {
+    const code = codeOf(error) ?? ''
+    if (code === 'ENOENT') return { is: 'gone' }
+    if (UNREADABLE.has(code)) return { is: 'unreadable' }
+    throw error
+  }
+  try {
+    const info = fstatSync(file)
+    if (!info.isFile()) return { is: 'unreadable' }
+    if (info.size <= limit) return { is: 'text', text: readFileSync(file, 'utf8'), bytes: info.size }
+    const beginning = Buffer.alloc(BEGINNING)
+    const length = readSync(file, beginning)
+    return { is: 'too-long', text: beginning.toString('utf8', 0, length), bytes: info.size }
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Makes a folder that its owner alone may enter, with what leads to it. */
+export function makePrivateFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+}
+
+/** Size of a file in bytes; 0 when there is none. */
+export function sizeOf(path: string): number {
+  return lstatSync(path, { throwIfNoEntry: false })?.size ?? 0
+}
+
+/** Makes an empty file where there is none. False when it can't be made, for want of its folder, space or permission. */
+export function createEmpty(path: string): boolean {
+  try {
+    closeSync(openSync(path, 'a', 0o600))
+    return true
+  } catch (error) {
+    if (codeOf(error) !== undefined) return false
+    throw error
+  }
+}
+
+/** Removes what lies at a path, a link itself and not what it leads to. True when nothing lies there any more. */
+export function remove(path: string): boolean {
+  try {
+    rmSync(path, { force: true, recursive: true })
+    return true
+  } catch (error) {
+    if (codeOf(error) !== undefined) return false
+    throw error
   }
 }
 
@@ -252,4 +320,19 @@ export function watchDatabase(path: string, changed: () => void): () => void {
 export function fileId(path: string): string | null {
   const info = statSync(path, { throwIfNoEntry: false })
   return info === undefined ? null : `${info.dev}:${info.ino}`
+}
+
+/**
+ * Calls `changed` whenever something in a folder changes. A machine without a watch to spare (EMFILE, ENOSPC) calls
+ * nothing: whoever watches looks from time to time as well. Returns the function that ends the watching.
+ */
+export function watchFolder(path: string, changed: () => void): () => void {
+  let watcher: FSWatcher | undefined
+  try {
+    watcher = watch(path, { persistent: false }, changed)
+    watcher.on('error', () => watcher?.close())
+  } catch {
+    // No watch to spare, or no folder: the look from time to time finds out.
+  }
+  return () => watcher?.close()
 }

@@ -30,7 +30,7 @@ afterEach(() => room.dispose())
 
 const transcript = { has: async (mark: string) => context.includes(mark) }
 const handover = (runtime: AgentRuntime = claude): Handover =>
-  handoverFor(room, agent, runtime, { feedbackFile: feedbackFile() }, transcript)
+  handoverFor(room, agent, runtime, { feedbackFile: feedbackFile(), privateDir: dirname(feedbackFile()) }, transcript)
 const feedbackFile = () => join(dirname(room.databasePath), 'feedback.md')
 const send = async (subject: string, priority: Priority = 'normal') => {
   const [mail] = await sendMail(room, { from: 'human', to: 'builder-1', type: 'status', subject, priority })
