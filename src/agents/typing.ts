@@ -74,7 +74,7 @@ export interface Decision {
 }
 
 /** A box must have been empty for so long before text is pasted: what is pasted earlier is swallowed by some CLIs. */
-const SETTLED_MS = 150
+const SETTLED_MS = 60
 /** Just after its start a CLI draws its box before it listens. */
 const FIRST_SETTLED_MS = 500
 /** Text that is still in the box is submitted again after this long, then after twice as long, and so on. */
@@ -172,9 +172,11 @@ function look(typing: Typing, { screen, prompt }: Signal & { is: 'look' }, now: 
       const empty = typing.shown.kind === 'empty'
       switch (typing.stage) {
         case 'waiting':
-          return empty && steady >= (typing.fresh ? FIRST_SETTLED_MS : SETTLED_MS)
-            ? enter(typing, 'pasted', now, { do: 'paste' })
-            : stay(typing)
+          if (!empty || steady < (typing.fresh ? FIRST_SETTLED_MS : SETTLED_MS)) return stay(typing)
+          // Who reports need not be watched: text that nobody saw in the box and whose turn was reported has arrived.
+          return reports
+            ? pressed(enter(typing, 'pasted', now, { do: 'paste' }), now)
+            : enter(typing, 'pasted', now, { do: 'paste' })
         case 'opening':
           // Some put the argument into the box and leave it there.
           if (!empty)
@@ -206,6 +208,12 @@ function press(typing: Typing, now: number): Decision {
     typing: { ...typing, stage: 'sent', since: typing.stage === 'sent' ? typing.since : now, enters, enteredAt: now },
     deeds: [{ do: 'enter' }],
   }
+}
+
+/** The same, on top of what was decided. */
+function pressed({ typing, deeds }: Decision, now: number): Decision {
+  const next = press(typing, now)
+  return { typing: next.typing, deeds: [...deeds, ...next.deeds] }
 }
 
 /** A turn so short that nobody saw it. */
@@ -302,11 +310,12 @@ export function heldBy({ stage, shown, enters, answers }: Typing, now: number): 
 }
 
 /** When to look at the screen next, in ms from now: often while something is on its way, seldom where reports come. */
-export function lookAgainIn({ stage, shown }: Typing, reports: boolean): number {
+export function lookAgainIn({ stage, shown, enters }: Typing, reports: boolean): number {
   switch (stage) {
     case 'pasted':
-    case 'sent':
       return 25
+    case 'sent':
+      return reports ? patience(enters) : 25
     case 'waiting':
       return shown.kind === 'typed' ? 500 : shown.kind === 'empty' ? 50 : 150
     case 'opening':

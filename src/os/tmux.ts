@@ -163,10 +163,11 @@ export async function paneExists(tmux: Tmux, pane: string): Promise<boolean | nu
  */
 export async function pasteInto(tmux: Tmux, pane: string, text: string): Promise<boolean> {
   const buffer = `ov-${pane}`
-  const load = await run(command(tmux, 'load-buffer', '-b', buffer, '-'), { input: text, timeoutMs: PASTE_MS })
-  if (!load.ok) return false
-  const paste = ['paste-buffer', '-p', '-r', '-d', '-b', buffer, '-t', pane]
-  return (await run(command(tmux, ...paste), { timeoutMs: PASTE_MS })).ok
+  const args = [
+    ...['load-buffer', '-b', buffer, '-', ';'],
+    ...['paste-buffer', '-p', '-r', '-d', '-b', buffer, '-t', pane],
+  ]
+  return (await run(command(tmux, ...args), { input: text, timeoutMs: PASTE_MS })).ok
 }
 
 /**
