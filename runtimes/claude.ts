@@ -91,7 +91,7 @@ export default {
             content: `${JSON.stringify({ ...ON_SCREEN, ...hookSettings({ hook, ...MATCHERS }) }, null, 2)}\n`,
           },
         ],
-  getPromptCommand: (text, { model }) => ({
+  getPromptCommand: (text, { model, extraArgs = [] }) => ({
     argv: [
       'claude',
       '-p',
@@ -105,6 +105,7 @@ export default {
       '--disable-slash-commands',
       '--no-session-persistence',
       ...(model === undefined ? [] : [`--model=${model}`]),
+      ...extraArgs,
     ],
     stdin: text,
     env: { ...QUIET, CLAUDE_CODE_DISABLE_FILE_MENTIONS: '1', CLAUDE_CODE_DISABLE_CLAUDE_MDS: '1' },

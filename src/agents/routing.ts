@@ -2,7 +2,7 @@ import { type Config, runtimeSection } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import type { Capability, Mode } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
-import { findProgram } from '../os/files.ts'
+import { findProgram, programBehind } from '../os/files.ts'
 import type { Project } from '../project.ts'
 import type { Role } from './manifest.ts'
 import { loadRuntime, runtimeIds } from './registry.ts'
@@ -118,7 +118,8 @@ function modeFor(
  */
 export function programOf(config: Config, runtime: AgentRuntime): string | null {
   const path = findRuntimeProgram(config, runtime)
-  if (path !== null || runtime.binaries.length === 0) return path
+  if (path !== null) return programBehind(path, runtime.behind?.[`${process.platform}-${process.arch}`] ?? [])
+  if (runtime.binaries.length === 0) return null
   throw new OvError(
     'user',
     'runtime.not-installed',

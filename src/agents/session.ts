@@ -122,12 +122,18 @@ export function openSession(options: SessionOptions): Session {
         break
       case 'turn_end':
         busy = false
+        resetAt = null
         break
-      case 'failed':
+      case 'failed': {
         busy = false
-        if (event.resetAt === undefined && event.cause === 'rate_limit' && resetAt !== null)
-          return emit({ ...event, resetAt })
+        // It failed before it began: the prompt belongs to another launch, if there is one.
+        held = null
+        // To the second, where the failure itself may tell the minute alone.
+        const known = resetAt
+        resetAt = null
+        if (event.cause === 'rate_limit' && known !== null) return emit({ ...event, resetAt: known })
         break
+      }
       case 'unknown':
         return emit({ type: 'unknown', line: event.line.slice(0, UNKNOWN) })
     }

@@ -310,6 +310,11 @@ export interface AgentRuntime {
   readonly title: string
   /** Names looked for on PATH, in this order. Empty: nothing needs to be installed. */
   readonly binaries: readonly string[]
+  /**
+   * Where the program on PATH only launches another: what to run instead, by platform and architecture as Node names
+   * them (`linux-x64`), relative to the folder the program really lies in. The first that is there; else the launcher.
+   */
+  readonly behind?: Readonly<Record<string, readonly string[]>>
   /** Arguments that print the version. */
   readonly versionArgs: readonly string[]
   /** Versions this adapter did real work with. */
@@ -326,7 +331,10 @@ export interface AgentRuntime {
   start(session: SessionSpec): LaunchPlan
   sendInput(text: string, facts: SessionFacts): Input
   deployHooks(session: SessionSpec): readonly PlannedFile[]
-  getPromptCommand(text: string, options: { readonly model?: string }): OneShot | null
+  getPromptCommand(
+    text: string,
+    options: { readonly model?: string; readonly extraArgs?: readonly string[] },
+  ): OneShot | null
   /**
    * One line of stdout (or one SSE datum), without its line break. Never throws and keeps no state. A line it does not
    * know is `unknown`; one that it knows and that says nothing to the engine is an empty list.

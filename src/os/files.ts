@@ -245,6 +245,12 @@ function isProgram(path: string): boolean {
   return may(path, constants.X_OK) && statSync(path).isFile()
 }
 
+/** The first of these paths that is a program, relative to the folder in which `program` really lies; else `program`. */
+export function programBehind(program: string, paths: readonly string[]): string {
+  const folder = dirname(realpathSync(program))
+  return paths.map((path) => join(folder, path)).find(isProgram) ?? program
+}
+
 /** True when this process may write to a file, or make files in a folder. */
 export function isWritable(path: string): boolean {
   return may(path, constants.W_OK)

@@ -1,386 +1,71 @@
 import { existsSync } from 'node:fs'
-import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import claude from '../../runtimes/claude.ts'
 import { findBelow } from '../../src/os/files.ts'
 import { run } from '../../src/os/process.ts'
-import { type Ask, always, call, held, refuse, say } from '../rig/llm/script.ts'
-import {
-  account,
-  commandLinesWith,
-  context,
-  type Fleet,
-  filesWith,
-  KEY,
-  type Mail,
-  openFleet,
-  pidsRunning,
-  playOf,
-  rawLog,
-  times,
-} from './fleet.ts'
-import { installed } from './install.ts'
+import { type Ask, call, say, shell } from '../rig/llm/script.ts'
+import { CLAUDE } from './cli.ts'
+import { context, wholeOf } from './fleet.ts'
+import { certify, of } from './jobs.ts'
 
-let bin = ''
-let fleet: Fleet
-
-beforeAll(async () => {
-  bin = await installed('@anthropic-ai/claude-code', '2.1.328', 'claude')
-})
-beforeEach(async () => {
-  fleet = await openFleet(bin)
-})
-afterEach(() => fleet.close())
-
-/** Claude's own shell tool. */
-const bash = (command: string) => call('Bash', { command, description: 'run' })
-const commit = (text: string, file: string, message: string) =>
-  bash(`echo "${text}" >> ${file} && git add ${file} && git commit -q -m "${message}" && git log --oneline | head -1`)
-/** Conversations of one agent are known by the name in its instructions. */
-const of = (agent: string) => (ask: { system: string }) => ask.system.includes(`You are \`${agent}\``)
-
-test('Claude Code does a whole job: commits by its shell, mail both ways, done, gated, merged and landed', async () => {
-  const working = held(say('The first part is committed.'))
-  fleet.llm.play('builder', of('builder-1'), [
-    bash('env | grep -i key; pwd; git status --short --branch'),
-    commit('hello', 'hello.txt', 'Say hello'),
-    bash('ov mail send --to human --subject "Greeting is in" --body "Anything else?"'),
-    working,
-    commit('world', 'hello.txt', 'Greet the world'),
-    bash('ov mail check'),
-    bash('npm test && ov done --summary "Greeted everybody"'),
-    say('All done.'),
-  ])
-  const slung = await fleet.sling('--capability', 'builder', '--task', 'Write hello.txt')
-  await working.reached
-  expect(commandLinesWith(KEY)).toEqual([])
-  const { sent } = await fleet.json<{ sent: { id: string }[] }>(
-    ...['mail', 'send', '--to', 'builder-1', '--subject', 'One more thing', '--body', 'Greet the world too.'],
-  )
-  working.release()
-  const { code, outcome } = await slung.exit
-  expect(outcome).toMatchObject({ state: 'merged', agent: 'builder-1', attempts: 1 })
-  expect(code).toBe(0)
-
-  // The work is on main, and in the human's checkout.
-  expect(fleet.git('show', 'main:hello.txt')).toBe('hello\nworld')
-  expect(fleet.git('rev-parse', 'main')).toBe(outcome.mergedAs)
-  expect(fleet.git('log', '-1', '--format=%(trailers:key=Ov-Runtime,valueonly)', 'main')).toBe('claude')
-  expect(fleet.git('status', '--porcelain')).toBe('')
-
-  // Each mail entered the context once.
-  const seen = context(fleet.llm.asked('builder').at(-1))
-  expect(times(seen, 'Greet the world too.')).toBe(1)
-  expect(times(seen, '<ov-mail id=')).toBe(1)
-  expect(times(seen, sent[0]?.id ?? '?')).toBe(1)
-  const { mail } = await fleet.json<{ mail: Mail[] }>('mail', 'check')
-  expect(mail.map((one) => [one.from, one.type, one.subject])).toEqual(
-    expect.arrayContaining([
-      ['builder-1', 'status', 'Greeting is in'],
-      ['builder-1', 'worker_done', 'Done: Greeted everybody'],
-    ]),
-  )
-
-  // The key was in the environment of all this, and is nowhere in the books.
-  expect(context(fleet.llm.asked('builder').at(-1))).toContain(KEY)
-  expect(filesWith(`${fleet.repo}/.overstory`, KEY)).toEqual([])
-  expect(fleet.llm.unscripted).toEqual([])
-  account('claude-main-job', {
-    'Outcome (ov sling --wait --json)': JSON.stringify(outcome, null, 2),
-    'What the model saw and did': playOf(fleet.llm.asked('builder').at(-1)).replaceAll(KEY, '[the key]'),
-    'ov inspect builder-1': (await fleet.ov('inspect', 'builder-1')).output,
-    'ov logs builder-1': (await fleet.ov('logs', 'builder-1')).output.replaceAll(KEY, '!!! the key !!!'),
-    "The human's mail": mail.map((one) => `${one.from} · ${one.type} · ${one.subject}\n${one.body}`).join('\n\n'),
-    'git log --graph --stat main': fleet.git('log', '--graph', '--stat', '--format=%h %an %s%n%b', 'main'),
-  })
-})
-
-test('a red gate sends the work back, and the same session mends it', async () => {
-  fleet.llm.play('builder', of('builder-1'), [
-    commit('oops', 'bad', 'Add bad'),
-    bash('ov done --summary "Added it"'),
-    say('Done.'),
-    bash(
-      'git rm -q bad && git commit -q -m "Take bad out again" && echo fine > good.txt && git add good.txt && git commit -q -m "Add good"',
-    ),
-    bash('ov done --summary "Mended"'),
-    say('Done again.'),
-  ])
-  const { code, outcome } = await (await fleet.sling('--task', 'Add something good')).exit
-  expect(outcome).toMatchObject({ state: 'merged', attempts: 2 })
-  expect(code).toBe(0)
-  const seen = context(fleet.llm.asked('builder').at(-1))
-  expect(seen).toContain('type="merge_failed"')
-  expect(seen).toContain('Add something good')
-  expect(fleet.git('ls-tree', '--name-only', 'main').split('\n')).toContain('good.txt')
-  expect(fleet.git('ls-tree', '--name-only', 'main').split('\n')).not.toContain('bad')
-})
-
-test('ov ask --wait inside Claude holds its shell until the human answers', async () => {
-  fleet.llm.play('builder', of('builder-1'), [
-    bash(
-      'ov ask "Which colour?" --wait > colour.txt && git add colour.txt && git commit -q -m "Take the colour" && cat colour.txt',
-    ),
-    bash('ov done --summary "Coloured"'),
-    say('Done.'),
-  ])
-  const slung = await fleet.sling('--task', 'Write the colour into colour.txt')
-  const question = await questionFrom(fleet)
-  expect(question.subject).toBe('Which colour?')
-  await fleet.ov('mail', 'reply', question.id, '--body', 'Dark blue.')
-  const { outcome } = await slung.exit
-  expect(outcome.state).toBe('merged')
-  expect(fleet.git('show', 'main:colour.txt')).toBe('Dark blue.')
-})
-
-test('a key that is refused fails the task, with the cause and what to do', async () => {
-  fleet.llm.play('builder', of('builder-1'), [always(refuse(401, { message: 'invalid x-api-key' }))])
-  const { code, outcome } = await (await fleet.sling('--task', 'Anything')).exit
-  expect(code).toBe(1)
-  expect(outcome.state).toBe('failed')
-  expect(outcome.reason).toContain('Invalid API key')
-  expect(outcome.reason).toContain('claude auth login')
-  expect((await fleet.ov('inspect', 'builder-1')).output).toContain('cause=auth')
-  expect(filesWith(`${fleet.repo}/.overstory`, KEY)).toEqual([])
-})
-
-test('a turn that ends without a word is reminded once, then failed', async () => {
-  fleet.llm.play('builder', of('builder-1'), [say('I believe that is all.'), say('As I said.')])
-  const { code, outcome } = await (await fleet.sling('--task', 'Something')).exit
-  expect(code).toBe(1)
-  expect(outcome).toMatchObject({ state: 'failed' })
-  expect(outcome.reason).toContain('without saying')
-  const asked = fleet.llm.asked('builder')
-  expect(asked).toHaveLength(2)
-  expect(times(context(asked.at(-1)), 'ov fail --reason "why"')).toBe(1)
-})
-
-test('a lead slings a builder from inside, is woken when it has merged, and ends with its own word', async () => {
-  const started = held(bash('ov sling --capability builder --task "Write deep.txt" --runtime claude'))
-  fleet.llm.play('lead', of('lead-1'), [
-    started,
-    say('I wait for my builder.'),
-    say('It is merged soon.'),
-    bash('ov done --no-changes --summary "The builder did it"'),
-    say('Done.'),
-  ])
-  fleet.llm.play('builder', of('builder-1'), [
-    commit('deep', 'deep.txt', 'Go deep'),
-    bash('ov done --summary "Went deep"'),
-    say('Done.'),
-  ])
-  const slung = await fleet.sling('--capability', 'lead', '--task', 'See to it that deep.txt is written')
-  await started.reached
-  started.release()
-  const { outcome } = await slung.exit
-  expect(outcome).toMatchObject({ state: 'done', agent: 'lead-1' })
-  expect(fleet.git('show', 'main:deep.txt')).toBe('deep')
-  const seen = context(fleet.llm.asked('lead').at(-1))
-  expect(seen).toContain('from="builder-1" type="worker_done"')
-  expect(fleet.llm.asked('builder')[0]?.system).toContain('You report to `lead-1`')
-})
-
-test('a lead whose builder the human stopped is told so, and the builder leaves no process and loses no commit', async () => {
-  const working = held(say('never said'))
-  fleet.llm.play('lead', of('lead-1'), [
-    bash('ov sling --capability builder --task "Write deep.txt" --runtime claude'),
-    say('I wait for my builder.'),
-    bash('ov fail --reason "My builder was stopped"'),
-    say('So it ends.'),
-  ])
-  fleet.llm.play('builder', of('builder-1'), [commit('kept', 'kept.txt', 'Keep me'), working])
-  const slung = await fleet.sling('--capability', 'lead', '--task', 'See to it that deep.txt is written')
-  await working.reached
-  await expect.poll(async () => (await fleet.ov('status')).output, POLL).toContain('waiting on children')
-  expect((await fleet.ov('stop', 'builder-1')).code).toBe(0)
-  expect(pidsRunning(fleet, `${bin}/claude`)).toHaveLength(1)
-  const { outcome } = await slung.exit
-  expect(outcome).toMatchObject({ state: 'failed', reason: 'My builder was stopped' })
-  expect(context(fleet.llm.asked('lead').at(-1))).toContain('Stopped by the human.')
-  expect(fleet.git('log', '-1', '--format=%s', 'refs/heads/ov/run-1/builder-1')).toBe('Keep me')
-})
-
-test('a lead whose builder ends without more mail is told that its wait is over', async () => {
-  const last = held(say('Done.'))
-  fleet.llm.play('lead', of('lead-1'), [
-    bash('ov sling --capability builder --task "Look at it" --runtime claude'),
-    say('I wait for my builder.'),
-    say('It says it is done; I wait until it has ended.'),
-    bash('ov done --no-changes --summary "Nothing to do"'),
-    say('Done.'),
-  ])
-  fleet.llm.play('builder', of('builder-1'), [bash('ov done --no-changes --summary "All is well"'), last])
-  const slung = await fleet.sling('--capability', 'lead', '--task', 'See to it that all is well')
-  await last.reached
-  await expect.poll(() => fleet.llm.asked('lead').length, POLL).toBe(3)
-  await expect.poll(async () => (await fleet.ov('status')).output, POLL).toContain('waiting on children')
-  last.release()
-  const { outcome } = await slung.exit
-  expect(outcome).toMatchObject({ state: 'done', agent: 'lead-1' })
-  expect(times(context(fleet.llm.asked('lead').at(-1)), 'What you waited for is over')).toBe(1)
-})
+const stage = certify(CLAUDE)
 
 test('a task text arrives as it was written: no slash command, no shell word, no @file is taken for more than text', async () => {
   const task = '/compact "quoted" $(touch pwned) `id` @/etc/hostname 🚀\n--help\n\ttab'
-  fleet.llm.play('builder', of('builder-1'), [bash('ov done --no-changes --summary "Read it"'), say('Done.')])
-  const { outcome } = await (await fleet.sling('--task', task)).exit
+  stage().fleet.llm.play('builder', of('builder-1'), [shell('ov done --no-changes --summary "Read it"'), say('Done.')])
+  const { outcome } = await (await stage().fleet.sling('--task', task)).exit
   expect(outcome.state).toBe('done')
-  const first = fleet.llm.asked('builder')[0]
+  const first = stage().fleet.llm.asked('builder')[0]
   expect(context(first)).toContain(task)
   expect(first?.messages.flatMap((message) => message.toolCalls)).toEqual([])
   expect(context(first)).not.toContain('Result of calling the Read tool')
 })
 
 test('a write outside the worktree is refused with the reason; inside it goes through', async () => {
-  const outside = `${fleet.home.path}/outside.txt`
-  fleet.llm.play('builder', of('builder-1'), [
+  const outside = `${stage().fleet.home.path}/outside.txt`
+  stage().fleet.llm.play('builder', of('builder-1'), [
     call('Write', { file_path: outside, content: 'no' }),
     call('Write', (ask) => ({ file_path: `${worktreeIn(ask)}/inside.txt`, content: 'yes\n' })),
-    bash('git add inside.txt && git commit -q -m Inside && ov done --summary "Wrote it"'),
+    shell('git add inside.txt && git commit -q -m Inside && ov done --summary "Wrote it"'),
     say('Done.'),
   ])
-  const { outcome } = await (await fleet.sling('--task', 'Write a file')).exit
+  const { outcome } = await (await stage().fleet.sling('--task', 'Write a file')).exit
   expect(outcome.state).toBe('merged')
   expect(existsSync(outside)).toBe(false)
-  expect(fleet.git('show', 'main:inside.txt')).toBe('yes')
-  expect(context(fleet.llm.asked('builder').at(-1))).toContain('is outside your worktree')
+  expect(stage().fleet.git('show', 'main:inside.txt')).toBe('yes')
+  expect(context(stage().fleet.llm.asked('builder').at(-1))).toContain('is outside your worktree')
 })
 
 test('a scout has no tool that writes, and reports by its summary alone', async () => {
-  fleet.llm.play('scout', of('scout-1'), [
+  stage().fleet.llm.play('scout', of('scout-1'), [
     call('Write', { file_path: '/tmp/never.txt', content: 'no' }),
-    bash('ov done --summary "README.md:1 names the toy"'),
+    shell('ov done --summary "README.md:1 names the toy"'),
     say('Done.'),
   ])
-  const { outcome } = await (await fleet.sling('--capability', 'scout', '--task', 'Find the name')).exit
+  const { outcome } = await (await stage().fleet.sling('--capability', 'scout', '--task', 'Find the name')).exit
   expect(outcome.state).toBe('done')
-  const [first, second] = fleet.llm.asked('scout')
+  const [first, second] = stage().fleet.llm.asked('scout')
   expect(first?.tools).toContain('Read')
   expect(first?.tools).not.toContain('Write')
   expect(first?.tools).not.toContain('Edit')
   expect(second?.messages.at(-1)?.toolResults[0]).toMatchObject({ isError: true })
 })
 
-test('urgent mail enters the running turn after the current tool, once', async () => {
-  const busy = held(bash('echo one > one.txt'))
-  fleet.llm.play('builder', of('builder-1'), [
-    busy,
-    bash('git add one.txt && git commit -q -m One && ov done --summary "With the urgent word"'),
-    say('Done.'),
-  ])
-  const slung = await fleet.sling('--task', 'Write one.txt')
-  await busy.reached
-  const sent = await fleet.json<{ sent: { id: string }[] }>(
-    ...['mail', 'send', '--to', 'builder-1', '--subject', 'Stop press', '--priority', 'urgent', '--body', 'Mind this.'],
-  )
-  const id = sent.sent[0]?.id ?? '?'
-  await expect.poll(() => rawLog(fleet).includes(id)).toBe(true)
-  busy.release()
-  const { outcome } = await slung.exit
-  expect(outcome.state).toBe('merged')
-  const [, second, third] = fleet.llm.asked('builder')
-  expect(times(wholeOf(second), id)).toBe(1)
-  expect(times(wholeOf(third), id)).toBe(1)
-})
-
-test('a subscription’s limit parks the agent until its reset time, and then it goes on where it stopped', async () => {
-  await fleet.close()
-  fleet = await openFleet(bin, { CLAUDE_CODE_OAUTH_TOKEN: 'sk-ant-oat01-not-a-real-token' })
-  const resetAt = Math.ceil(Date.now() / 1000) + 6
-  const headers = {
-    'anthropic-ratelimit-unified-status': 'rejected',
-    'anthropic-ratelimit-unified-reset': String(resetAt),
-    'anthropic-ratelimit-unified-representative-claim': 'five_hour',
-  }
-  fleet.llm.play('builder', of('builder-1'), [
-    refuse(429, { headers }),
-    commit('later', 'later.txt', 'Later'),
-    bash('ov done --summary "After the limit"'),
-    say('Done.'),
-  ])
-  const slung = await fleet.sling('--task', 'Write later.txt')
-  await expect
-    .poll(async () => (await fleet.ov('status')).output, { timeout: 20_000, interval: 300 })
-    .toContain('waiting on rate limit')
-  const { outcome } = await slung.exit
-  expect(outcome).toMatchObject({ state: 'merged', attempts: 1 })
-  expect(Date.now()).toBeGreaterThanOrEqual(resetAt * 1000)
-  expect(context(fleet.llm.asked('builder').at(-1))).toContain('Write later.txt')
-})
-
-test('Claude Code killed between turns is resumed with its whole conversation when its answer comes', async () => {
-  fleet.llm.play('builder', of('builder-1'), [
-    bash('ov ask "Tabs or spaces?"'),
-    say('I wait for the answer.'),
-    bash('ov done --no-changes --summary "Spaces"'),
-    say('Done.'),
-  ])
-  const slung = await fleet.sling('--task', 'Indent it')
-  const question = await questionFrom(fleet)
-  await expect.poll(async () => (await fleet.ov('status')).output, POLL).toContain('waiting on human')
-  const [pid] = pidsRunning(fleet, `${bin}/claude`)
-  process.kill(known(pid), 'SIGKILL')
-  await expect.poll(() => pidsRunning(fleet, `${bin}/claude`), POLL).toEqual([])
-  await fleet.ov('mail', 'reply', question.id, '--body', 'Spaces, please.')
-  const { outcome } = await slung.exit
-  expect(outcome.state).toBe('done')
-  const seen = context(fleet.llm.asked('builder').at(-1))
-  expect(seen).toContain('Indent it')
-  expect(times(seen, 'Spaces, please.')).toBe(1)
-})
-
-test('Claude Code killed in the middle of a turn is an honest failure, and its commits are kept', async () => {
-  const working = held(say('never said'))
-  fleet.llm.play('builder', of('builder-1'), [commit('kept', 'kept.txt', 'Keep me'), working])
-  const slung = await fleet.sling('--task', 'Write kept.txt')
-  await working.reached
-  const [pid] = pidsRunning(fleet, `${bin}/claude`)
-  process.kill(known(pid), 'SIGKILL')
-  const { code, outcome } = await slung.exit
-  expect(code).toBe(1)
-  expect(outcome).toMatchObject({ state: 'failed', reason: expect.stringContaining('in the middle of a turn') })
-  expect(fleet.git('log', '-1', '--format=%s', 'refs/heads/ov/run-1/builder-1')).toBe('Keep me')
-  expect(pidsRunning(fleet, `${bin}/claude`)).toEqual([])
-})
-
 test('a one-shot question has all of stdout for its answer, no tools, and leaves no session behind', async () => {
   const question = 'What is @/etc/hostname?\n/cost'
   const oneShot = claude.getPromptCommand(question, { model: 'claude-haiku-4-5' })
-  const answered = await run([`${bin}/claude`, ...oneShot.argv.slice(1)], {
-    cwd: fleet.repo,
-    env: { ...fleet.env, ...oneShot.env },
+  const answered = await run([`${stage().bin}/claude`, ...oneShot.argv.slice(1)], {
+    cwd: stage().fleet.repo,
+    env: { ...stage().fleet.env, ...oneShot.env },
     input: oneShot.stdin,
   })
   expect(answered).toMatchObject({ code: 0, stdout: 'Scripted side answer\n' })
-  const request = fleet.llm.requests.find((one) => one.ask !== null)
+  const request = stage().fleet.llm.requests.find((one) => one.ask !== null)
   expect(request?.ask).toMatchObject({ tools: [], model: 'claude-haiku-4-5' })
   expect(request?.ask?.messages.at(-1)?.text).toContain(question)
-  expect(findBelow(`${fleet.home.env.HOME}/.claude/projects`, '.jsonl')).toBeNull()
+  expect(findBelow(`${stage().fleet.home.env.HOME}/.claude/projects`, '.jsonl')).toBeNull()
 })
-
-const POLL = { timeout: 60_000, interval: 200 }
-
-/** The question that an agent asked the human. */
-async function questionFrom({ json }: Fleet): Promise<Mail> {
-  const questions: Mail[] = []
-  await expect
-    .poll(async () => {
-      const { mail } = await json<{ mail: Mail[] }>('mail', 'check')
-      return questions.push(...mail.filter((one) => one.type === 'question'))
-    }, POLL)
-    .toBe(1)
-  return questions[0] as Mail
-}
-
-function known(pid: number | undefined): number {
-  if (pid === undefined) throw new Error('Claude Code does not run')
-  return pid
-}
 
 function worktreeIn(ask: Ask): string {
   return /Primary working directory: (\S+)/.exec(wholeOf(ask))?.[1] ?? ''
-}
-
-/** The conversation with what the CLI itself adds to it. */
-function wholeOf(ask: Ask | undefined): string {
-  return `${ask?.system}\n${context(ask)}`
 }

@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Outcome } from '../../src/os/process.ts'
 import type { Outcome as TaskOutcome } from '../../src/tasks/outcome.ts'
 import type { Ask } from '../rig/llm/script.ts'
 import { type Llm, startLlm } from '../rig/llm/server.ts'
 import { configure, git, type Home, makeHome, makeRepo } from '../rig/sandbox-home.ts'
+import type { Cli } from './cli.ts'
 
 /** A machine with a repository, a real agent CLI on PATH and a scripted model behind it. */
 export interface Fleet {
@@ -36,22 +36,22 @@ export interface Mail {
   readonly body: string
 }
 
-/** A key that is found nowhere else, so that it can be searched for. */
-export const KEY = `sk-ant-api03-${randomBytes(24).toString('base64url')}`
-
-/** @param credentials by which the CLI is let in; as a rule by the key */
-export async function openFleet(
-  bin: string,
-  credentials: Readonly<Record<string, string>> = { ANTHROPIC_API_KEY: KEY },
-): Promise<Fleet> {
+/**
+ * @param bin the folder of the CLI's program
+ * @param credentials by which the CLI is let in instead of its usual login
+ */
+export async function openFleet(cli: Cli, bin: string, credentials?: Readonly<Record<string, string>>): Promise<Fleet> {
   const home = makeHome()
   const llm = await startLlm()
   const repo = makeRepo(home)
-  configure(home, repo)
-  const env = { PATH: `${bin}:${home.env.PATH}`, ANTHROPIC_BASE_URL: llm.url, ...credentials }
+  const section = cli.section(llm.url)
+  configure(home, repo, section === null ? '' : `runtime: ${JSON.stringify({ [cli.runtime]: section })}\n`)
+  const env = { PATH: `${bin}:${home.env.PATH}`, ...cli.environment(llm.url, credentials) }
+  cli.logIn(home.env.HOME ?? '')
   const ov = (...args: string[]) => home.ov(repo, args, { env, timeoutMs: 100_000 })
   const json = async <T>(...args: string[]) => JSON.parse((await ov(...args, '--json')).stdout) as T
-  await ov('init')
+  const { code, output } = await ov('init')
+  if (code !== 0) throw new Error(output)
   return {
     home,
     env: { ...home.env, ...env },
@@ -60,7 +60,7 @@ export async function openFleet(
     ov,
     json,
     async sling(...args) {
-      const running = ov('sling', '--runtime', 'claude', ...args, '--wait', '--json')
+      const running = ov('sling', '--runtime', cli.runtime, ...args, '--wait', '--json')
       return { exit: running.then(({ code, stdout, output }) => ({ code, outcome: outcomeIn(stdout, output) })) }
     },
     git: (...args) => git(home, repo, ...args),
@@ -84,6 +84,11 @@ export function context(ask: Ask | undefined): string {
   return (ask?.messages ?? [])
     .flatMap((message) => [message.text, ...message.toolResults.map((result) => result.text)])
     .join('\n')
+}
+
+/** The conversation with what the CLI itself adds to it. */
+export function wholeOf(ask: Ask | undefined): string {
+  return `${ask?.system}\n${context(ask)}`
 }
 
 /** How often a text stands in another. */
@@ -115,15 +120,16 @@ export function commandLinesWith(text: string): string[] {
     .filter((line) => line.includes(text))
 }
 
-/** Pids of this fleet's processes that run the program at this path. */
-export function pidsRunning(fleet: Fleet, program: string): number[] {
+/** Pids of this fleet's agent CLIs: not of what they start, though it may be the same program. */
+export function pidsOf(cli: Cli, fleet: Fleet): number[] {
   const mine = `XDG_RUNTIME_DIR=${fleet.home.env.XDG_RUNTIME_DIR}`
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((pid) => {
       try {
-        if (readlinkSync(`/proc/${pid}/exe`) !== realpathSync(program)) return false
+        if (!readlinkSync(`/proc/${pid}/exe`).endsWith(cli.executable)) return false
+        if (!cli.isItself(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0'))) return false
         return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(mine)
       } catch {
         // It ended meanwhile, or is another user's.

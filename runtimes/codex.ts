@@ -1,0 +1,663 @@
+import * as z from 'zod'
+import type { AgentEvent, AgentRuntime, Ask, FailureCause, Screen, SessionSpec } from '../src/contract/runtime.ts'
+
+/**
+ * Codex, driven over stdin and stdout by `codex app-server` (JSON-RPC, a message a line, without its version field).
+ *
+ * - Answers carry only the id of their request, so ids are fixed words: what was answered is known without state.
+ * - `turn/start` begins a turn, and brings text into the running one after its current tool. (`turn/steer` does the same
+ *   but is refused when the turn ended meanwhile.) Each prompt is echoed as a `userMessage` item when it enters the
+ *   context; that echo is the proof of delivery.
+ * - Its config folder is the agent's own: nothing of the human's settings, hooks, servers and instructions gets in, and no
+ *   dialog is left to ask. Only the stored login is the human's, by a link: it is renewed in its one place.
+ * - It confines what the model runs by a permission profile: all may be read but the login, written only the worktree,
+ *   temporary folders and what git needs for a commit. The network is open: without it there is no unix socket either,
+ *   and no `ov`.
+ * - Counts are totals of the thread and go on across a resume; cached input is part of the input.
+ * - A turn that fails is told by `turn/completed`; `error` lines before it only say that a request is tried again.
+ */
+export default {
+  id: 'codex',
+  title: 'Codex',
+  binaries: ['codex'],
+  // The npm package's `codex` is a script that stays beside the program and dies without it.
+  behind: {
+    'linux-x64': vendored('linux-x64', 'x86_64-unknown-linux-musl'),
+    'linux-arm64': vendored('linux-arm64', 'aarch64-unknown-linux-musl'),
+    'darwin-x64': vendored('darwin-x64', 'x86_64-apple-darwin'),
+    'darwin-arm64': vendored('darwin-arm64', 'aarch64-apple-darwin'),
+  },
+  versionArgs: ['--version'],
+  certified: ['0.169.0'],
+  install: 'npm install -g @openai/codex',
+  login: {
+    env: [],
+    files: ['.codex/auth.json'],
+    hint: 'codex login',
+  },
+  can: {
+    structured: 'duplex',
+    interactive: false,
+    resume: true,
+    steer: true,
+    block: false,
+    inject: false,
+    usage: true,
+    cost: false,
+    reports: 'mail',
+    prompts: true,
+    echo: true,
+  },
+  environment: ['CODEX_CA_CERTIFICATE'],
+  models: {},
+  start: (session) => ({
+    protocol: 'duplex',
+    argv: ['codex', 'app-server', ...session.extraArgs],
+    env: { CODEX_HOME: `${session.privateDir}/${HOME}` },
+    files: [{ path: `${HOME}/config.toml`, content: configFor(session) }],
+    links: [{ path: `${HOME}/auth.json`, to: loginOf(session) }],
+    hello: [
+      request(HELLO, 'initialize', {
+        clientInfo: { name: 'oversling', title: 'ov', version: '1' },
+        capabilities: null,
+      }),
+      frame({ method: 'initialized' }),
+      // Without a login it would find out only by being refused.
+      request(ACCOUNT, 'account/read', {}),
+      session.resume === undefined
+        ? request(THREAD, 'thread/start', threadFor(session))
+        : request(THREAD, 'thread/resume', {
+            ...threadFor(session),
+            threadId: session.resume,
+            excludeTurns: true,
+          }),
+    ],
+    firstPrompt: 'after-started',
+  }),
+  sendInput: (text, { session, sequence }) => ({
+    by: 'frame',
+    frame: request(`${PROMPT}${sequence}`, 'turn/start', {
+      threadId: session ?? '',
+      input: [{ type: 'text', text, text_elements: [] }],
+    }),
+  }),
+  deployHooks: () => [],
+  getPromptCommand: (text, { model, extraArgs = [] }) => ({
+    argv: [
+      'codex',
+      'exec',
+      '--ephemeral',
+      '--ignore-user-config',
+      '--ignore-rules',
+      '--skip-git-repo-check',
+      ...['--sandbox', 'read-only'],
+      ...['--color', 'never'],
+      ...[...UNFIT_FEATURES, ...TOOL_FEATURES].flatMap((name) => ['--disable', name]),
+      ...[
+        '-c',
+        'agents.enabled=false',
+        '-c',
+        'project_doc_max_bytes=0',
+        '-c',
+        'web_search="disabled"',
+        '-c',
+        `skills=${NO_SKILLS}`,
+      ],
+      ...(model === undefined ? [] : [`--model=${model}`]),
+      ...extraArgs,
+      '-',
+    ],
+    stdin: text,
+    env: {},
+  }),
+  read(line) {
+    const message = messageSchema.safeParse(parsed(line))
+    return message.success ? meaning(message.data, line) : [{ type: 'unknown', line }]
+  },
+  exited: ({ code, signal, stderrTail }) => [
+    {
+      type: 'failed',
+      cause: signal === 'SIGINT' || signal === 'SIGTERM' || code === 0 ? 'interrupted' : 'crash',
+      message:
+        `Codex ended in the middle of a turn (${signal ?? `exit code ${code}`}).\n${plain(stderrTail).trim()}`.trim(),
+    },
+  ],
+  answer({ data }, verdict) {
+    const question = questionSchema.safeParse(data)
+    if (!question.success) return null
+    const { id, method } = question.data
+    if (APPROVALS.has(method)) return frame({ id, result: { decision: verdict.allow ? 'accept' : 'decline' } })
+    const message = verdict.allow ? 'Nobody is there to answer.' : verdict.reason
+    return frame({ id, error: { code: -32000, message } })
+  },
+  interrupt: ({ session, turn, sequence }) =>
+    session === undefined || turn === undefined
+      ? null
+      : request(`ov-interrupt-${sequence}`, 'turn/interrupt', { threadId: session, turnId: turn }),
+  stopSignal: 'SIGINT',
+  transcript: {
+    locate: (session, { privateDir }) => ({ folder: `${privateDir}/${HOME}/sessions`, endsWith: `-${session}.jsonl` }),
+    entered(line) {
+      const entry = entrySchema.safeParse(parsed(line))
+      if (!entry.success) return []
+      const { payload } = entry.data
+      return [payload.type === 'message' ? textOf(payload.content) : textOf(payload.output)]
+    },
+  },
+  screen: (): Screen => ({ is: 'unknown' }),
+} satisfies AgentRuntime
+
+/** Its config folder, in the private one. */
+const HOME = 'codex'
+
+/** Request ids; what comes back carries nothing else. */
+const HELLO = 'ov-hello'
+const ACCOUNT = 'ov-account'
+const THREAD = 'ov-thread'
+const PROMPT = 'ov-prompt-'
+
+/** Where the human's stored login lies. */
+function loginOf({ environment }: Pick<SessionSpec, 'environment'>): string {
+  return `${environment.CODEX_HOME ?? `${environment.HOME ?? ''}/.codex`}/auth.json`
+}
+
+function threadFor(session: SessionSpec): Readonly<Record<string, unknown>> {
+  return {
+    cwd: session.worktree,
+    developerInstructions: session.instructions,
+    // What the sandbox refuses is refused; there is nobody to ask for more.
+    approvalPolicy: 'never',
+    ...(session.model === undefined ? {} : { model: session.model }),
+  }
+}
+
+/**
+ * Its config.toml. The project is not declared trusted: then the repository's AGENTS.md is read, while its `.codex`
+ * (servers and hooks, which would run outside the sandbox) is not.
+ */
+function configFor(session: SessionSpec): string {
+  const writable = session.readOnly ? [] : [session.worktree, ...session.gitFolders]
+  const files = {
+    ':root': 'read',
+    ':tmpdir': 'write',
+    ':slash_tmp': 'write',
+    ...Object.fromEntries(writable.map((path) => [path, 'write'])),
+    [loginOf(session)]: 'deny',
+  }
+  return [
+    'check_for_update_on_startup = false',
+    // A login shell sets PATH anew, and then finds another `ov` or none.
+    'allow_login_shell = false',
+    'default_permissions = "ov"',
+    'analytics = { enabled = false }',
+    // Subagents: the fleet is `ov`'s, and a thread's end would be taken for this one's.
+    'agents = { enabled = false }',
+    `skills = ${NO_SKILLS}`,
+    '[features]',
+    ...UNFIT_FEATURES.map((name) => `${name} = false`),
+    '[permissions.ov.filesystem]',
+    ...Object.entries(files).map(([path, access]) => `${quoted(path)} = "${access}"`),
+    '[permissions.ov.network]',
+    'enabled = true',
+    '',
+  ].join('\n')
+}
+
+/**
+ * What an agent of a fleet must not use: goals that prompt themselves, what loads
+ * the human's or a vendor's extensions, a shell that remembers the human's aliases, and retrying for ever without a
+ * network: after its own retries the engine decides.
+ */
+const UNFIT_FEATURES = ['apps', 'goals', 'plugins', 'remote_plugin', 'shell_snapshot', 'unbounded_connection_retries']
+
+/** Tools that a one-shot question has no use for. */
+const TOOL_FEATURES = ['hooks', 'image_generation', 'shell_tool', 'unified_exec', 'view_image']
+
+/** The human's skills would be loaded from the home folder, its own be installed into its config folder. */
+const NO_SKILLS = '{ include_instructions = false, bundled = { enabled = false } }'
+
+/** Where npm puts the program of a platform: beside the package, or below it. */
+function vendored(platform: string, triple: string): string[] {
+  const program = `@openai/codex-${platform}/vendor/${triple}/bin/codex`
+  return [`../../../${program}`, `../node_modules/${program}`]
+}
+
+/** A TOML string; JSON's escapes are TOML's too, but it lets DEL pass. */
+function quoted(text: string): string {
+  return JSON.stringify(text).replaceAll('\x7f', '\\u007f')
+}
+
+function frame(value: unknown): { readonly via: 'stdin'; readonly line: string } {
+  return { via: 'stdin', line: JSON.stringify(value) }
+}
+
+function request(id: string, method: string, params: Readonly<Record<string, unknown>>): ReturnType<typeof frame> {
+  return frame({ id, method, params })
+}
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    // Not JSON: the schema refuses it, and the line is reported as unknown.
+    return undefined
+  }
+}
+
+/** Its log is coloured even in a pipe. */
+function plain(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one
+  return text.replaceAll(/\x1b\[[0-9;]*m/g, '')
+}
+
+const count = z.number().nonnegative()
+
+const problem = z.looseObject({ message: z.string(), codexErrorInfo: z.unknown().optional() })
+type Problem = z.infer<typeof problem>
+/** A request that the service finds wrong (400) has the whole answer for its message. */
+const refusalSchema = z.looseObject({ error: z.looseObject({ message: z.string() }) })
+
+const item = z.looseObject({
+  type: z.string(),
+  id: z.string(),
+  text: z.string().optional(),
+  content: z.unknown().optional(),
+  command: z.string().optional(),
+  changes: z.array(z.looseObject({ path: z.string() })).optional(),
+  tool: z.string().optional(),
+  server: z.string().optional(),
+  query: z.string().optional(),
+  path: z.string().optional(),
+  arguments: z.unknown().optional(),
+  aggregatedOutput: z.string().nullish(),
+  exitCode: z.number().nullish(),
+  status: z.string().optional(),
+  success: z.boolean().nullish(),
+})
+type Item = z.infer<typeof item>
+
+const limitWindow = z.looseObject({ usedPercent: z.number(), resetsAt: z.number().nullish() }).nullish()
+
+/** An answer to one of our requests; a notification; a request of its own, which waits for an answer. Of 0.169.0. */
+const answer = z.looseObject({
+  id: z.union([z.string(), z.number()]),
+  method: z.undefined().optional(),
+  result: z.unknown().optional(),
+  error: z.looseObject({ message: z.string() }).optional(),
+})
+const notification = z.looseObject({
+  id: z.undefined().optional(),
+  method: z.string(),
+  params: z.unknown().optional(),
+  emittedAtMs: z.number().optional(),
+})
+const serverRequest = z.looseObject({
+  id: z.union([z.string(), z.number()]),
+  method: z.string(),
+  params: z.looseObject({ reason: z.string().nullish(), command: z.string().nullish() }).optional(),
+})
+const messageSchema = z.union([answer, notification, serverRequest])
+type Answer = z.infer<typeof answer>
+type Notification = z.infer<typeof notification>
+type ServerRequest = z.infer<typeof serverRequest>
+
+const questionSchema = z.object({ id: z.union([z.string(), z.number()]), method: z.string() })
+
+const accountSchema = z.looseObject({ account: z.unknown(), requiresOpenaiAuth: z.boolean() })
+const threadSchema = z.looseObject({
+  thread: z.looseObject({ id: z.string(), cliVersion: z.string().optional() }),
+  model: z.string().optional(),
+})
+const turnSchema = z.looseObject({
+  turn: z.looseObject({
+    id: z.string(),
+    status: z.string(),
+    error: problem.nullish(),
+    items: z.array(item).optional().catch(undefined),
+  }),
+})
+const itemSchema = z.looseObject({ item })
+const errorSchema = z.looseObject({ error: problem, willRetry: z.boolean() })
+const usageSchema = z.looseObject({
+  tokenUsage: z.looseObject({
+    total: z.looseObject({
+      inputTokens: count,
+      cachedInputTokens: count.optional(),
+      cacheWriteInputTokens: count.optional(),
+      outputTokens: count,
+    }),
+  }),
+})
+const limitsSchema = z.looseObject({
+  rateLimits: z.looseObject({
+    primary: limitWindow,
+    secondary: limitWindow,
+    rateLimitReachedType: z.string().nullish(),
+  }),
+})
+
+const part = z.looseObject({ text: z.string().optional() })
+const entrySchema = z.looseObject({
+  type: z.literal('response_item'),
+  payload: z.discriminatedUnion('type', [
+    z.looseObject({ type: z.literal('message'), role: z.literal('user'), content: z.unknown() }),
+    z.looseObject({ type: z.literal(['function_call_output', 'custom_tool_call_output']), output: z.unknown() }),
+  ]),
+})
+
+function meaning(message: Answer | Notification | ServerRequest, line: string): readonly AgentEvent[] {
+  if (message.method === undefined) return answered(message as Answer, line)
+  if (message.id !== undefined) return [{ type: 'ask', ask: askOf(message as ServerRequest) }]
+  return told(message as Notification, line)
+}
+
+/** The answer to a request of ours, known by its id. */
+function answered({ id, result, error }: Answer, line: string): readonly AgentEvent[] {
+  if (error !== undefined) {
+    const cause = /no rollout found/i.test(error.message) ? 'unknown' : causeOfWords(error.message)
+    // A turn that ended before it could be interrupted is no trouble.
+    if (!String(id).startsWith('ov-') || String(id).startsWith('ov-interrupt')) return []
+    return [
+      { type: 'failed', cause, message: `Codex refused ${REQUESTS.get(String(id)) ?? 'a prompt'}: ${error.message}` },
+    ]
+  }
+  if (id === ACCOUNT) {
+    const account = accountSchema.safeParse(result)
+    if (!account.success) return [{ type: 'unknown', line }]
+    const missing = account.data.requiresOpenaiAuth && account.data.account === null
+    return missing ? [{ type: 'failed', cause: 'auth', message: 'Codex is not logged in.' }] : []
+  }
+  if (id !== THREAD) return result === undefined ? [{ type: 'unknown', line }] : []
+  const thread = threadSchema.safeParse(result)
+  if (!thread.success) return [{ type: 'unknown', line }]
+  const { thread: begun, model } = thread.data
+  return [
+    {
+      type: 'started',
+      session: begun.id,
+      ...(model === undefined ? {} : { model }),
+      ...(begun.cliVersion === undefined ? {} : { version: begun.cliVersion }),
+    },
+  ]
+}
+
+const REQUESTS = new Map([
+  [HELLO, 'to begin'],
+  [ACCOUNT, 'to say who is logged in'],
+  [THREAD, 'the session'],
+])
+
+function told({ method, params, emittedAtMs }: Notification, line: string): readonly AgentEvent[] {
+  const unknown: AgentEvent[] = [{ type: 'unknown', line }]
+  switch (method) {
+    case 'turn/started': {
+      const turn = turnSchema.safeParse(params)
+      return turn.success ? [{ type: 'turn_start', turn: turn.data.turn.id }] : unknown
+    }
+    case 'turn/completed': {
+      const turn = turnSchema.safeParse(params)
+      return turn.success ? [ending(turn.data.turn, emittedAtMs)] : unknown
+    }
+    case 'item/started': {
+      const begun = itemSchema.safeParse(params)
+      return begun.success ? began(begun.data.item) : unknown
+    }
+    case 'item/completed': {
+      const ended = itemSchema.safeParse(params)
+      return ended.success ? finished(ended.data.item) : unknown
+    }
+    case 'thread/tokenUsage/updated': {
+      const usage = usageSchema.safeParse(params)
+      return usage.success ? [usageOf(usage.data.tokenUsage.total)] : unknown
+    }
+    case 'account/rateLimits/updated': {
+      const limits = limitsSchema.safeParse(params)
+      return limits.success ? limited(limits.data.rateLimits) : unknown
+    }
+    case 'error': {
+      const trouble = errorSchema.safeParse(params)
+      if (!trouble.success) return unknown
+      // One that is not tried again is in the turn's end too, with its cause.
+      return trouble.data.willRetry ? [retrying(trouble.data.error)] : []
+    }
+    default:
+      return HOUSEHOLD.test(method) ? [] : unknown
+  }
+}
+
+/** Notifications about its own household, and parts of items that come whole at their end. */
+const HOUSEHOLD = new RegExp(
+  `^(${[
+    'account/(updated|login/completed)',
+    'app/list/updated',
+    '(config|guardian)Warning',
+    'deprecationNotice',
+    'fs/changed',
+    'hook/(started|completed)',
+    'item/(agentMessage|plan)/delta',
+    'item/autoApprovalReview/.*',
+    'item/commandExecution/(outputDelta|terminalInteraction)',
+    'item/fileChange/(outputDelta|patchUpdated)',
+    'item/mcpToolCall/progress',
+    'item/reasoning/.*',
+    'mcpServer/.*',
+    'model/(rerouted|verification|safetyBuffering/updated)',
+    'modelProvider/.*',
+    'rawResponse(Item)?/completed',
+    'remoteControl/status/changed',
+    'serverRequest/resolved',
+    'skills/changed',
+    'thread/(started|status/changed|readState/changed|closed|compacted|name/updated|settings/updated|section/changed)',
+    'thread/(prediction/updated|queue/changed|environment/(dis)?connected|goal/(updated|cleared)|tokenUsage/updated)',
+    'turn/(diff/updated|plan/updated|moderationMetadata)',
+    'warning',
+  ].join('|')})$`,
+)
+
+/** Items that are acts of the model: what each is called, and what it is about. */
+function actOf(one: Item): { readonly tool: string; readonly summary: string } | null {
+  switch (one.type) {
+    case 'commandExecution':
+      return { tool: 'shell', summary: one.command ?? '' }
+    case 'fileChange':
+      return { tool: 'apply_patch', summary: (one.changes ?? []).map((change) => change.path).join(', ') }
+    case 'mcpToolCall':
+      return { tool: `${one.server ?? ''}.${one.tool ?? ''}`, summary: brief(one.arguments) }
+    case 'dynamicToolCall':
+    case 'collabAgentToolCall':
+      return { tool: one.tool ?? one.type, summary: brief(one.arguments) }
+    case 'webSearch':
+      return { tool: 'web_search', summary: one.query ?? '' }
+    case 'imageView':
+      return { tool: 'view_image', summary: one.path ?? '' }
+    case 'imageGeneration':
+      return { tool: 'image_generation', summary: '' }
+    case 'contextCompaction':
+      return { tool: 'compact', summary: '' }
+    default:
+      return null
+  }
+}
+
+function began(one: Item): readonly AgentEvent[] {
+  const act = actOf(one)
+  return act === null ? [] : [{ type: 'tool_start', id: one.id, tool: act.tool, summary: brief(act.summary) }]
+}
+
+function finished(one: Item): readonly AgentEvent[] {
+  if (one.type === 'userMessage') return [{ type: 'accepted', text: textOf(one.content) }]
+  if (one.type === 'agentMessage') return one.text ? [{ type: 'text', text: one.text }] : []
+  if (actOf(one) === null) return []
+  const ok = (one.exitCode ?? 0) === 0 && one.success !== false && !['failed', 'declined'].includes(one.status ?? '')
+  return [{ type: 'tool_end', id: one.id, ok, summary: brief(one.aggregatedOutput ?? '') }]
+}
+
+function usageOf(total: z.infer<typeof usageSchema>['tokenUsage']['total']): AgentEvent {
+  const cacheRead = total.cachedInputTokens ?? 0
+  const cacheWrite = total.cacheWriteInputTokens ?? 0
+  return {
+    type: 'usage',
+    usage: {
+      input: Math.max(0, total.inputTokens - cacheRead - cacheWrite),
+      output: total.outputTokens,
+      cacheRead,
+      cacheWrite,
+      costUsd: null,
+    },
+    scope: 'total',
+    costScope: 'total',
+  }
+}
+
+/** It says seconds. Told with every answer; only a limit that is reached is of consequence. */
+function limited(limits: z.infer<typeof limitsSchema>['rateLimits']): readonly AgentEvent[] {
+  if (limits.rateLimitReachedType == null) return []
+  const full = [limits.primary, limits.secondary].flatMap((one) =>
+    one && one.usedPercent >= 100 && one.resetsAt != null ? [one.resetsAt * 1000] : [],
+  )
+  return [
+    {
+      type: 'rate_limited',
+      resetAt: full.length > 0 ? Math.max(...full) : null,
+      message: `The ${limits.rateLimitReachedType.replaceAll('_', ' ')}.`,
+    },
+  ]
+}
+
+function retrying(error: Problem): AgentEvent {
+  const attempt = Number(/(\d+)\/\d+/.exec(error.message)?.[1] ?? 0)
+  return { type: 'retrying', attempt, delayMs: 0, cause: causeOf(error) }
+}
+
+function ending(turn: z.infer<typeof turnSchema>['turn'], at = Number.NaN): AgentEvent {
+  switch (turn.status) {
+    case 'completed': {
+      const said = turn.items?.findLast((one) => one.type === 'agentMessage')?.text ?? ''
+      return { type: 'turn_end', ...(said === '' ? {} : { text: said }) }
+    }
+    case 'interrupted':
+      return { type: 'failed', cause: 'interrupted', message: 'The turn was interrupted.' }
+    default: {
+      const error = turn.error ?? { message: `The turn ended with ${turn.status}.` }
+      const refusal = refusalSchema.safeParse(parsed(error.message))
+      const resetAt = resetIn(error.message, at)
+      return {
+        type: 'failed',
+        cause: refusal.success ? 'refused' : causeOf(error),
+        message: refusal.success ? refusal.data.error.message : error.message,
+        ...(resetAt === null ? {} : { resetAt }),
+      }
+    }
+  }
+}
+
+/** The names of `codexErrorInfo`; those that carry a status are objects of one key. */
+const CAUSES: Readonly<Record<string, FailureCause>> = {
+  contextWindowExceeded: 'context',
+  sessionBudgetExceeded: 'limit',
+  usageLimitExceeded: 'rate_limit',
+  rateLimitExceeded: 'rate_limit',
+  flexUnavailable: 'overloaded',
+  serverOverloaded: 'overloaded',
+  policyCapacityUnavailable: 'overloaded',
+  internalServerError: 'overloaded',
+  modelNotFound: 'model',
+  unauthorized: 'auth',
+  badRequest: 'refused',
+  inferenceHookDenied: 'refused',
+  cyberPolicy: 'refused',
+  misalignmentPolicyViolation: 'refused',
+  tooManyDenials: 'refused',
+  httpConnectionFailed: 'network',
+  responseStreamConnectionFailed: 'network',
+  responseStreamDisconnected: 'network',
+}
+
+const withStatus = z.record(z.string(), z.looseObject({ httpStatusCode: z.number().nullish() }))
+
+function causeOf({ message, codexErrorInfo: info }: Problem): FailureCause {
+  if (/quota exceeded|insufficient_quota/i.test(message)) return 'quota'
+  const detailed = withStatus.safeParse(info)
+  const [name, detail] = detailed.success ? (Object.entries(detailed.data)[0] ?? []) : []
+  const status = detail?.httpStatusCode ?? null
+  if (status !== null) return causeOfStatus(status, message)
+  const named = CAUSES[typeof info === 'string' ? info : (name ?? '')]
+  return named ?? causeOfWords(message)
+}
+
+/** Where nothing but prose tells: the status in it, or what it says. */
+function causeOfWords(message: string): FailureCause {
+  const status = /(?:unexpected|last) status:? (\d{3})/.exec(message)?.[1]
+  if (status !== undefined) return causeOfStatus(Number(status), message)
+  if (/not logged in|log in|missing environment variable/i.test(message)) return 'auth'
+  if (/stream disconnected|connection failed|error sending request/i.test(message)) return 'network'
+  if (/context window/i.test(message)) return 'context'
+  if (/model.*(not found|does not exist|not supported)/i.test(message)) return 'model'
+  return 'unknown'
+}
+
+function causeOfStatus(status: number, message: string): FailureCause {
+  if (status >= 500) return 'overloaded'
+  switch (status) {
+    case 400:
+      return /model/i.test(message) && /not (found|exist|supported)/i.test(message) ? 'model' : 'refused'
+    case 401:
+    case 403:
+      return 'auth'
+    case 402:
+      return 'quota'
+    case 404:
+      return 'model'
+    case 408:
+      return 'network'
+    case 413:
+      return 'context'
+    case 429:
+      return 'rate_limit'
+    default:
+      return 'unknown'
+  }
+}
+
+/**
+ * The time a usage limit names in prose: "try again at 6:40 PM." of today or the day after, "at Nov 25th, 2026 6:40 PM."
+ *
+ * @param at when it was said; milliseconds
+ */
+function resetIn(message: string, at: number): number | null {
+  const said = /try again at (?:(\w{3,9} \d{1,2})(?:st|nd|rd|th),? (\d{4}),? )?(\d{1,2}):(\d{2}) ([AP])M/i.exec(message)
+  if (said === null || Number.isNaN(at)) return null
+  const [, day, year, hour = '', minute = '', half = ''] = said
+  const when = day === undefined ? new Date(at) : new Date(`${day}, ${year}`)
+  when.setHours((Number(hour) % 12) + (half.toUpperCase() === 'P' ? 12 : 0), Number(minute), 0, 0)
+  if (Number.isNaN(when.getTime())) return null
+  // It tells minutes and leaves the seconds out: by the end of that minute it is surely over.
+  when.setMinutes(when.getMinutes() + 1)
+  if (day === undefined && when.getTime() < at) when.setDate(when.getDate() + 1)
+  return when.getTime()
+}
+
+const APPROVALS = new Set(['item/commandExecution/requestApproval', 'item/fileChange/requestApproval'])
+
+/** Whatever it asks has nobody to click an answer; all of it is a step out of its sandbox, a form or a login. */
+function askOf({ id, method }: ServerRequest): Ask {
+  return {
+    id: String(id),
+    when: 'before_tool',
+    tool: method,
+    interactive: true,
+    data: { id, method },
+  }
+}
+
+/** The text of a message or a tool's output, whatever its shape. */
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value
+  const parts = z.array(part).safeParse(value)
+  return parts.success ? parts.data.flatMap((one) => one.text ?? []).join('\n') : ''
+}
+
+function brief(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
+  return text.slice(0, 1000)
+}

@@ -1,0 +1,4 @@
+import { CODEX } from './cli.ts'
+import { certify } from './jobs.ts'
+
+certify(CODEX)
