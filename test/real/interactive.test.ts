@@ -2,9 +2,11 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { run } from '../../src/os/process.ts'
-import { call, held, say } from '../rig/llm/script.ts'
+import { held, say, shell } from '../rig/llm/script.ts'
+import { CLAUDE } from './cli.ts'
 import { account, type Fleet, openFleet } from './fleet.ts'
 import { installed } from './install.ts'
+import { commit, of } from './jobs.ts'
 
 let bin = ''
 let fleet: Fleet
@@ -13,14 +15,9 @@ beforeAll(async () => {
   bin = await installed('@anthropic-ai/claude-code', '2.1.328', 'claude')
 })
 beforeEach(async () => {
-  fleet = await openFleet(bin)
+  fleet = await openFleet(CLAUDE, bin)
 })
 afterEach(() => fleet.close())
-
-const bash = (command: string) => call('Bash', { command, description: 'run' })
-const commit = (text: string, file: string, message: string) =>
-  bash(`echo "${text}" >> ${file} && git add ${file} && git commit -q -m "${message}" && git log --oneline | head -1`)
-const of = (agent: string) => (ask: { system: string }) => ask.system.includes(`You are \`${agent}\``)
 
 /** What the agent's pane shows, as text. */
 async function screenOf(agent: string): Promise<string> {
@@ -35,10 +32,10 @@ test('Claude Code does a whole job on its own screen: task, commit, mail by past
   const last = held(say('All done.'))
   fleet.llm.play('builder', of('builder-1'), [
     first,
-    bash('ov ask "What else?"'),
+    shell('ov ask "What else?"'),
     say('I wait for an answer.'),
     commit('world', 'hello.txt', 'Greet the world'),
-    bash('npm test && ov done --summary "Greeted everybody"'),
+    shell('npm test && ov done --summary "Greeted everybody"'),
     last,
   ])
   const slung = await fleet.sling('--interactive', '--capability', 'builder', '--task', 'Write hello.txt')
