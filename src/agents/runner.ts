@@ -23,7 +23,7 @@ import type { Project } from '../project.ts'
 import { usageMeter } from '../spend/meter.ts'
 import { recordUsage } from '../spend/store.ts'
 import { countAttempt, getTask, setTaskState, type Task } from '../tasks/store.ts'
-import { reconcile } from '../watchdog/reconcile.ts'
+import { reconcileUnwatched } from '../watchdog/reconcile.ts'
 import { startingPoint } from '../worktrees/base.ts'
 import { keepCommits } from '../worktrees/keep.ts'
 import { commitFolders, gitIn, prepareWorktree, setUpWorktree } from '../worktrees/prepare.ts'
@@ -461,7 +461,7 @@ class Runner {
     if (silent && this.#project.clock.monotonic() - this.#promptedAt > limit)
       return { name: 'failed', reason: this.#hung(limit) }
     if (this.#ticks % RECONCILE_TICKS === 0) {
-      await reconcile(this.#project)
+      await reconcileUnwatched(this.#project)
       // What others left in the queue, who are gone by now.
       this.#drive()
     }

@@ -10,7 +10,7 @@ import { preflightSling } from '../preflight/sling.ts'
 import type { Project } from '../project.ts'
 import { beginRun, currentRun, endRun, type Run } from '../tasks/runs.ts'
 import { digestOf, findOpenTwin, insertTask, type Task } from '../tasks/store.ts'
-import { reconcile } from '../watchdog/reconcile.ts'
+import { reconcileUnwatched } from '../watchdog/reconcile.ts'
 import { branchOf, type Obstacle, vacancies } from '../worktrees/vacant.ts'
 import { instructionsFile } from './instructions.ts'
 import { chooseRuntime } from './routing.ts'
@@ -105,7 +105,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
   }
   await preflightSling(project)
   // Places that the dead hold are freed first: perhaps nobody else is left to do so.
-  await reconcile(project)
+  await reconcileUnwatched(project)
   const obstacleTo = await vacancies(project)
 
   const now = project.clock.now()

@@ -2,7 +2,7 @@ import { enableCompileCache } from 'node:module'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { EXIT_CODES } from '../errors.ts'
-import { isInterrupted } from './interruption.ts'
+import { interruption, isInterrupted } from './interruption.ts'
 
 /** Sends a command line through the right door: the runner loads no command framework, all else goes to oclif. */
 export async function enter(argv: readonly string[]): Promise<void> {
@@ -11,6 +11,14 @@ export async function enter(argv: readonly string[]): Promise<void> {
   if (argv[0] === 'runner') {
     const { runnerMain } = await import('../agents/runner-main.ts')
     return runnerMain(argv.slice(1))
+  }
+  if (argv[0] === 'watcher') {
+    const { watcherMain } = await import('./watcher.ts')
+    return watcherMain(argv.slice(1))
+  }
+  if (argv[0] === 'tend') {
+    const { tendMain } = await import('../watchdog/tend-main.ts')
+    return tendMain(argv.slice(1), interruption())
   }
   const { Config, Errors, run } = await import('@oclif/core')
   const words = meant(argv)

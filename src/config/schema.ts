@@ -205,9 +205,16 @@ export function configSchemaFor(runtimes: readonly string[]) {
       .strictObject({
         tier0: z
           .strictObject({
-            enabled: z.boolean().default(true).describe('Look after agents mechanically.'),
-            interval: duration.prefault('60s').describe('Time between two looks.'),
-            nudgeAfter: duration.prefault('120s').describe('Silence after which an agent is nudged.'),
+            enabled: z.boolean().default(true).describe('Nudge agents that are silent.'),
+            interval: duration
+              .prefault('60s')
+              .describe('Time between two looks at everything. Deaths, mail and commits wake the watchdog at once.'),
+            nudgeAfter: duration
+              .prefault('120s')
+              .describe('A working agent that has shown nothing for so long (no event, no output) is nudged, once.'),
+            toolLimit: duration
+              .prefault('30m')
+              .describe('So long a tool that runs counts as work, however silent it is.'),
           })
           .prefault({})
           .describe('Its mechanical tier.'),

@@ -99,3 +99,21 @@ export async function leaseHolder(db: Db, resource: string, clock: Clock): Promi
   if (!row || !held(row, clock.monotonic()) || row.owner_pid === null) return null
   return { pid: row.owner_pid, start: row.owner_start ?? '', boot: row.owner_boot ?? '' }
 }
+
+/** Who took a lease and has not given it up, and when it runs out (monotonic ms). */
+export interface Owner {
+  readonly who: ProcessIdentity
+  readonly fence: number
+  readonly expiresAt: number
+}
+
+/**
+ * The owner of a lease, however late it is, unless it is gone for certain: for rights that time alone must not take
+ * from a process that still runs. Null when nobody has it.
+ */
+export async function leaseOwner(db: Db, resource: string): Promise<Owner | null> {
+  const row = await db.selectFrom('leases').selectAll().where('resource', '=', resource).executeTakeFirst()
+  if (!row || row.expires_at === null || row.owner_pid === null) return null
+  const who = { pid: row.owner_pid, start: row.owner_start ?? '', boot: row.owner_boot ?? '' }
+  return liveness(who) === 'gone' ? null : { who, fence: row.fence, expiresAt: row.expires_at }
+}

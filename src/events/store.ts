@@ -51,6 +51,18 @@ export async function eventsAfter(db: Db, agentId: string, id: number): Promise<
   return rows as unknown as Schema['events'][]
 }
 
+/** At most `limit` events, of whomever, that came after the one with this id, oldest first. */
+export async function eventsBeyond(db: Db, id: number, limit: number): Promise<Schema['events'][]> {
+  const rows = await db.selectFrom('events').selectAll().where('id', '>', id).orderBy('id').limit(limit).execute()
+  return rows as unknown as Schema['events'][]
+}
+
+/** The id of the newest event; 0 before the first. */
+export async function lastEventId(db: Db): Promise<number> {
+  const row = await db.selectFrom('events').select('id').orderBy('id', 'desc').limit(1).executeTakeFirst()
+  return row?.id ?? 0
+}
+
 /** How often something has happened to an agent. */
 export async function countEvents(db: Db, agentId: string, type: string): Promise<number> {
   const { count } = await db

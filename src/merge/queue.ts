@@ -7,8 +7,8 @@ import type { Project } from '../project.ts'
 import { interrupted } from './check.ts'
 import { type Landing, landTrain } from './land.ts'
 import type { Block } from './settle.ts'
-import { getMerge, type MergeEntry, openMerges } from './store.ts'
-import { driveTrain, TRAIN_LEASE, type TrainReport } from './train.ts'
+import { getMerge, type MergeEntry, openMerges, TRAIN_LEASE } from './store.ts'
+import { driveTrain, type TrainReport } from './train.ts'
 
 /** An entry of the merge queue, and what became of it. */
 export interface QueuedMerge {

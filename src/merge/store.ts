@@ -8,6 +8,9 @@ export type MergeEntry = Schema['merges']
 export type TrainFacts = Schema['trains']
 export type LandingEntry = Schema['landings']
 
+/** The lease of whoever drives the train. */
+export const TRAIN_LEASE = 'merge-train'
+
 /** A hold after trouble is this long at most, so that a wall clock that jumped back can't make it longer. */
 const LONGEST_HOLD_MS = 60_000
 

@@ -22,11 +22,19 @@ import {
   settleMerged,
   settleRejected,
 } from './settle.ts'
-import { claimNextMerge, getMerge, type MergeEntry, noteTrain, openMerges, putBackMerge, trainFacts } from './store.ts'
+import {
+  claimNextMerge,
+  getMerge,
+  type MergeEntry,
+  noteTrain,
+  openMerges,
+  putBackMerge,
+  TRAIN_LEASE,
+  trainFacts,
+} from './store.ts'
 import { fenceRef, readTrack, type Track } from './track.ts'
 
 /** Whoever holds it drives the train. */
-export const TRAIN_LEASE = 'merge-train'
 const LEASE_MS = 30_000
 /** After trouble that is nobody's fault (a full disk) an entry is left in peace for this long. */
 const TROUBLE_MS = 10_000

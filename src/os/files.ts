@@ -187,6 +187,35 @@ export function changedAt(path: string): number | null {
   return info === undefined ? null : Math.floor(info.mtimeMs)
 }
 
+/** What a file is like now, to be compared later; null when there is none. */
+export interface FileState {
+  /** When it was last written to, in ms since the epoch, with fractions. */
+  readonly writtenAt: number
+  /** Bytes. */
+  readonly size: number
+}
+
+export function fileState(path: string): FileState | null {
+  const info = statSync(path, { throwIfNoEntry: false })
+  return info === undefined ? null : { writtenAt: info.mtimeMs, size: info.size }
+}
+
+/** At most `limit` bytes of a file from `offset` on, as Latin-1 text: for looking for ASCII words in what was added. */
+export function readFrom(path: string, offset: number, limit: number): string {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    const buffer = Buffer.alloc(limit)
+    return buffer.toString('latin1', 0, readSync(file, buffer, 0, limit, offset))
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Sets a log aside, as `.1`, when it has more bytes than `limit`; the one set aside before goes. */
+export function keepOne(path: string, limit: number): void {
+  if ((fileState(path)?.size ?? 0) > limit) renameSync(path, `${path}.1`)
+}
+
 /** The file below a folder whose path ends so, or null; a folder that is missing or may not be read holds none. */
 export function findBelow(folder: string, endsWith: string): string | null {
   try {

@@ -398,6 +398,12 @@ export async function mendTerminal(): Promise<void> {
   await new Promise((resolve) => child.on('close', resolve).on('error', resolve))
 }
 
+/** Turns this process into another program, with its pid and terminal. Returns only where Node can't do that. */
+export function becomeProgram(argv: readonly string[]): void {
+  const [file = '', ...rest] = argv
+  process.execve?.(file, [file, ...rest], process.env)
+}
+
 /** Starts a child that outlives us, its output in an open file. */
 export function spawnDetached(
   argv: readonly string[],

@@ -8,7 +8,7 @@ import { recentEvents } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
 import { driveTrain } from '../merge/train.ts'
 import type { Project } from '../project.ts'
-import { reconcile } from '../watchdog/reconcile.ts'
+import { reconcileUnwatched } from '../watchdog/reconcile.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
 import type { Task } from './store.ts'
 import { waitForTask } from './wait.ts'
@@ -64,7 +64,7 @@ export async function followTask(
   const enough = new AbortController()
   const gone = options.gone === undefined ? enough.signal : AbortSignal.any([options.gone, enough.signal])
   const lookAfterFleet = async () => {
-    await reconcile(project)
+    await reconcileUnwatched(project)
     const agent = await agentOfTask(project.db, taskId)
     // Runners drive the train; this task may have lost its own.
     if (project.config.merge.auto && agent !== undefined && !isOpen(agent)) await driveTrain(project, { gone })

@@ -16,6 +16,7 @@ import type { Project } from '../project.ts'
 import { getTask } from '../tasks/store.ts'
 import { keepCommits } from '../worktrees/keep.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
+import { isWatched } from './lease.ts'
 
 /** A start whose starter died is given this long until its runner shows among the processes. */
 const START_GRACE_MS = 2_000
@@ -25,7 +26,7 @@ const MAX_STARTS = 3
 /**
  * Looks after agents whose owner is gone for certain: a start that died is queued again, an agent whose runner died
  * is ended honestly, its commits kept, its mail bounced, whom it reported to told; a landing that died is finished or
- * taken back. A persistent agent is left as it is, unless its stop was killed in the middle. Whoever lives calls this.
+ * taken back. A persistent agent is left as it is, unless its stop was killed in the middle.
  */
 export async function reconcile(project: Project): Promise<Agent[]> {
   const ended: Agent[] = []
@@ -57,6 +58,11 @@ export async function reconcile(project: Project): Promise<Agent[]> {
   await bounceStranded(project)
   await dispatchQueued(project)
   return ended
+}
+
+/** What everybody does who lives and looks around: nothing while a watcher is at it, which acts at once. */
+export async function reconcileUnwatched(project: Project): Promise<void> {
+  if (!(await isWatched(project))) await reconcile(project)
 }
 
 /**

@@ -5,8 +5,15 @@ import { getAgent } from '../../src/agents/store.ts'
 import { claimLease } from '../../src/db/lease.ts'
 import { write } from '../../src/db/open.ts'
 import { behindTrain } from '../../src/merge/behind.ts'
-import { claimNextMerge, dropMerges, getMerge, intendMerge, type MergeEntry } from '../../src/merge/store.ts'
-import { driveTrain, TRAIN_LEASE } from '../../src/merge/train.ts'
+import {
+  claimNextMerge,
+  dropMerges,
+  getMerge,
+  intendMerge,
+  type MergeEntry,
+  TRAIN_LEASE,
+} from '../../src/merge/store.ts'
+import { driveTrain } from '../../src/merge/train.ts'
 import { ownIdentity } from '../../src/os/process.ts'
 import { getTask } from '../../src/tasks/store.ts'
 import { makeYard, type Yard, type YardOptions } from '../rig/train-yard.ts'

@@ -1,0 +1,180 @@
+import { join } from 'node:path'
+import { type Agent, openAgents, ownerOf } from '../agents/store.ts'
+import type { Clock } from '../clock.ts'
+import { HUMAN } from '../contract/mail.ts'
+import { leaseHolder } from '../db/lease.ts'
+import type { Db } from '../db/open.ts'
+import type { Schema } from '../db/schema.ts'
+import { eventsBeyond, lastEventId, recentEvents } from '../events/store.ts'
+import { waitingReaders } from '../mail/store.ts'
+import { openLandings, openMerges, TRAIN_LEASE } from '../merge/store.ts'
+import { fileState, readFrom } from '../os/files.ts'
+import { liveness } from '../os/process.ts'
+import type { AgentSeen, Seen } from './rules.ts'
+
+/** What the watchdog needs to know of a project. Plain data: the watcher holds no project open. */
+export interface Place {
+  readonly stateDir: string
+  readonly maxConcurrent: number
+  readonly mergeAuto: boolean
+}
+
+export type EventRow = Schema['events']
+
+/** Events beyond this many at once are not caught up with in one look. */
+const MOST_EVENTS = 2_000
+/** Of an agent that was there before the watcher, so many events tell whether a tool of its runs. */
+const HISTORY = 100
+
+/** The facts of the database as they were at the last reading. */
+interface Facts {
+  readonly agents: readonly Agent[]
+  readonly stranded: readonly string[]
+  readonly merges: readonly string[]
+  readonly landings: Awaited<ReturnType<typeof openLandings>>
+}
+
+/** What an agent has shown of itself. */
+interface Signs {
+  /** Id of its last event that only it can have caused. */
+  event: number
+  tools: number
+  /** When its output was last written to, as far as it was its own doing. */
+  output: number
+  /** How large its log was then, or when it was last looked into. */
+  size: number
+}
+
+/**
+ * Looks at a fleet: the database where something was committed, the kernel each time. One look is one set of queries and
+ * one sweep over the processes; nothing is started for it.
+ */
+export class Eyes {
+  readonly #db: Db
+  readonly #clock: Clock
+  readonly #signs = new Map<string, Signs>()
+  #facts: Facts | null = null
+  #seenEvents: number | null = null
+
+  constructor(db: Db, clock: Clock) {
+    this.#db = db
+    this.#clock = clock
+  }
+
+  /** Everybody who is not at an end, as last read. */
+  get agents(): readonly Agent[] {
+    return this.#facts?.agents ?? []
+  }
+
+  /** Reads what is committed. Gives the events that came since the last reading, oldest first; none at the first. */
+  async read(place: Place): Promise<readonly EventRow[]> {
+    const events = await this.#newEvents()
+    const agents = await openAgents(this.#db)
+    const open = new Set(agents.map(({ id }) => id))
+    const readers = await waitingReaders(this.#db)
+    const landings = await openLandings(this.#db)
+    const entries = place.mergeAuto ? await openMerges(this.#db) : []
+    const driven = entries.length > 0 && (await leaseHolder(this.#db, TRAIN_LEASE, this.#clock)) !== null
+    this.#facts = {
+      agents,
+      stranded: readers.filter((reader) => reader !== HUMAN && !open.has(reader)),
+      merges: driven ? [] : entries.map(({ id }) => id),
+      landings,
+    }
+    for (const id of this.#signs.keys()) if (!open.has(id)) this.#signs.delete(id)
+    for (const agent of agents) if (!this.#signs.has(agent.id)) this.#signs.set(agent.id, await this.#firstSigns(agent))
+    for (const event of events) this.#note(event)
+    return events
+  }
+
+  /** Asks the kernel after everybody. `silent`: those who were nudged, whose log may have grown by the nudge alone. */
+  look(place: Place, nudged: (id: string) => boolean): Seen {
+    const facts = this.#facts ?? { agents: [], stranded: [], merges: [], landings: [] }
+    return {
+      at: { wall: this.#clock.now(), mono: this.#clock.monotonic() },
+      agents: facts.agents.map((agent) => this.#lookAt(agent, place, nudged)),
+      places: place.maxConcurrent,
+      stranded: facts.stranded,
+      merges: facts.merges,
+      landings: facts.landings.filter((landing) => isGone(landing)).map(({ id }) => id),
+      others: [],
+    }
+  }
+
+  #lookAt(agent: Agent, place: Place, nudged: (id: string) => boolean): AgentSeen {
+    const { id, state, fence } = agent
+    const owner = state === 'queued' ? null : ownerOf(agent)
+    const signs = this.#signs.get(id)
+    if (state === 'working' && signs !== undefined) listen(outputOf(place, id), signs, nudged(id))
+    return {
+      id,
+      state,
+      fence,
+      runner: owner === null ? null : liveness(owner),
+      mark: `${agent.state_since}:${signs?.event ?? 0}:${signs?.output ?? 0}`,
+      busy: (signs?.tools ?? 0) > 0,
+    }
+  }
+
+  async #newEvents(): Promise<EventRow[]> {
+    if (this.#seenEvents === null) {
+      this.#seenEvents = await lastEventId(this.#db)
+      return []
+    }
+    const events = await eventsBeyond(this.#db, this.#seenEvents, MOST_EVENTS)
+    this.#seenEvents = Number(events.at(-1)?.id ?? this.#seenEvents)
+    return events
+  }
+
+  async #firstSigns(agent: Agent): Promise<Signs> {
+    const signs: Signs = { event: 0, tools: 0, output: 0, size: 0 }
+    const events = await recentEvents(this.#db, { agentId: agent.id }, HISTORY)
+    // Those that are not read yet are noted when they are.
+    for (const event of events) if (Number(event.id) <= (this.#seenEvents ?? 0)) add(signs, event)
+    return signs
+  }
+
+  #note(event: EventRow): void {
+    const signs = event.agent_id === null ? undefined : this.#signs.get(event.agent_id)
+    if (signs !== undefined && Number(event.id) > signs.event) add(signs, event)
+  }
+}
+
+function outputOf(place: Place, id: string): string {
+  return join(place.stateDir, 'logs', id, 'output.ndjson')
+}
+
+/** An event is a sign of life when only the agent itself can have caused it: its tools, what its runtime reports. */
+export function showsLife({ type }: Pick<EventRow, 'type'>): boolean {
+  return type.startsWith('tool.') || type.startsWith('runtime.')
+}
+
+function add(signs: Signs, event: EventRow): void {
+  const { id, type } = event
+  if (showsLife(event)) signs.event = Number(id)
+  if (type === 'tool.start') signs.tools += 1
+  if (type === 'tool.end' && signs.tools > 0) signs.tools -= 1
+  if (type === 'agent.starting') signs.tools = 0
+}
+
+/** Notes whether an agent's log has grown. After a nudge only what the agent itself said counts, not the nudge. */
+function listen(path: string, signs: Signs, nudged: boolean): void {
+  const file = fileState(path)
+  if (file === null || (file.writtenAt === signs.output && file.size === signs.size)) return
+  if (!nudged || hasSpoken(path, signs.size, file.size)) signs.output = file.writtenAt
+  signs.size = file.size
+}
+
+/** More than this, in bytes, is never only a prompt of ours. */
+const LONGEST_PROMPT = 64 * 1024
+
+/** Whether an agent's log, grown between these sizes, has a line that came out of the agent itself. */
+export function hasSpoken(path: string, from: number, to: number): boolean {
+  // A log that shrank was full, and begun anew.
+  if (to < from || to - from > LONGEST_PROMPT) return true
+  return to > from && /"stream":"(out|err)"/.test(readFrom(path, from, to - from))
+}
+
+function isGone({ owner_pid: pid, owner_start: start, owner_boot: boot }: Facts['landings'][number]): boolean {
+  return pid === null || start === null || boot === null || liveness({ pid, start, boot }) === 'gone'
+}

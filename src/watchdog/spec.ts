@@ -1,0 +1,40 @@
+import { join } from 'node:path'
+import type { Project } from '../project.ts'
+import type { Place } from './eyes.ts'
+
+/**
+ * All that a watcher needs to know of its project, as plain data. It travels to the watcher's own process, which then
+ * loads neither the configuration nor git: what is resident all day is to be small.
+ */
+export interface WatchSpec extends Place {
+  readonly name: string
+  readonly databasePath: string
+  /** Where those are started who act for the watcher. */
+  readonly cwd: string
+  readonly tmuxSocket: string | null
+  /** Files that this was read from; when one changes it is read again. */
+  readonly configFiles: readonly string[]
+  /** ms between two looks at everything, whatever happens. */
+  readonly interval: number
+  /** ms; null where agents are not to be nudged. */
+  readonly nudgeAfter: number | null
+  readonly toolLimit: number
+}
+
+export function watchSpec(project: Project): WatchSpec {
+  const { agents, merge, watchdog } = project.config
+  const { enabled, interval, nudgeAfter, toolLimit } = watchdog.tier0
+  return {
+    name: project.name,
+    databasePath: project.databasePath,
+    stateDir: project.stateDir,
+    cwd: project.configRoot,
+    tmuxSocket: project.tmux?.socket ?? null,
+    configFiles: ['overstory.yaml', 'overstory.local.yaml'].map((file) => join(project.configRoot, file)),
+    maxConcurrent: agents.maxConcurrent,
+    mergeAuto: merge.auto,
+    interval,
+    nudgeAfter: enabled ? nudgeAfter : null,
+    toolLimit,
+  }
+}

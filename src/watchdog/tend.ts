@@ -1,0 +1,30 @@
+import { openAgents } from '../agents/store.ts'
+import { driveTrain } from '../merge/train.ts'
+import { letServerEnd } from '../os/tmux.ts'
+import type { Project } from '../project.ts'
+import { WATCH_LEASE } from './lease.ts'
+import { nudge, type Silence } from './nudge.ts'
+import { reconcile } from './reconcile.ts'
+
+/** What a watcher wants done, and by which fence it has the right to want it. */
+export interface Order {
+  readonly fence: number
+  readonly silences: readonly Silence[]
+}
+
+/**
+ * Looks after the fleet: what is silent is nudged, what lost its runner is ended and told, what can't be delivered
+ * bounces, what waits for a free place is started. Each of it looks again for itself whether it is still so; doing it
+ * twice changes nothing.
+ */
+export async function tendFleet(project: Project, order: Order): Promise<void> {
+  for (const silence of order.silences) await nudge(project, { resource: WATCH_LEASE, fence: order.fence }, silence)
+  await reconcile(project)
+  // A runner that was killed could not do it.
+  if (project.tmux !== null && (await openAgents(project.db)).length === 0) await letServerEnd(project.tmux)
+}
+
+/** Drives the merge train until its queue is empty. Somebody else at it is as good. */
+export async function tendMerges(project: Project, gone: AbortSignal): Promise<void> {
+  await driveTrain(project, { gone })
+}

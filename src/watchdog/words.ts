@@ -1,0 +1,71 @@
+import { oneLine } from '../mail/frame.ts'
+import type { EventRow } from './eyes.ts'
+
+/** What is told of an event: how it is to be taken, and a sentence. */
+export interface Words {
+  readonly tone: 'good' | 'bad' | 'plain'
+  readonly text: string
+}
+
+/** What happened, for somebody who looks on: null for what is everyday (tools, tokens, each single mail). */
+export function wordsFor(event: EventRow, nameOf: (agent: string) => string): Words | null {
+  const data: Record<string, unknown> = JSON.parse(event.data_json)
+  const who = event.agent_id === null ? 'the fleet' : nameOf(event.agent_id)
+  const say = (tone: Words['tone'], text: string): Words => ({ tone, text: oneLine(text, 200) })
+  switch (event.type) {
+    case 'agent.slung':
+      return say('plain', `${who} is slung`)
+    case 'agent.starting':
+      return say('plain', `${who} starts`)
+    case 'agent.claimed-done':
+      return say('plain', `${who} says that it is done`)
+    case 'agent.done':
+      return say('good', `${who} is done`)
+    case 'agent.failed':
+    case 'agent.stopped':
+      return say(event.type === 'agent.failed' ? 'bad' : 'plain', `${who} ${end(event.type)}${because(data.reason)}`)
+    case 'agent.runner-gone':
+      return say('bad', `${who} has lost its runner (process ${data.pid})`)
+    case 'agent.requeued':
+      return say('plain', `${who} waits for a place again: its start died`)
+    case 'agent.nudged':
+      return say('bad', `${who} has been silent for ${Math.round(Number(data.silentMs) / 1000)} s, and is nudged`)
+    case 'agent.survivors':
+      return say('bad', `${who} left processes behind`)
+    case 'runner.no-tmux':
+      return say('plain', `${who} has no screen${because(data.why)}`)
+    case 'runtime.rate-limited':
+      return say('bad', `${who} is held back by a rate limit${because(data.message)}`)
+    case 'runtime.failed':
+      return say('bad', `${who}: a turn failed${because(data.message)}`)
+    case 'mail.bounced':
+      return say('bad', `mail to ${who} came back`)
+    case 'merge.merged':
+      return say('good', `${who} is merged`)
+    case 'merge.rejected':
+      return say('bad', `${who} gets its branch back: ${data.why === 'conflict' ? 'conflict' : `gate ${data.gate}`}`)
+    case 'merge.landed':
+      return say('good', `your checkout of ${data.branch} is brought along`)
+    case 'merge.blocked':
+    case 'merge.trouble':
+    case 'merge.landing-failed':
+      return say('bad', `the merge train has trouble${because(data.why)}`)
+    case 'watch.gap':
+      return say(
+        'plain',
+        `nobody looked, or the clock was set, by ${Math.round(Number(data.ms) / 1000)} s: all begin anew`,
+      )
+    case 'watch.trouble':
+      return say('bad', `the watcher could not act${because(data.why)}`)
+    default:
+      return null
+  }
+}
+
+function end(type: 'agent.failed' | 'agent.stopped'): string {
+  return type === 'agent.failed' ? 'failed' : 'is stopped'
+}
+
+function because(why: unknown): string {
+  return typeof why === 'string' && why !== '' ? `: ${why}` : ''
+}

@@ -1,0 +1,221 @@
+import { spawn } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { ownerOf } from '../../src/agents/store.ts'
+import { eventsBeyond } from '../../src/events/store.ts'
+import { identify, liveness, run } from '../../src/os/process.ts'
+import { type Fleet, makeFleet } from '../rig/fleet.ts'
+import { git, type Home, makeHome, OV } from '../rig/sandbox-home.ts'
+
+let home: Home
+let fleet: Fleet
+beforeEach(async () => {
+  home = makeHome()
+})
+afterEach(async () => {
+  await fleet.db.destroy()
+  await home.dispose()
+})
+
+const HANG = 'while :; do sleep 0.1; done'
+
+async function background(...more: string[]): Promise<number> {
+  const outcome = await home.ov(fleet.repo, ['watch', '--background', '--json', ...more])
+  expect(outcome.code, outcome.output).toBe(0)
+  return JSON.parse(outcome.stdout).pid
+}
+
+async function runnerOf(name: string): Promise<number> {
+  const owner = ownerOf(await fleet.agent(name))
+  if (owner === null) throw new Error(`${name} has no runner`)
+  return owner.pid
+}
+
+/** Events of these types, oldest first, as type and data. */
+async function happened(...types: string[]): Promise<{ at: number; type: string; data: Record<string, unknown> }[]> {
+  const events = await eventsBeyond(fleet.db, 0, 10_000)
+  return events
+    .filter(({ type }) => types.includes(type))
+    .map(({ at, type, data_json: data }) => ({ at, type, data: JSON.parse(data) }))
+}
+
+test('one watches: a second is told since when, a background one is content, and who is ended makes room', async () => {
+  fleet = await makeFleet(home)
+  const pid = await background()
+  const second = await home.ov(fleet.repo, ['watch'])
+  expect(second.output).toMatch(
+    new RegExp(
+      `^✖ Process ${pid} watches this fleet since \\d\\d:\\d\\d:\\d\\d\\.\\nHint: ov watch status, or end it: ov watch stop\\n$`,
+    ),
+  )
+  expect(second.code).toBe(4)
+  expect((await home.ov(fleet.repo, ['watch', '--once'])).code).toBe(4)
+  expect(await background()).toBe(pid)
+  const status = JSON.parse((await home.ov(fleet.repo, ['watch', 'status', '--json'])).stdout)
+  expect(status.watcher).toEqual({ pid, since: expect.any(Number), late: false })
+  expect(Math.abs(Date.now() - status.watcher.since)).toBeLessThan(60_000)
+  const stopped = await home.ov(fleet.repo, ['watch', 'stop'])
+  expect(stopped.stdout).toBe(`Process ${pid} watches no more.\n`)
+  expect((await home.ov(fleet.repo, ['watch', 'stop'])).stdout).toBe('Nobody watches.\n')
+  expect((await happened('watch.started', 'watch.stopped')).map(({ type }) => type)).toEqual([
+    'watch.started',
+    'watch.stopped',
+  ])
+})
+
+test('twelve watchers started at once: one watches', async () => {
+  fleet = await makeFleet(home)
+  const started = await Promise.all(Array.from({ length: 12 }, () => home.ov(fleet.repo, ['watch', '-b', '--json'])))
+  expect(started.map(({ code }) => code)).toEqual(Array(12).fill(0))
+  const said = started.map(({ stdout }) => JSON.parse(stdout))
+  expect(new Set(said.map(({ pid }) => pid)).size).toBe(1)
+  expect(said.filter(({ started: mine }) => mine)).toHaveLength(1)
+})
+
+test('a watcher that is killed is taken over at once; one that is merely stopped keeps its right, and can still be ended', async () => {
+  fleet = await makeFleet(home)
+  const first = await background()
+  process.kill(first, 'SIGKILL')
+  const second = await background()
+  expect(second).not.toBe(first)
+  process.kill(second, 'SIGSTOP')
+  expect((await home.ov(fleet.repo, ['watch', '--once'])).code).toBe(4)
+  await fleet.db.updateTable('leases').set({ expires_at: 1 }).where('resource', '=', 'watch').execute()
+  const late = await home.ov(fleet.repo, ['watch'])
+  expect(late.output).toContain('has not looked for a while')
+  expect(late.code).toBe(4)
+  expect((await home.ov(fleet.repo, ['watch', 'stop'])).stdout).toBe(`Process ${second} watches no more.\n`)
+})
+
+test('a runner that is killed is noticed at once: recorded, its agent ended honestly, its mail back, the next started', async () => {
+  fleet = await makeFleet(home, { config: 'agents: { maxConcurrent: 1 }\n' })
+  await fleet.sling('victim', HANG)
+  await fleet.expectState('victim', 'working')
+  await fleet.sling('next', 'echo n > n.txt')
+  await home.ov(fleet.repo, ['mail', 'send', '--to', 'victim', '--subject', 'Are you there?'])
+  await background()
+  const pid = await runnerOf('victim')
+  // Until tmux tells of sessions, runners are asked after all the more often: no need to wait for it.
+  const killed = Date.now()
+  process.kill(pid, 'SIGKILL')
+  await fleet.expectState('victim', 'failed')
+  const [gone] = await happened('agent.runner-gone')
+  expect(gone?.data).toEqual({ pid })
+  expect((gone?.at ?? 0) - killed).toBeLessThan(1_000)
+  const [ended] = await happened('agent.failed')
+  expect((ended?.at ?? 0) - killed).toBeLessThan(5_000)
+  const inbox = (await home.ov(fleet.repo, ['mail', 'check'])).stdout
+  expect(inbox).toContain('victim failed')
+  expect(inbox).toContain('Are you there?')
+  await fleet.expectState('next', 'done')
+  expect(git(home, fleet.repo, 'show', 'main:n.txt')).toBe('n')
+})
+
+test('agents whose tmux server is killed live: nobody is reported gone, and their deaths are still noticed', async () => {
+  fleet = await makeFleet(home)
+  await fleet.sling('one', HANG)
+  await fleet.expectState('one', 'working')
+  await background()
+  const server = await run(['tmux', '-S', fleet.tmux().socket, 'display', '-p', '#{pid}'])
+  process.kill(Number(server.stdout), 'SIGKILL')
+  const pid = await runnerOf('one')
+  const { watcher } = JSON.parse((await home.ov(fleet.repo, ['watch', 'status', '--json'])).stdout)
+  expect(identify(watcher.pid)).not.toBeNull()
+  expect((await fleet.agent('one')).state).toBe('working')
+  expect(await happened('agent.runner-gone')).toEqual([])
+  const killed = Date.now()
+  process.kill(pid, 'SIGKILL')
+  await fleet.expectState('one', 'failed')
+  expect(((await happened('agent.runner-gone'))[0]?.at ?? 0) - killed).toBeLessThan(1_000)
+})
+
+test('a watcher keeps no tmux server alive, changes no screen, and ov stop works beside it', async () => {
+  fleet = await makeFleet(home)
+  await fleet.sling('one', HANG)
+  await fleet.expectState('one', 'working')
+  const tmux = ['tmux', '-S', fleet.tmux().socket]
+  const ask = async (...args: string[]) => (await run([...tmux, ...args])).stdout
+  const before = await ask('list-windows', '-a', '-F', '#{session_name} #{window_width}x#{window_height}')
+  await background()
+  await expect.poll(() => ask('list-clients', '-F', '#{client_control_mode}')).toBe('1\n')
+  expect(await ask('list-windows', '-a', '-F', '#{session_name} #{window_width}x#{window_height}')).toBe(before)
+  const server = identify(Number(await ask('display', '-p', '#{pid}')))
+  if (server === null) throw new Error('no tmux server')
+  expect((await home.ov(fleet.repo, ['stop', '--all'])).code).toBe(0)
+  await expect.poll(() => liveness(server)).toBe('gone')
+})
+
+test('mail that can no longer be delivered is back at its sender within a second', async () => {
+  fleet = await makeFleet(home)
+  await fleet.sling('reader', HANG)
+  await fleet.expectState('reader', 'working')
+  await background()
+  // A row such as a crash at the worst moment leaves: its reader has ended, and nobody bounced it.
+  const { id } = await fleet.agent('reader')
+  await home.ov(fleet.repo, ['mail', 'send', '--to', 'reader', '--subject', 'Lost on the way'])
+  await home.ov(fleet.repo, ['stop', 'reader'])
+  await home.ov(fleet.repo, ['mail', 'check'])
+  const began = Date.now()
+  await fleet.db
+    .updateTable('mail')
+    .set({ bounced_at: null, delivered_at: null })
+    .where('reader', '=', id)
+    .where('subject', '=', 'Lost on the way')
+    .execute()
+  const human = async () => (await home.ov(fleet.repo, ['mail', 'list', '--unread'])).stdout
+  await expect.poll(human, { timeout: 10_000 }).toContain('Not delivered to reader')
+  expect(((await happened('mail.bounced')).at(-1)?.at ?? 0) - began).toBeLessThan(2_000)
+})
+
+test('merges that nobody drives any more are driven', async () => {
+  fleet = await makeFleet(home, { config: 'merge: { auto: false }\n' })
+  await fleet.sling('worker', 'echo w > w.txt')
+  await expect.poll(async () => (await fleet.agent('worker')).waiting_on, { timeout: 15_000 }).toBe('merge')
+  await background()
+  // The configuration is read again when its file changes.
+  writeFileSync(
+    join(fleet.repo, 'overstory.yaml'),
+    readFileSync(join(fleet.repo, 'overstory.yaml'), 'utf8').replace('false', 'true'),
+  )
+  git(home, fleet.repo, 'commit', '--quiet', '--all', '--message', 'Merge by itself')
+  await home.ov(fleet.repo, ['mail', 'send', '--to', 'human', '--subject', 'Something happens'])
+  await fleet.expectState('worker', 'done')
+  expect(git(home, fleet.repo, 'show', 'refs/ov/train/main:w.txt')).toBe('w')
+})
+
+test('--once looks, does what is to be done and says it: as text, as a document, with exit code 0', async () => {
+  fleet = await makeFleet(home)
+  const idle = await home.ov(fleet.repo, ['watch', '--once'])
+  expect(idle).toMatchObject({ code: 0, stdout: 'Nobody is at work.\nThere was nothing to do.\n' })
+  await fleet.sling('victim', HANG)
+  await fleet.expectState('victim', 'working')
+  process.kill(await runnerOf('victim'), 'SIGKILL')
+  const look = await home.ov(fleet.repo, ['watch', '--once', '--json'])
+  expect(look.code, look.output).toBe(0)
+  const { agents, did, said } = JSON.parse(look.stdout)
+  expect(agents).toEqual([{ agent: 'victim', state: 'working', runner: 'gone' }])
+  expect(did.map(({ type, agent }: { type: string; agent: string }) => `${agent} ${type}`)).toEqual(
+    expect.arrayContaining(['victim agent.runner-gone', 'victim agent.failed']),
+  )
+  expect(said).toContain('victim failed: Its runner died.')
+  expect((await fleet.agent('victim')).state).toBe('failed')
+})
+
+test('in the foreground it says what happens, a line each, and Ctrl-C ends it in good order', async () => {
+  fleet = await makeFleet(home)
+  const watcher = spawn(process.execPath, [OV, 'watch'], { cwd: fleet.repo, env: { ...home.env } })
+  let out = ''
+  watcher.stdout.setEncoding('utf8').on('data', (text: string) => {
+    out += text
+  })
+  const ended = new Promise<number | null>((resolve) => watcher.on('close', (code) => resolve(code)))
+  await expect.poll(() => out, { timeout: 10_000 }).toContain('Watching')
+  await fleet.sling('worker', 'echo w > w.txt')
+  await expect.poll(() => out, { timeout: 15_000 }).toContain('✔ worker is done')
+  // The very process that was started watches: what is sent to it arrives.
+  watcher.kill('SIGINT')
+  expect(await ended).toBe(130)
+  expect((await home.ov(fleet.repo, ['watch', 'status'])).stdout).toBe('Nobody watches.\n')
+  expect((await happened('watch.stopped'))[0]?.data).toEqual({ pid: watcher.pid })
+})
