@@ -254,7 +254,7 @@ test('explain names the source of a value, with what it stands in front of', asy
       ],
     },
   ])
-  expect(explainConfig(layers, 'watchdog').map((setting) => setting.key)).toHaveLength(5)
+  expect(explainConfig(layers, 'watchdog').map((setting) => setting.key)).toHaveLength(6)
   expect(() => explainConfig(layers, 'agents.maxDept')).toThrow(
     expect.objectContaining({ hint: 'Did you mean: ov config explain agents.maxDepth' }),
   )
