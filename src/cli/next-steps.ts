@@ -35,10 +35,18 @@ export function nextSteps({ agents, landing, mail }: StatusReport, how: 'all' | 
   }
   if (how === 'first') return [sling]
   return [
-    ...(latest === undefined ? [] : [{ what: `Follow ${latest.name}`, command: `ov logs ${latest.name} -f` }]),
+    ...(latest === undefined
+      ? []
+      : [
+          { what: 'Watch them live', command: 'ov monitor' },
+          { what: `Follow ${latest.name}`, command: `ov logs ${latest.name} -f` },
+        ]),
     ...(mail.unread > 0 ? [{ what: 'Read your mail', command: 'ov mail check' }] : []),
     ...(behind ? [{ what: 'Bring your checkout along', command: 'ov land' }] : []),
     sling,
+    ...(open.some(({ capability }) => capability === 'coordinator')
+      ? []
+      : [{ what: 'Say what you want, and have the work cut for you', command: 'ov coordinator "Build a login page"' }]),
     ...(agents.length > 0 && open.length === 0 ? [{ what: 'See what the run did', command: 'ov run show' }] : []),
     { what: 'See all commands', command: 'ov --help' },
   ]
