@@ -5,10 +5,12 @@ import type { Tmux } from './tmux.ts'
 
 /** What is known of the sessions of a tmux server by its own telling. */
 export interface SessionWatch {
-  /** Pids of all panes' processes; null while tmux can't be asked. */
-  readonly panes: ReadonlySet<number> | null
+  /** When each pane last showed something new, in s since the epoch, by the pid of its process; null while tmux can't be asked. */
+  readonly panes: ReadonlyMap<number, number> | null
   /** Connects where there is a server to connect to and it is time to try again. Costs nothing when connected. */
   connect(): void
+  /** Asks for the panes once more. The answer is there a moment later. */
+  refresh(): void
   close(): void
 }
 
@@ -26,7 +28,7 @@ const LONGEST_PAUSE_MS = 30_000
  */
 export function watchSessions(tmux: Tmux, changed: () => void): SessionWatch {
   let client: ChildProcess | null = null
-  let panes: ReadonlySet<number> | null = null
+  let panes: ReadonlyMap<number, number> | null = null
   let pause = FIRST_PAUSE_MS
   let notBefore = 0
   let closed = false
@@ -38,6 +40,10 @@ export function watchSessions(tmux: Tmux, changed: () => void): SessionWatch {
     notBefore = performance.now() + pause
     pause = Math.min(LONGEST_PAUSE_MS, pause * 2)
     if (!closed) changed()
+  }
+
+  const ask = ({ stdin }: ChildProcess) => {
+    if (stdin?.writable) stdin.write(`list-panes -a -F '${MARK} #{pane_pid} #{window_activity}'\n`)
   }
 
   const connect = () => {
@@ -53,19 +59,22 @@ export function watchSessions(tmux: Tmux, changed: () => void): SessionWatch {
     started.stdin?.on('error', () => undefined)
     started.stderr?.resume()
     const read = blocks((lines) => {
-      const found = lines.flatMap((line) => (line.startsWith(MARK) ? Number(line.slice(MARK.length)) : []))
+      const found = lines.flatMap((line) => {
+        const [mark, pid, shownAt] = line.split(' ')
+        return mark === MARK ? [[Number(pid), Number(shownAt)] as const] : []
+      })
       // The answer to the attaching itself has no line of ours.
       if (found.length === 0) return
-      panes = new Set(found)
+      const before = panes
+      panes = new Map(found)
       pause = FIRST_PAUSE_MS
-      changed()
+      if (before === null || found.length !== before.size || found.some(([pid]) => !before.has(pid))) changed()
     })
-    const ask = () => started.stdin?.write(`list-panes -a -F '${MARK}#{pane_pid}'\n`)
     started.stdout?.setEncoding('utf8').on('data', (text: string) => {
       for (const notice of read(text)) {
         if (!/^%(session-changed|sessions-changed|unlinked-window-close|window-close)\b/.test(notice)) continue
         if (!notice.startsWith('%session-changed')) changed()
-        ask()
+        ask(started)
       }
     })
   }
@@ -75,6 +84,9 @@ export function watchSessions(tmux: Tmux, changed: () => void): SessionWatch {
       return panes
     },
     connect,
+    refresh() {
+      if (client !== null) ask(client)
+    },
     close() {
       closed = true
       // Without its input it ends by itself.
@@ -86,7 +98,7 @@ export function watchSessions(tmux: Tmux, changed: () => void): SessionWatch {
 }
 
 const FLAGS = 'ignore-size,no-output,read-only'
-const MARK = 'pane '
+const MARK = 'pane'
 
 /** What a tmux client needs of our environment. */
 function clientEnvironment(): Record<string, string> {

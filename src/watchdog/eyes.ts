@@ -6,6 +6,7 @@ import { leaseHolder } from '../db/lease.ts'
 import type { Db } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
 import { eventsBeyond, lastEventId, recentEvents } from '../events/store.ts'
+import { hookFolder, privateFolder } from '../hooks/folder.ts'
 import { waitingReaders } from '../mail/store.ts'
 import { openLandings, openMerges, TRAIN_LEASE } from '../merge/store.ts'
 import { fileState, readFrom } from '../os/files.ts'
@@ -21,6 +22,9 @@ export interface Place {
 
 export type EventRow = Schema['events']
 
+/** When panes last showed something new, by the pid of their process, in s since the epoch; null where tmux can't be asked. */
+export type Shown = ReadonlyMap<number, number> | null
+
 /** Events beyond this many at once are not caught up with in one look. */
 const MOST_EVENTS = 2_000
 /** Of an agent that was there before the watcher, so many events tell whether a tool of its runs. */
@@ -30,6 +34,8 @@ const HISTORY = 100
 interface Facts {
   readonly agents: readonly Agent[]
   readonly stranded: readonly string[]
+  /** Open agents for whom mail waits. */
+  readonly waiting: readonly string[]
   readonly merges: readonly string[]
   readonly landings: Awaited<ReturnType<typeof openLandings>>
 }
@@ -78,6 +84,7 @@ export class Eyes {
     this.#facts = {
       agents,
       stranded: readers.filter((reader) => reader !== HUMAN && !open.has(reader)),
+      waiting: readers.filter((reader) => open.has(reader)),
       merges: driven ? [] : entries.map(({ id }) => id),
       landings,
     }
@@ -87,32 +94,38 @@ export class Eyes {
     return events
   }
 
-  /** Asks the kernel after everybody. `silent`: those who were nudged, whose log may have grown by the nudge alone. */
-  look(place: Place, nudged: (id: string) => boolean): Seen {
-    const facts = this.#facts ?? { agents: [], stranded: [], merges: [], landings: [] }
+  /**
+   * Asks the kernel after everybody.
+   *
+   * @param nudged whether an agent was nudged in its present silence: then its log may have grown by the nudge alone
+   */
+  look(place: Place, nudged: (id: string) => boolean, shown: Shown = null): Seen {
+    const facts = this.#facts ?? { agents: [], stranded: [], waiting: [], merges: [], landings: [] }
     return {
       at: { wall: this.#clock.now(), mono: this.#clock.monotonic() },
-      agents: facts.agents.map((agent) => this.#lookAt(agent, place, nudged)),
+      agents: facts.agents.map((agent) => this.#lookAt(agent, place, nudged, shown)),
       places: place.maxConcurrent,
       stranded: facts.stranded,
       merges: facts.merges,
       landings: facts.landings.filter((landing) => isGone(landing)).map(({ id }) => id),
-      others: [],
+      unmarked: facts.waiting.filter((reader) => isUnmarked(place, reader)),
     }
   }
 
-  #lookAt(agent: Agent, place: Place, nudged: (id: string) => boolean): AgentSeen {
+  #lookAt(agent: Agent, place: Place, nudged: (id: string) => boolean, shown: Shown): AgentSeen {
     const { id, state, fence } = agent
     const owner = state === 'queued' ? null : ownerOf(agent)
     const signs = this.#signs.get(id)
+    const screen = agent.mode === 'interactive' && owner !== null ? (shown?.get(owner.pid) ?? 0) : 0
     if (state === 'working' && signs !== undefined) listen(outputOf(place, id), signs, nudged(id))
     return {
       id,
       state,
       fence,
       runner: owner === null ? null : liveness(owner),
-      mark: `${agent.state_since}:${signs?.event ?? 0}:${signs?.output ?? 0}`,
+      mark: `${agent.state_since}:${signs?.event ?? 0}:${signs?.output ?? 0}:${screen}`,
       busy: (signs?.tools ?? 0) > 0,
+      persistent: agent.persistent === 1,
     }
   }
 
@@ -138,6 +151,12 @@ export class Eyes {
     const signs = event.agent_id === null ? undefined : this.#signs.get(event.agent_id)
     if (signs !== undefined && Number(event.id) > signs.event) add(signs, event)
   }
+}
+
+/** Hooks are told of mail by a file, which can get lost. Who has no hooks has no folder for them. */
+function isUnmarked({ stateDir }: Place, reader: string): boolean {
+  const { spool, mail } = hookFolder(privateFolder(stateDir, reader))
+  return fileState(spool) !== null && fileState(mail) === null
 }
 
 function outputOf(place: Place, id: string): string {

@@ -25,6 +25,8 @@ const PLACE_GRACE_MS = 1_000
 const MERGE_GRACE_MS = 2_000
 /** Two tables are read one after the other: what looks wrong may only be new. */
 const READ_GRACE_MS = 300
+/** A runner makes lost markers again by itself, unless it is stopped. */
+const MARKER_GRACE_MS = 3_000
 /** So far wall and monotonic time may drift apart between two looks before it is a jump or a sleep. */
 const JUMP_MS = 3_000
 /** Looks that come so much later than they were due are a gap: the watcher itself was stopped or starved. */
@@ -49,6 +51,8 @@ export interface AgentSeen {
   readonly mark: string
   /** A tool of its runs. */
   readonly busy: boolean
+  /** It holds no place, and without a runner it is not at its end: it is reported, and left. */
+  readonly persistent: boolean
 }
 
 /** What one look found. */
@@ -63,8 +67,8 @@ export interface Seen {
   readonly merges: readonly string[]
   /** Landings that a dead process left in the middle. */
   readonly landings: readonly string[]
-  /** Other things to be tended, each by a key that is the same as long as it lasts. */
-  readonly others: readonly string[]
+  /** Readers with hooks whom no marker tells of their mail. */
+  readonly unmarked: readonly string[]
 }
 
 export interface Limits {
@@ -88,8 +92,9 @@ interface Watched {
 
 /** What is remembered of something that has to be tended. */
 interface Need {
-  readonly since: number
+  /** How often it was. */
   readonly times: number
+  /** When it is to be the next time. */
   readonly next: number
 }
 
@@ -148,14 +153,14 @@ export function judge(seen: Seen, memory: Memory, limits: Limits, due: number): 
     const confirmed = watched.gone !== null && at.mono - watched.gone.since >= CONFIRM_MS
     if (agent.state === 'starting' && agent.runner === 'gone')
       wanted.push({ key: `start:${agent.id}:${agent.fence}`, grace: START_GRACE_MS })
-    else if (confirmed) wanted.push({ key: `gone:${agent.id}:${agent.fence}`, grace: 0 })
+    else if (confirmed) wanted.push({ key: `gone:${agent.id}:${agent.fence}`, grace: 0, once: agent.persistent })
   }
-  const live = seen.agents.filter(({ state }) => state !== 'queued').length
+  const live = seen.agents.filter(({ state, persistent }) => state !== 'queued' && !persistent).length
   const oldest = seen.agents.find(({ state }) => state === 'queued')
   if (oldest !== undefined && live < seen.places) wanted.push({ key: `place:${oldest.id}`, grace: PLACE_GRACE_MS })
   for (const reader of seen.stranded) wanted.push({ key: `mail:${reader}`, grace: READ_GRACE_MS })
   for (const landing of seen.landings) wanted.push({ key: `landing:${landing}`, grace: READ_GRACE_MS })
-  for (const other of seen.others) wanted.push({ key: other, grace: 0 })
+  for (const reader of seen.unmarked) wanted.push({ key: `marker:${reader}`, grace: MARKER_GRACE_MS })
 
   const fleet = attend(wanted, memory.needs, at.mono)
   const merges = attend(
@@ -243,6 +248,8 @@ function judgeOne(
 interface Wanted {
   readonly key: string
   readonly grace: number
+  /** Trying again would not help. */
+  readonly once?: boolean
 }
 
 /**
@@ -254,17 +261,15 @@ function attend(
   before: ReadonlyMap<string, Need>,
   now: number,
 ): { due: boolean; needs: [string, Need][]; next: number } {
-  const known = wanted.map(({ key, grace }): [string, Need] => [
-    key,
-    before.get(key) ?? { since: now, times: 0, next: now + grace },
-  ])
-  const due = known.some(([, need]) => need.next <= now)
-  const needs = due ? known.map(([key, need]): [string, Need] => [key, triedAt(need, now)]) : known
+  const known = wanted.map((one) => ({ ...one, need: before.get(one.key) ?? { times: 0, next: now + one.grace } }))
+  const due = known.some(({ need }) => need.next <= now)
+  const needs = known.map(({ key, need, once = false }): [string, Need] => [key, tried(need, now, once)])
   return { due, needs, next: needs.reduce((least, [, need]) => Math.min(least, need.next), Number.POSITIVE_INFINITY) }
 }
 
-function triedAt(need: Need, now: number): Need {
+/** A need after this look: what was due has been tried. */
+function tried(need: Need, now: number, once: boolean): Need {
   if (need.next > now) return need
-  const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** need.times)
-  return { since: need.since, times: need.times + 1, next: now + pause }
+  const pause = once ? Number.POSITIVE_INFINITY : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** need.times)
+  return { times: need.times + 1, next: now + pause }
 }

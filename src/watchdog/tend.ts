@@ -1,4 +1,5 @@
 import { openAgents } from '../agents/store.ts'
+import { remark } from '../hooks/remark.ts'
 import { driveTrain } from '../merge/train.ts'
 import { letServerEnd } from '../os/tmux.ts'
 import type { Project } from '../project.ts'
@@ -14,12 +15,13 @@ export interface Order {
 
 /**
  * Looks after the fleet: what is silent is nudged, what lost its runner is ended and told, what can't be delivered
- * bounces, what waits for a free place is started. Each of it looks again for itself whether it is still so; doing it
+ * bounces, what waits for a free place is started, markers of mail that got lost are made again. Each of it looks again for itself whether it is still so; doing it
  * twice changes nothing.
  */
 export async function tendFleet(project: Project, order: Order): Promise<void> {
   for (const silence of order.silences) await nudge(project, { resource: WATCH_LEASE, fence: order.fence }, silence)
   await reconcile(project)
+  for (const { id } of await openAgents(project.db)) await remark(project.db, project.stateDir, id)
   // A runner that was killed could not do it.
   if (project.tmux !== null && (await openAgents(project.db)).length === 0) await letServerEnd(project.tmux)
 }

@@ -6,7 +6,7 @@ import { write } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
 import { OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
-import type { EventRow, Eyes, Place } from './eyes.ts'
+import type { EventRow, Eyes, Place, Shown } from './eyes.ts'
 import { WATCH_LEASE_MS } from './lease.ts'
 import { judge, type Limits, type Memory, NOTHING_YET, type Verdict } from './rules.ts'
 
@@ -44,12 +44,12 @@ export async function tick(
   round: Round,
   place: Place,
   limits: Limits,
-  { read, due }: { read: boolean; due: number },
+  { read, due, shown = null }: { read: boolean; due: number; shown?: Shown },
 ): Promise<Ticked> {
   const { eyes } = round
   const events = read ? await eyes.read(place) : []
   const nudged = (id: string) => round.memory.agents.get(id)?.nudged ?? false
-  const { verdicts, memory, next } = judge(eyes.look(place, nudged), round.memory, limits, due)
+  const { verdicts, memory, next } = judge(eyes.look(place, nudged, shown), round.memory, limits, due)
   await record(round, verdicts)
   // What could not be recorded is concluded again.
   round.memory = memory

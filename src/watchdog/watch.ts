@@ -8,7 +8,7 @@ import { recordEvent } from '../events/store.ts'
 import { fileState, watchDatabase } from '../os/files.ts'
 import { tmuxAt } from '../os/tmux.ts'
 import { watchSessions } from '../os/tmux-control.ts'
-import { type EventRow, Eyes } from './eyes.ts'
+import { type EventRow, Eyes, type Shown } from './eyes.ts'
 import { type Ended, handsFor, type Work } from './hands.ts'
 import { claimWatch, type Watcher } from './lease.ts'
 import type { Verdict } from './rules.ts'
@@ -82,10 +82,11 @@ export async function watchFleet(
         lastRead = now
         readAt = now + spec.interval
       }
-      const pulse = pulseOf(round.eyes, sessions?.panes ?? null)
+      const shown = sessions?.panes ?? null
+      const pulse = pulseOf(round.eyes, shown)
       const due = Math.min(readAt, now + pulse)
       const limits = { nudgeAfter: spec.nudgeAfter ?? Number.POSITIVE_INFINITY, toolLimit: spec.toolLimit }
-      const { verdicts, events, next } = await tick(round, spec, limits, { read, due })
+      const { verdicts, events, next } = await tick(round, spec, limits, { read, due, shown })
       act(verdicts, (work, silences) => hands.send(work, { fence: claimed.fence, silences }))
       if (read) {
         for (const { id, name } of round.eyes.agents) names.set(id, name)
@@ -97,6 +98,8 @@ export async function watchFleet(
       }
       await troubles.record(db, clock)
       if (round.eyes.agents.some(({ state }) => state !== 'queued')) sessions?.connect()
+      if (round.eyes.agents.some(({ mode, state }) => mode === 'interactive' && state === 'working'))
+        sessions?.refresh()
       const wakeAt = Math.min(due, next, dirty ? lastRead + READ_PAUSE_MS : due)
       await wakes.sleep(Math.max(1, wakeAt - clock.monotonic()))
     }
@@ -122,7 +125,7 @@ function act(
 }
 
 /** How soon the kernel is to be asked again: rarely when every runner is the process of a pane that tmux watches. */
-function pulseOf(eyes: Eyes, panes: ReadonlySet<number> | null): number {
+function pulseOf(eyes: Eyes, panes: Shown): number {
   const live = eyes.agents.filter(({ state }) => state === 'working' || state === 'waiting')
   if (live.length === 0) return eyes.agents.length === 0 ? Number.POSITIVE_INFINITY : PULSE_MS
   return live.every(({ owner_pid: pid }) => pid !== null && panes?.has(pid)) ? PULSE_MS : QUICK_PULSE_MS

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ownerOf } from '../../src/agents/store.ts'
 import { eventsBeyond } from '../../src/events/store.ts'
+import { hookFolder, privateFolder } from '../../src/hooks/folder.ts'
 import { identify, liveness, run } from '../../src/os/process.ts'
+import { fakeClaude } from '../rig/fake-claude.ts'
 import { type Fleet, makeFleet } from '../rig/fleet.ts'
 import { git, type Home, makeHome, OV } from '../rig/sandbox-home.ts'
 
@@ -182,6 +184,82 @@ test('merges that nobody drives any more are driven', async () => {
   await home.ov(fleet.repo, ['mail', 'send', '--to', 'human', '--subject', 'Something happens'])
   await fleet.expectState('worker', 'done')
   expect(git(home, fleet.repo, 'show', 'refs/ov/train/main:w.txt')).toBe('w')
+})
+
+/** A fake CLI that prints a line, does `first`, keeps what it is sent, and prints once more when it is told to speak. */
+function silentCli(first = ''): { env: { PATH: string }; heard: () => string; speak: string } {
+  const folder = mkdtempSync(join(home.path, 'cli-'))
+  const [file, speak] = [join(folder, 'heard'), join(folder, 'speak')]
+  const script = `echo '${ALIVE}'
+${first}
+exec 3<&0
+cat <&3 > '${file}' &
+while [ ! -e '${speak}' ]; do sleep 0.05; done
+echo '${ALIVE}'
+wait`
+  return { env: fakeClaude(home, script), heard: () => (existsSync(file) ? readFileSync(file, 'utf8') : ''), speak }
+}
+
+const ALIVE = '{"type":"keep_alive"}'
+
+test('an agent that works and shows nothing is nudged, in the middle of its turn, once a silence, whoever watches', async () => {
+  fleet = await makeFleet(home, { config: 'watchdog: { tier0: { nudgeAfter: 1s } }\n' })
+  const cli = silentCli()
+  const slung = await home.ov(fleet.repo, ['sling', '--name', 'mute', '--task', 'Say nothing'], { env: cli.env })
+  expect(slung.code, slung.output).toBe(0)
+  await fleet.expectState('mute', 'working')
+  await fleet.sling('command', HANG)
+  await background()
+  await expect.poll(cli.heard, { timeout: 15_000 }).toContain('Are you stuck?')
+  const nudged = () => happened('agent.nudged')
+  expect(await nudged()).toMatchObject([{ data: { tool: false } }])
+  expect((await nudged())[0]?.data.silentMs).toBeGreaterThanOrEqual(1_000)
+  // The nudge in its own log is no sign of its own; nor does another watcher begin anew.
+  process.kill(await background(), 'SIGKILL')
+  await background('--interval', '1')
+  const looks = () => run(['cat', join(fleet.repo, '.overstory', 'logs', 'watch.log')])
+  await expect.poll(async () => (await looks()).stdout.match(/Watching/g)?.length, { timeout: 10_000 }).toBe(2)
+  writeFileSync(cli.speak, '')
+  await expect.poll(async () => (await nudged()).length, { timeout: 15_000 }).toBe(2)
+  expect((await fleet.agent('command')).state).toBe('working')
+})
+
+test('a tool that runs is work; a stopped process is none, and no death either', async () => {
+  fleet = await makeFleet(home, { config: 'watchdog: { tier0: { nudgeAfter: 1s } }\n' })
+  const tool = { type: 'tool_use', id: 't1', name: 'Bash', input: { command: 'make' } }
+  const message = { type: 'assistant', message: { role: 'assistant', content: [tool] } }
+  const cli = silentCli(`echo '${JSON.stringify(message)}'`)
+  await home.ov(fleet.repo, ['sling', '--name', 'busy', '--task', 'Build'], { env: cli.env })
+  await expect.poll(() => happened('tool.start'), { timeout: 15_000 }).toHaveLength(1)
+  const mute = silentCli()
+  await home.ov(fleet.repo, ['sling', '--name', 'frozen', '--task', 'Freeze'], { env: mute.env })
+  await fleet.expectState('frozen', 'working')
+  const pid = await runnerOf('frozen')
+  process.kill(pid, 'SIGSTOP')
+  await background()
+  await expect.poll(() => happened('agent.nudged'), { timeout: 15_000 }).toHaveLength(1)
+  const rows = await eventsBeyond(fleet.db, 0, 10_000)
+  expect(rows.find(({ type }) => type === 'agent.nudged')?.agent_id).toBe((await fleet.agent('frozen')).id)
+  expect(await happened('agent.runner-gone')).toEqual([])
+  expect((await fleet.agent('frozen')).state).toBe('working')
+  process.kill(pid, 'SIGCONT')
+  await expect.poll(mute.heard, { timeout: 15_000 }).toContain('Are you stuck?')
+})
+
+test('a marker of mail that got lost while a runner is stopped is made again', async () => {
+  fleet = await makeFleet(home)
+  await fleet.sling('reader', HANG)
+  await fleet.expectState('reader', 'working')
+  await background()
+  const { id } = await fleet.agent('reader')
+  const folder = hookFolder(privateFolder(join(fleet.repo, '.overstory'), id))
+  mkdirSync(folder.spool, { recursive: true })
+  process.kill(await runnerOf('reader'), 'SIGSTOP')
+  await home.ov(fleet.repo, ['mail', 'send', '--to', 'reader', '--subject', 'Hello'])
+  expect(existsSync(folder.mail)).toBe(true)
+  rmSync(folder.mail)
+  await home.ov(fleet.repo, ['mail', 'send', '--to', 'human', '--subject', 'Something is committed'])
+  await expect.poll(() => existsSync(folder.mail), { timeout: 15_000 }).toBe(true)
 })
 
 test('--once looks, does what is to be done and says it: as text, as a document, with exit code 0', async () => {

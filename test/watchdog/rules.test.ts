@@ -29,7 +29,7 @@ function watchdog(limits = LIMITS) {
         stranded: [],
         merges: [],
         landings: [],
-        others: [],
+        unmarked: [],
         ...more,
       }
       const judged = judge(seen, memory, limits, mono + promised)
@@ -46,6 +46,7 @@ const agent = (more: Partial<AgentSeen> = {}): AgentSeen => ({
   runner: 'alive',
   mark: 'm0',
   busy: false,
+  persistent: false,
   ...more,
 })
 const kinds = (verdicts: readonly Verdict[]) => verdicts.map((verdict) => verdict.do)
@@ -66,6 +67,18 @@ test('a death is believed when it is seen twice: then it is reported once, and t
   // Its clearer-up died too: another owner, another death.
   expect(kinds(dog.look([agent({ runner: 'gone', fence: 2 })]))).toEqual([])
   expect(kinds(dog.look([agent({ runner: 'gone', fence: 2 })]))).toEqual(['report-gone', 'tend'])
+})
+
+test('a persistent agent holds no place, and without a runner it is reported, tended once, and left', () => {
+  const dog = watchdog()
+  const dead = agent({ runner: 'gone', persistent: true })
+  dog.look([dead])
+  expect(kinds(dog.look([dead]))).toEqual(['report-gone', 'tend'])
+  for (let minute = 0; minute < 60; minute++) expect(dog.look([dead], { after: 60_000 })).toEqual([])
+  const crowd = Array.from({ length: 9 }, (_, index) => agent({ id: `c${index}`, state: 'waiting', persistent: true }))
+  const more = [...crowd, agent({ id: 'q', state: 'queued', runner: null })]
+  dog.look(more)
+  expect(dog.look(more)).toEqual([{ do: 'tend', because: ['place:q'] }])
 })
 
 test('an unknown in between takes the suspicion back', () => {
