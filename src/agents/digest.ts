@@ -2,8 +2,8 @@ import { HUMAN, SYSTEM } from '../contract/mail.ts'
 import { isFinal } from '../contract/states.ts'
 import type { Db } from '../db/open.ts'
 import { oneLine, plainText } from '../mail/frame.ts'
-import { nameOf } from '../mail/send.ts'
-import { findMail, type Mail, openQuestions } from '../mail/store.ts'
+import { nameOf, postMail } from '../mail/send.ts'
+import { findMail, type Mail, openQuestions, withdrawMail } from '../mail/store.ts'
 import { getRun } from '../tasks/runs.ts'
 import { getTask, type Task } from '../tasks/store.ts'
 import { describeState } from './rules.ts'
@@ -63,10 +63,39 @@ function at(ms: number): string {
 }
 
 /**
+ * Leaves word for an agent that begins again: what happened since, or, when its conversation is lost (`since` is null),
+ * how everything stands. It comes with its next turn; a turn that was cut off begins with it at once. What was left so
+ * before and not read is taken back. False: there is nothing to tell.
+ */
+export async function leaveWord(
+  tx: Db,
+  agent: Agent,
+  { since, cutOff }: { since: number | null; cutOff: boolean },
+  now: number,
+): Promise<boolean> {
+  await withdrawMail(tx, { sender: SYSTEM, reader: agent.id, types: ['status'] }, now)
+  const text = await whatHappened(tx, agent, { since, cutOff, now })
+  if (text === null) return false
+  await postMail(
+    tx,
+    {
+      from: SYSTEM,
+      to: agent.id,
+      type: 'status',
+      priority: cutOff ? 'urgent' : 'high',
+      subject: since === null ? 'You begin anew: how things stand' : 'You were away: what happened since',
+      body: text,
+    },
+    now,
+  )
+  return true
+}
+
+/**
  * What happened while an agent was away, or how everything stands when it begins anew, as text for its prompt; null when
  * there is nothing to tell.
  */
-export async function whatHappened(
+async function whatHappened(
   db: Db,
   agent: Agent,
   { since, cutOff, now }: { since: number | null; cutOff: boolean; now: number },

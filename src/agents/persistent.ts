@@ -1,11 +1,8 @@
-import { SYSTEM } from '../contract/mail.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { type Capability, isFinal } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
-import { postMail } from '../mail/send.ts'
-import { withdrawMail } from '../mail/store.ts'
 import { watchDatabase } from '../os/files.ts'
 import { ownIdentity } from '../os/process.ts'
 import { killSession } from '../os/tmux.ts'
@@ -17,7 +14,7 @@ import { beginRun, currentRun } from '../tasks/runs.ts'
 import { getTask, insertTask } from '../tasks/store.ts'
 import { branchOf } from '../worktrees/vacant.ts'
 import { isLive } from './condition.ts'
-import { whatHappened } from './digest.ts'
+import { leaveWord } from './digest.ts'
 import { agentEnvironmentOf } from './environment.ts'
 import { instructionsFile } from './instructions.ts'
 import { loadRuntime } from './registry.ts'
@@ -101,7 +98,8 @@ export async function startPersistent(project: Project, request: StartRequest): 
       ? await reopenAgent(tx, before, stint, ownIdentity(), now)
       : await makeAgent(tx, { ...stint, capability: request.capability, run: run.name }, now)
     if (agent === null) return null
-    const told = before ? await tell(tx, before, agent, now) : false
+    const since = session === null ? null : (before?.ended_at ?? before?.state_since ?? null)
+    const told = before ? await leaveWord(tx, agent, { since, cutOff: before.mid_turn === 1 }, now) : false
     const context: Context = session !== null ? 'resumed' : told ? 'digest' : 'new'
     await recordEvent(tx, {
       at: now,
@@ -211,33 +209,6 @@ async function makeAgent(
     now,
   )
   return takeOver(tx, agent, ['queued'], ownIdentity(), 'starting', now)
-}
-
-/**
- * Leaves word for an agent that begins again: what happened while it was away, or, when its conversation is lost, how
- * everything stands. It goes with its next turn; a turn that was cut off begins with it at once. False: nothing to tell.
- */
-async function tell(tx: Db, before: Agent, agent: Agent, now: number): Promise<boolean> {
-  await withdrawMail(tx, { sender: SYSTEM, reader: agent.id, types: ['status'] }, now)
-  const text = await whatHappened(tx, agent, {
-    since: agent.session === null ? null : (before.ended_at ?? before.state_since),
-    cutOff: before.mid_turn === 1,
-    now,
-  })
-  if (text === null) return false
-  await postMail(
-    tx,
-    {
-      from: SYSTEM,
-      to: agent.id,
-      type: 'status',
-      priority: before.mid_turn === 1 ? 'urgent' : 'high',
-      subject: agent.session === null ? 'You begin anew: how things stand' : 'You were away: what happened since',
-      body: text,
-    },
-    now,
-  )
-  return true
 }
 
 /** Waits until a start has come through, and gives the agent's row. */

@@ -128,12 +128,16 @@ export interface FailureFacts {
   readonly login: string
   /** For a persistent agent: what a person types to start it again; null for one with a task. */
   readonly again: string | null
+  /** Its CLI was to go on with a session of an earlier process, and has given no sign that it did. */
+  readonly unproven: boolean
 }
 
 export type AfterFailure =
   | { readonly do: 'park'; readonly until: number }
   /** Its session is taken up once more, at once. */
   | { readonly do: 'retry' }
+  /** A new session takes the place of one that is of no use any more. */
+  | { readonly do: 'renew' }
   | { readonly do: 'fail'; readonly advice: string | null }
 
 const MINUTE = 60_000
@@ -142,7 +146,7 @@ const MAX_SETBACKS = 8
 const MAX_CRASHES = 2
 
 /** What follows a failed turn: what time mends is waited out, never retried in a loop; the rest fails at once. */
-export function afterFailure({ cause, resetAt, setbacks, now, login, again }: FailureFacts): AfterFailure {
+export function afterFailure({ cause, resetAt, setbacks, now, login, again, unproven }: FailureFacts): AfterFailure {
   switch (cause) {
     case 'rate_limit':
     case 'overloaded':
@@ -162,9 +166,11 @@ export function afterFailure({ cause, resetAt, setbacks, now, login, again }: Fa
       return { do: 'fail', advice: 'Choose another model: ov sling --model …, or models in overstory.yaml.' }
     case 'crash':
     case 'interrupted':
-      if (again !== null && setbacks <= MAX_CRASHES) return { do: 'retry' }
+      if (again !== null && setbacks <= MAX_CRASHES) return { do: unproven && setbacks > 1 ? 'renew' : 'retry' }
       return { do: 'fail', advice: again === null ? null : `Start it again: ${again}` }
     case 'context':
+      if (again !== null && setbacks === 1) return { do: 'renew' }
+      return { do: 'fail', advice: again === null ? null : `Start it again: ${again}` }
     case 'limit':
     case 'refused':
     case 'unknown':

@@ -29,6 +29,7 @@ import { keepCommits } from '../worktrees/keep.ts'
 import { commitFolders, gitIn, prepareWorktree, setUpWorktree } from '../worktrees/prepare.ts'
 import { freshenReading, prepareReading } from '../worktrees/reading.ts'
 import { claimDone } from './claim.ts'
+import { leaveWord } from './digest.ts'
 import { endAgent } from './finish.ts'
 import { guardVerdict } from './guard.ts'
 import { type Handover, handoverFor } from './handover.ts'
@@ -132,6 +133,8 @@ class Runner {
   #instructions = ''
   /** The runtime's own session id. */
   #sessionId: string | undefined
+  /** Whether the session of an earlier process was really taken up is not seen yet. */
+  #unproven: boolean
   #turns = 0
   /** What it said last in this turn, or in the last one, until it was passed on. */
   #said = ''
@@ -157,6 +160,7 @@ class Runner {
     this.#persistent = agent.persistent === 1
     // A persistent agent goes on where it was.
     this.#sessionId = agent.session ?? undefined
+    this.#unproven = agent.session !== null
     this.#place = furnish(project, agent, runtime)
     // On an interactive agent's screen nobody else writes.
     this.#interactive = agent.mode === 'interactive'
@@ -391,6 +395,7 @@ class Runner {
         if (this.#interactive) await this.#workAgain()
         return null
       case 'accepted':
+        this.#unproven = false
         await this.#handover.accepted(event.text)
         return null
       case 'usage':
@@ -438,9 +443,10 @@ class Runner {
       setbacks: this.#setbacks,
       now: this.#project.clock.now(),
       login: this.#runtime.login.hint,
+      unproven: this.#unproven,
       again: this.#persistent ? `ov ${this.#agent.capability} start` : null,
     })
-    if (next.do === 'retry') return this.#beginTurn((await this.#handover.nextPrompt()) ?? GO_ON)
+    if (next.do === 'retry' || next.do === 'renew') return this.#takeUp(next.do === 'renew')
     if (next.do === 'fail')
       return { name: 'failed', reason: next.advice === null ? message : `${message}\n${next.advice}` }
     // A runtime that echoes still has what was sent, and takes it next, as long as it lives.
@@ -448,6 +454,24 @@ class Runner {
     this.#parkedUntil = next.until
     await this.#become({ name: 'waiting', on: 'rate_limit', until: next.until })
     return null
+  }
+
+  /**
+   * Goes on after a CLI that died, or whose session is of no use. A new session takes the place of the old in the agent's
+   * row only once it has begun.
+   */
+  async #takeUp(anew: boolean): Promise<null> {
+    if (!this.#session?.alive) await this.#handover.withdraw()
+    if (anew) {
+      this.#sessionId = undefined
+      this.#unproven = false
+      this.#turns = 0
+      await this.#note('agent.begins-anew')
+      await write(this.#project.db, (tx) =>
+        leaveWord(tx, this.#agent, { since: null, cutOff: true }, this.#project.clock.now()),
+      )
+    }
+    return this.#beginTurn((await this.#handover.nextPrompt()) ?? GO_ON)
   }
 
   async #onTick(): Promise<EndState | 'lost' | null> {

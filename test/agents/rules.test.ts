@@ -56,27 +56,35 @@ test('at maxConcurrent a task is queued, or refused without a queue; a full run 
 
 test('what time mends is waited out until the reset the runtime named, else ever longer, and not for ever', () => {
   const now = 1_000_000
-  expect(afterFailure({ cause: 'rate_limit', resetAt: now + 5_000, setbacks: 1, now, login, again: null })).toEqual({
+  expect(
+    afterFailure({ cause: 'rate_limit', resetAt: now + 5_000, setbacks: 1, now, login, again: null, unproven: false }),
+  ).toEqual({
     do: 'park',
     until: now + 5_000,
   })
   // A reset that lies in the past says nothing.
-  expect(afterFailure({ cause: 'rate_limit', resetAt: now - 5_000, setbacks: 1, now, login, again: null })).toEqual({
+  expect(
+    afterFailure({ cause: 'rate_limit', resetAt: now - 5_000, setbacks: 1, now, login, again: null, unproven: false }),
+  ).toEqual({
     do: 'park',
     until: now + 60_000,
   })
-  expect(afterFailure({ cause: 'overloaded', resetAt: null, setbacks: 3, now, login, again: null })).toEqual({
+  expect(
+    afterFailure({ cause: 'overloaded', resetAt: null, setbacks: 3, now, login, again: null, unproven: false }),
+  ).toEqual({
     do: 'park',
     until: now + 240_000,
   })
-  expect(afterFailure({ cause: 'network', resetAt: null, setbacks: 9, now, login, again: null })).toMatchObject({
+  expect(
+    afterFailure({ cause: 'network', resetAt: null, setbacks: 9, now, login, again: null, unproven: false }),
+  ).toMatchObject({
     do: 'fail',
   })
 })
 
 test('what only a person can mend fails at once and says what to do', () => {
   for (const cause of ['auth', 'quota', 'model'] as const) {
-    const next = afterFailure({ cause, resetAt: null, setbacks: 1, now: 0, login, again: null })
+    const next = afterFailure({ cause, resetAt: null, setbacks: 1, now: 0, login, again: null, unproven: false })
     expect(next).toMatchObject({ do: 'fail' })
     expect(next.do === 'fail' && next.advice).toMatch(/ov /)
   }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Home } from './sandbox-home.ts'
 
@@ -37,10 +37,7 @@ export function talkingClaude(home: Home, brain: string): Talking {
             .map((line) => JSON.parse(line))
         : [],
     forget() {
-      for (const path of readdirSync(projects, { recursive: true, encoding: 'utf8' }))
-        if (path.endsWith('.jsonl')) writeFileSync(join(projects, path.replace(/\.jsonl$/, '.gone')), '')
-      for (const path of readdirSync(projects, { recursive: true, encoding: 'utf8' }))
-        if (path.endsWith('.jsonl')) writeFileSync(join(projects, path), '')
+      rmSync(projects, { recursive: true, force: true })
     },
   }
 }
