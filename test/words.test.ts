@@ -32,7 +32,7 @@ function typedInCode(text: string): string[] {
 }
 
 /** Sentences about `ov`, and what only `ov` itself types. */
-const NO_COMMAND_LINE = /^ov (is|alone|keeps|landing|merges|needs|runner|turns)\b/
+const NO_COMMAND_LINE = /^ov (is|alone|hook|keeps|landing|merges|needs|runner|turns)\b/
 
 /** What is wrong with a command line; null when it can be typed. */
 function fault(line: string): string | null {
