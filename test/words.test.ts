@@ -26,13 +26,14 @@ function typedInMarkdown(text: string): string[] {
 
 /** Command lines of `ov` in string literals: hints, prompts, messages. */
 function typedInCode(text: string): string[] {
-  return [...text.matchAll(/(?<=['"`:(] ?|- )ov [a-z][a-z-]*(?: [a-z][a-z-]*)?(?: [^'`\n]*)?/g)].map(
-    (match) => match[0],
+  return [...text.matchAll(/(?<=['"`:(] ?|- )ov [a-z][a-z-]*(?: [a-z][a-z-]*)?(?: [^'`\n]*)?/g)].flatMap((match) =>
+    // A sentence may name several.
+    match[0].split(/(?<=: )(?=ov [a-z])/),
   )
 }
 
 /** Sentences about `ov`, and what only `ov` itself types. */
-const NO_COMMAND_LINE = /^ov (is|alone|hook|keeps|landing|merges|needs|runner|turns)\b/
+const NO_COMMAND_LINE = /^ov (is|alone|hook|keeps|landing|merges|needs|runner|tend|turns|watcher)\b/
 
 /** What is wrong with a command line; null when it can be typed. */
 function fault(line: string): string | null {
