@@ -139,7 +139,9 @@ export default {
     })
   },
   readHook: (event, payload) => readJsonHook(event, payload, TOOLS),
-  answerHook: answerJsonHook,
+  // Context at a turn's end lets it go on too, and enters once; a reason to block enters twice, once called an error.
+  answerHook: (event, verdict) =>
+    answerJsonHook(event, event === 'stop' && !verdict.allow ? { allow: true, context: verdict.reason } : verdict),
   interrupt: ({ sequence }) => request(`ov-interrupt-${sequence}`, { subtype: 'interrupt' }),
   stopSignal: 'SIGTERM',
   transcript: {
@@ -152,7 +154,10 @@ export default {
     entered(line) {
       const entry = entrySchema.safeParse(parsed(line))
       if (!entry.success) return []
-      if (entry.data.type === 'attachment') return [entry.data.attachment.prompt]
+      if (entry.data.type === 'attachment') {
+        const { attachment } = entry.data
+        return attachment.type === 'queued_command' ? [attachment.prompt] : attachment.content
+      }
       const said = entry.data.message.content
       // A tool's output enters the context too: mail that an agent took by itself is in there.
       const results = blocksOf(said).filter((one) => one.type === 'tool_result')
@@ -478,7 +483,11 @@ const entrySchema = z.union([
   z.looseObject({ type: z.literal('user'), message: z.looseObject({ content }) }),
   z.looseObject({
     type: z.literal('attachment'),
-    attachment: z.looseObject({ type: z.literal('queued_command'), prompt: z.string() }),
+    attachment: z.discriminatedUnion('type', [
+      z.looseObject({ type: z.literal('queued_command'), prompt: z.string() }),
+      // What a hook gave. What it printed stands in a line of its own, which says nothing about the context.
+      z.looseObject({ type: z.literal('hook_additional_context'), content: z.array(z.string()) }),
+    ]),
   }),
 ])
 

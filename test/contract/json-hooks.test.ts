@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import claude from '../../runtimes/claude.ts'
-import { hookCommand } from '../../src/contract/json-hooks.ts'
+import { answerJsonHook, hookCommand } from '../../src/contract/json-hooks.ts'
 import { HOOK_EVENTS, type SessionSpec } from '../../src/contract/runtime.ts'
 
 const edit = {
@@ -70,7 +70,13 @@ describe('what a hook answers', () => {
     expect(said('tool-end', { allow: true, context: 'mail' })).toEqual({
       hookSpecificOutput: { hookEventName: 'PostToolUse', additionalContext: 'mail' },
     })
-    expect(said('stop', { allow: false, reason: 'mail' })).toEqual({ decision: 'block', reason: 'mail' })
+    expect(said('stop', { allow: false, reason: 'mail' })).toEqual({
+      hookSpecificOutput: { hookEventName: 'Stop', additionalContext: 'mail' },
+    })
+    expect(JSON.parse(answerJsonHook('stop', { allow: false, reason: 'mail' }).stdout)).toEqual({
+      decision: 'block',
+      reason: 'mail',
+    })
   })
 })
 

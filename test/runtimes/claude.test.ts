@@ -142,6 +142,13 @@ test('its transcript tells which prompts and tool outputs entered the context, a
   expect(lines.filter((line) => line.includes('"enqueue"'))).not.toEqual([])
 })
 
+test('what a hook gave has entered the context, what it printed has not', () => {
+  const line = (attachment: unknown) => JSON.stringify({ type: 'attachment', attachment })
+  const given = { type: 'hook_additional_context', content: ['MAIL'], hookName: 'Stop', hookEvent: 'Stop' }
+  expect(claude.transcript.entered(line(given))).toEqual(['MAIL'])
+  expect(claude.transcript.entered(line({ type: 'hook_success', content: '', stdout: 'MAIL' }))).toEqual([])
+})
+
 test('its transcript is looked for where its configuration lies', () => {
   expect(claude.transcript.locate('abc', { environment: { HOME: '/home/me' }, privateDir: '/private' })).toEqual({
     folder: '/home/me/.claude/projects',
