@@ -19,6 +19,13 @@ export const FIGURES = {
   'hook-tool-start': { operation: 'tool-start hook', overstory: 50, floor: 1.2, reach: 2.5, unit: 'ms' },
   'hook-tool-end': { operation: 'tool-end hook', overstory: 55, floor: 1.2, reach: 2.5, unit: 'ms' },
   'hooks-of-a-tool-call': { operation: 'all hooks of one tool call', overstory: 200, floor: 2.5, reach: 5, unit: 'ms' },
+  'hooks-of-25-agents': {
+    operation: '25 agents hooking at once, until the last',
+    overstory: null,
+    floor: 30,
+    reach: 75,
+    unit: 'ms',
+  },
   'mail-check-0': { operation: 'ov mail check, 0 unread', overstory: 46, floor: 19.8, reach: 24, unit: 'ms' },
   'mail-check-10': { operation: 'ov mail check, 10 unread', overstory: 51, floor: 19.8, reach: 28, unit: 'ms' },
   'mail-send': { operation: 'ov mail send', overstory: 52, floor: 22, reach: 26, unit: 'ms' },
