@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, globSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig, type Plugin } from 'rolldown'
@@ -18,8 +19,11 @@ const DIST = join(ROOT, 'dist')
 /** Where each part finds the door to oclif, from dist/src. */
 const OCLIF_DOOR = '../engine/door.js'
 
-/** Native, or looked for by a package and never there. */
-const EXTERNAL = ['better-sqlite3', 'typescript', 'react-devtools-core']
+/** Looked for by a package and never there. */
+const EXTERNAL = ['typescript', 'react-devtools-core']
+
+/** A module that one command needs at once and another perhaps may well be imported in both ways. */
+const CHECKS = { ineffectiveDynamicImport: false }
 
 /** Each file keeps its place: `commands/mail/send.ts` becomes `dist/commands/mail/send.js`. */
 function inPlace(patterns: string[]): Record<string, string> {
@@ -29,7 +33,7 @@ function inPlace(patterns: string[]): Record<string, string> {
 /** The CommonJS part imports the other at run time, by its place. */
 const oclifDoorIsOutside: Plugin = {
   name: 'oclif-door-is-outside',
-  resolveId: (id) => (id === './cli/door.ts' ? { id: OCLIF_DOOR, external: true } : null),
+  resolveId: (id) => (id === './door.ts' ? { id: OCLIF_DOOR, external: true } : null),
 }
 
 const filesBeside: Plugin = {
@@ -39,6 +43,40 @@ const filesBeside: Plugin = {
     writeFileSync(join(DIST, 'src', 'package.json'), '{ "type": "commonjs" }\n')
     cpSync(join(ROOT, 'src', 'capabilities'), join(DIST, 'src', 'capabilities'), { recursive: true })
     cpSync(join(ROOT, 'src', 'hooks', 'ov-hook'), join(DIST, 'src', 'hooks', 'ov-hook'), { recursive: true })
+  },
+}
+
+/**
+ * better-sqlite3 is bundled, but for its native part, which stays where npm has put it: beside this package or in its
+ * own `node_modules`.
+ */
+const sqliteInside: Plugin = {
+  name: 'sqlite-inside',
+  transform(code, id) {
+    if (!id.endsWith('/better-sqlite3/lib/binding.js')) return null
+    const folder = `['../node_modules', '../..', '../../node_modules']
+      .map((way) => path.join(__dirname, '..', way, 'better-sqlite3', 'lib'))
+      .find((folder) => fs.existsSync(folder)) ?? path.dirname(require.resolve('better-sqlite3'))`
+    return `const packageFolder = () => ${folder}\n${code.replaceAll('__dirname', 'packageFolder()')}`
+  },
+}
+
+/** What nothing is used of need not be loaded. */
+const noIdleBuiltins: Plugin = {
+  name: 'no-idle-builtins',
+  generateBundle(_options, bundle) {
+    for (const chunk of Object.values(bundle))
+      if (chunk.type === 'chunk') chunk.code = chunk.code.replace(/^require\("node:[\w/]+"\);\n/gm, '')
+  },
+}
+
+/** Takes down what oclif says to `ov --help` where there is no terminal, so that the fast door can say the same. */
+const rootHelp: Plugin = {
+  name: 'root-help',
+  writeBundle() {
+    const ask = (flag: string) =>
+      execFileSync(process.execPath, [join(DIST, 'src', 'main.js'), flag], { encoding: 'utf8', env: { NO_COLOR: '1' } })
+    writeFileSync(join(DIST, 'src', 'help.txt'), ask('--help').replace(ask('--version').trim(), '{user-agent}'))
   },
 }
 
@@ -63,14 +101,27 @@ export default defineConfig([
     input: { ...inPlace(['commands/**/*.ts', 'runtimes/*.ts']), 'engine/door': 'src/cli/door.ts' },
     platform: 'node',
     external: EXTERNAL,
-    plugins: [manifest],
+    checks: CHECKS,
+    plugins: [sqliteInside, manifest],
+    // What is written for CommonJS finds itself all the same.
+    transform: { define: { __dirname: 'import.meta.dirname', __filename: 'import.meta.filename' } },
     output: { dir: DIST, format: 'esm', entryFileNames: '[name].js', chunkFileNames: 'engine/[name].js' },
   },
   {
     input: { 'src/main': 'src/main.ts' },
     platform: 'node',
     external: EXTERNAL,
-    plugins: [oclifDoorIsOutside, filesBeside],
-    output: { dir: DIST, format: 'cjs', entryFileNames: '[name].js', chunkFileNames: 'src/[name].js', strict: true },
+    checks: CHECKS,
+    plugins: [sqliteInside, oclifDoorIsOutside, noIdleBuiltins, filesBeside, rootHelp],
+    // What is used of Node's modules is loaded, not what else the same files could use.
+    treeshake: { moduleSideEffects: [{ test: /^node:/, sideEffects: false }] },
+    output: {
+      dir: DIST,
+      format: 'cjs',
+      entryFileNames: '[name].js',
+      chunkFileNames: 'src/[name].js',
+      strict: true,
+      comments: false,
+    },
   },
 ])

@@ -6,7 +6,7 @@ if (process.argv[2] === 'hook') {
   // Not for people: every tool that an agent writes with waits for it.
   void import('./hooks/hook-main.ts').then(({ hookMain }) => hookMain(process.argv.slice(3)))
 } else if (major > 22 || (major === 22 && minor >= 13)) {
-  void import('./cli/door.ts').then(({ enter }) => enter(process.argv.slice(2)))
+  void import('./cli/hot.ts').then(({ enter }) => enter(process.argv.slice(2)))
 } else {
   void import('./cli/newer-node.ts').then(({ rerun }) => rerun(import.meta.url))
 }

@@ -2,10 +2,11 @@ import { existsSync, lstatSync, mkdirSync, realpathSync, statSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import type { Kysely } from 'kysely'
-import { type Roles, readManifest } from './agents/manifest.ts'
+import type { Roles } from './agents/manifest.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { type Loaded, loadConfig, loadWhatIsValid, placeOf } from './config/load.ts'
+import type { Loaded } from './config/load.ts'
 import { invalidConfig, type Problem, sayProblem } from './config/problem.ts'
+import { recallSettings, rememberSettings, type Settings, textsOf } from './config/remembered.ts'
 import type { Config } from './config/schema.ts'
 import { openDatabase, openDatabaseToRead } from './db/open.ts'
 import type { Schema } from './db/schema.ts'
@@ -22,7 +23,9 @@ import {
   listWorktrees,
   pathDigest,
 } from './os/git.ts'
+import { plainCheckoutAround } from './os/git-folder.ts'
 import { type Tmux, tmuxAt } from './os/tmux.ts'
+import { databaseOf, stateDirOf } from './state-dir.ts'
 
 /** A project that is open: where it is, what it wants, its state and the means to act on it. */
 export interface Project {
@@ -53,11 +56,6 @@ export interface Project {
   close(): Promise<void>
 }
 
-/** Where a project's state lives. */
-export function stateDirOf(root: string): string {
-  return join(root, '.overstory')
-}
-
 /**
  * Finds the repository a folder belongs to: the main checkout even from a linked worktree, the submodule
  * itself inside a submodule, the repository when bare.
@@ -65,6 +63,8 @@ export function stateDirOf(root: string): string {
  * @throws {OvError} `project.no-git` outside any repository.
  */
 export async function findRoot(cwd: string): Promise<{ root: string; bare: boolean }> {
+  const plain = existsSync(cwd) ? plainCheckoutAround(realpathSync(cwd)) : null
+  if (plain !== null) return { root: plain, bare: false }
   const git = gitAt(cwd)
   try {
     const facts = await git.raw('rev-parse', '--is-bare-repository', '--git-dir', '--git-common-dir')
@@ -114,14 +114,8 @@ export interface Location {
  */
 export async function locateProject(cwd: string): Promise<Location> {
   const here = await findRoot(cwd)
+  const { loadConfig } = await import('./config/load.ts')
   return followRoot(here, await loadConfig(here.root))
-}
-
-/** The same, with what is wrong in the configuration left out and told. */
-async function locateAnyway(cwd: string): Promise<{ location: Location; invalid: OvError | null }> {
-  const here = await findRoot(cwd)
-  const { loaded, invalid } = await loadWhatIsValid(here.root)
-  return { location: await followRoot(here, loaded), invalid }
 }
 
 /** The location a repository's configuration leads to. */
@@ -133,6 +127,7 @@ export async function followRoot(here: { root: string; bare: boolean }, loaded: 
   if (existsSync(folder) && realpathSync(folder) === realpathSync(here.root)) return found
   const named = await repositoryAt(folder)
   if (named !== null) return { ...found, ...named }
+  const { placeOf } = await import('./config/load.ts')
   const { file, place } = placeOf(loaded.layers, ['project', 'root'])
   const message = `project.root names ${wanted}, which is no git repository here; ${here.root} is used`
   return { ...found, warnings: [...loaded.warnings, { file, place, key: 'project.root', message }] }
@@ -166,24 +161,50 @@ export async function openProject(
     toRead = false,
   }: { clock?: Clock; evenMisconfigured?: boolean; toRead?: boolean } = {},
 ): Promise<Project> {
-  const { location, invalid } = evenMisconfigured
-    ? await locateAnyway(cwd)
-    : { location: await locateProject(cwd), invalid: null }
-  const { root, bare, configRoot, loaded, warnings } = location
+  const here = await findRoot(cwd)
+  const known = recallSettings(here.root, stateDirOf(here.root))
+  if (known !== null) {
+    return projectAt({ ...here, configRoot: here.root }, known, { clock, notes: [], misconfigured: null, toRead })
+  }
+  const { loadConfig, loadWhatIsValid } = await import('./config/load.ts')
+  const before = textsOf(here.root, null)
+  const { loaded, invalid } = evenMisconfigured
+    ? await loadWhatIsValid(here.root)
+    : { loaded: await loadConfig(here.root), invalid: null }
+  const location = await followRoot(here, loaded)
+  const { root, configRoot, warnings } = location
   const { config } = loaded
-  const stateDir = stateDirOf(root)
-  const databasePath = join(stateDir, 'state.db')
+  refuseUninitialised(root, configRoot)
+  const between = textsOf(configRoot, config.agents.manifest)
+  const { readManifest } = await import('./agents/manifest.ts')
+  const { roles, problems } = await readManifest(configRoot, config.agents.manifest)
+  const misconfigured = invalid ?? (problems.length > 0 ? invalidConfig(problems) : null)
+  if (misconfigured !== null && !evenMisconfigured) throw misconfigured
+  const notes = warnings.map(sayProblem)
+  const project = projectAt(location, { config, roles }, { clock, notes, misconfigured, toRead })
+  if (misconfigured === null && notes.length === 0 && !toRead)
+    rememberSettings(project, { config, roles }, [before, between])
+  return project
+}
+
+function refuseUninitialised(root: string, configRoot: string): void {
   try {
-    lstatSync(stateDir)
+    lstatSync(stateDirOf(root))
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
     throw new OvError('user', 'project.not-initialised', `${root} is not set up for ov yet.`, {
       hint: root === configRoot ? 'ov init' : `cd '${root}' && ov init`,
     })
   }
-  const { roles, problems } = await readManifest(configRoot, config.agents.manifest)
-  const misconfigured = invalid ?? (problems.length > 0 ? invalidConfig(problems) : null)
-  if (misconfigured !== null && !evenMisconfigured) throw misconfigured
+}
+
+function projectAt(
+  { root, bare, configRoot }: Pick<Location, 'root' | 'bare' | 'configRoot'>,
+  { config, roles }: Settings,
+  { clock, notes, misconfigured, toRead }: Pick<Project, 'clock' | 'notes' | 'misconfigured'> & { toRead: boolean },
+): Project {
+  const stateDir = stateDirOf(root)
+  const databasePath = databaseOf(root)
   const socketDir = openSocketFolder(root, { make: !toRead })
   const db = toRead ? openDatabaseToRead(databasePath) : openDatabase(databasePath)
   return {
@@ -200,7 +221,7 @@ export async function openProject(
     clock,
     tmux: tmuxAt(join(socketDir, 'tmux.sock')),
     name: config.project.name ?? basename(root),
-    notes: warnings.map(sayProblem),
+    notes,
     misconfigured,
     close: () => db.destroy(),
   }

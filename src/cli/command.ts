@@ -3,7 +3,7 @@ import { refuseAgents } from '../agents/whose.ts'
 import { type BrokerLine, openBrokerLine } from '../broker/client.ts'
 import { BROKER_VARIABLE } from '../broker/protocol.ts'
 import { OvError } from '../errors.ts'
-import { type OperationInput, type OperationName, type OperationResult, perform } from '../operations.ts'
+import type { OperationInput, OperationName, OperationResult } from '../operations.ts'
 import { AGENT_MARKER } from '../os/tree.ts'
 import { openProject, type Project } from '../project.ts'
 import { canAsk } from './ask.ts'
@@ -88,10 +88,11 @@ export abstract class OvCommand extends Command {
         },
       )
     }
-    const result = this.#broker
-      ? await this.#broker.call(name, input)
-      : await perform(await this.project(), { kind: 'human' }, name, input, this.gone)
-    return result as OperationResult<N>
+    if (this.#broker) return (await this.#broker.call(name, input)) as OperationResult<N>
+    const project = await this.project()
+    // Only here: inside an agent, and in what needs no operation, all that they stand on stays unloaded.
+    const { perform } = await import('../operations.ts')
+    return (await perform(project, { kind: 'human' }, name, input, this.gone)) as OperationResult<N>
   }
 
   /** Does something once all that the command prints has left the process, its `--json` document too. */

@@ -1,13 +1,8 @@
-import { enableCompileCache } from 'node:module'
-import { homedir } from 'node:os'
-import { join } from 'node:path'
 import { EXIT_CODES } from '../errors.ts'
 import { interruption, isInterrupted } from './interruption.ts'
 
-/** Sends a command line through the right door: the runner loads no command framework, all else goes to oclif. */
+/** Everything that the fast door leaves: the runner, which loads no command framework, and what oclif runs. */
 export async function enter(argv: readonly string[]): Promise<void> {
-  // Compiled code is kept between calls; where the folder can't be written, Node goes without.
-  enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'ov', 'compiled'))
   if (argv[0] === 'runner') {
     const { runnerMain } = await import('../agents/runner-main.ts')
     return runnerMain(argv.slice(1))

@@ -1,4 +1,5 @@
-import { codeOf, messageOf, OvError } from '../errors.ts'
+import { OvError } from '../errors.ts'
+import { notArrived } from './print.ts'
 
 /**
  * Waits until everything printed so far has left this process.
@@ -10,9 +11,5 @@ export async function printed(stream: NodeJS.WriteStream = process.stdout): Prom
     else stream.write('', resolve)
   })
   if (!failed) return
-  throw new OvError(
-    'failed',
-    'output.closed',
-    `What was printed did not arrive: ${codeOf(failed) ?? messageOf(failed)}.`,
-  )
+  throw new OvError('failed', 'output.closed', notArrived(failed))
 }

@@ -1,17 +1,12 @@
-import { homedir } from 'node:os'
-import { join } from 'node:path'
 import { runtimeIds } from '../agents/registry.ts'
 import type { OvError } from '../errors.ts'
 import { checkSource, ONCE, valueAt } from './check.ts'
 import { isMapping, type Mapping, readSource, type Source } from './document.ts'
 import { environmentSettings } from './environment.ts'
+import { CONFIG_FILE, configFiles } from './files.ts'
 import { invalidConfig, type Problem } from './problem.ts'
 import { type Config, type ConfigSchema, configSchemaFor } from './schema.ts'
 import { type JsonSchema, jsonSchemaOf } from './settings.ts'
-
-export const CONFIG_FILE = 'overstory.yaml'
-/** Laid over `overstory.yaml` on this machine only; git does not see it. */
-export const LOCAL_CONFIG_FILE = 'overstory.local.yaml'
 
 /** One source of settings that passed its check, and which of the kinds it is. */
 export interface Layer extends Source {
@@ -49,11 +44,6 @@ export function configJsonSchema(): JsonSchema {
   return shape
 }
 
-/** The user's own configuration, for all projects. */
-export function userConfigFile(): string {
-  return join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'overstory', 'config.yaml')
-}
-
 /** Keys that say which project this is; for all projects at once they make no sense. */
 const PROJECT_ONLY = ['name', 'root', 'canonicalBranch'] as const
 
@@ -85,17 +75,6 @@ export async function readConfig(root: string): Promise<Reading> {
 export function placeOf(layers: readonly Layer[], path: readonly PropertyKey[]): Pick<Problem, 'file' | 'place'> {
   const layer = layers.find((candidate) => valueAt(candidate.value, path) !== undefined)
   return { file: layer?.file ?? 'default', place: layer?.place(path, 'value') ?? null }
-}
-
-/** The files that settings of a project can stand in, the strongest first, whether or not they are there. */
-export function configFiles(root: string): { kind: Layer['kind']; path: string; file: string }[] {
-  const user = userConfigFile()
-  const home = `${homedir()}/`
-  return [
-    { kind: 'local', path: join(root, LOCAL_CONFIG_FILE), file: LOCAL_CONFIG_FILE },
-    { kind: 'project', path: join(root, CONFIG_FILE), file: CONFIG_FILE },
-    { kind: 'user', path: user, file: user.startsWith(home) ? `~/${user.slice(home.length)}` : user },
-  ]
 }
 
 function projectOnly(source: Source): Problem[] {

@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { dirname, relative, resolve, sep } from 'node:path'
 import { isWithin } from '../os/files.ts'
 import type { Git } from '../os/git.ts'
-import { LOCAL_CONFIG_FILE } from './load.ts'
+import { LOCAL_CONFIG_FILE } from './files.ts'
 
 /**
  * Makes git ignore `overstory.local.yaml` in this clone, by the repository's own `info/exclude`, so that no tracked

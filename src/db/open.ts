@@ -115,8 +115,7 @@ class StateDatabase extends Kysely<Schema> {
 
 /** Once in the life of a file. SQLite doesn't wait for the lock of this change when two processes make it at once. */
 function useWal(database: Database.Database): void {
-  const deadline = performance.now() + BEGIN_PATIENCE_MS
-  const pause = new Int32Array(new SharedArrayBuffer(4))
+  let deadline: number | undefined
   for (;;) {
     try {
       if (database.pragma('journal_mode', { simple: true }) === 'wal') return
@@ -124,8 +123,9 @@ function useWal(database: Database.Database): void {
       return
     } catch (error) {
       const busy = (codeOf(error) ?? '').startsWith('SQLITE_BUSY')
+      deadline ??= performance.now() + BEGIN_PATIENCE_MS
       if (!busy || performance.now() > deadline) throw error
-      Atomics.wait(pause, 0, 0, 5 + Math.random() * 20)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5 + Math.random() * 20)
     }
   }
 }
@@ -273,13 +273,14 @@ class SqliteImmediateDriver implements Driver {
 
   /** A deferred BEGIN would fail at once when a read turns into a write; IMMEDIATE waits its turn. */
   async beginTransaction(): Promise<void> {
-    const deadline = performance.now() + BEGIN_PATIENCE_MS
+    let deadline: number | undefined
     for (;;) {
       try {
         this.#raw.exec('BEGIN IMMEDIATE')
         return
       } catch (error) {
         const busy = (codeOf(error) ?? '').startsWith('SQLITE_BUSY')
+        deadline ??= performance.now() + BEGIN_PATIENCE_MS
         if (!busy || performance.now() > deadline) throw explained(error, this.#path)
         await delay(10 + Math.random() * 40)
       }

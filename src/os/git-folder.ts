@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync, type Stats, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { codeOf } from '../errors.ts'
 
@@ -18,6 +18,35 @@ export function gitDirOf(directory: string): string | null {
     if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'ENOTDIR') throw error
     return existsSync(join(directory, 'HEAD')) && existsSync(join(directory, 'objects')) ? directory : null
   }
+}
+
+/**
+ * The checkout that a folder lies in, where that is plain to see: an ordinary repository of this user's with nothing
+ * in its configuration that says otherwise. Null where git has to be asked: a linked worktree, a submodule, a bare
+ * repository, somebody else's, none at all.
+ *
+ * @param folder absolute, links resolved
+ */
+export function plainCheckoutAround(folder: string): string | null {
+  const device = statSync(folder, { throwIfNoEntry: false })?.dev
+  for (let at = folder; ; at = dirname(at)) {
+    const info = statSync(at, { throwIfNoEntry: false })
+    // Git does not look beyond a file system, and a folder may be a git folder itself.
+    if (info === undefined || info.dev !== device || existsSync(join(at, 'HEAD'))) return null
+    const found = lstatSync(join(at, '.git'), { throwIfNoEntry: false })
+    if (found !== undefined) return isPlain(join(at, '.git'), found, info) ? at : null
+    if (dirname(at) === at) return null
+  }
+}
+
+/** Whether a git folder belongs to us, as its checkout does, and is what its place says. */
+function isPlain(gitDir: string, info: Stats, checkout: Stats): boolean {
+  const user = process.geteuid?.()
+  if (!info.isDirectory() || info.uid !== user || checkout.uid !== user) return false
+  const config = readOptional(join(gitDir, 'config'))
+  if (config === undefined || /worktree|include|extensions/i.test(config)) return false
+  if (/^\s*bare\b(?!\s*=\s*false\s*$)/im.test(config)) return false
+  return ['HEAD', 'objects', 'refs'].every((name) => existsSync(join(gitDir, name)))
 }
 
 /** The git folder that all worktrees of a repository share. */

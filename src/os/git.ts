@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { GitError, simpleGit } from 'simple-git'
 import { OvError } from '../errors.ts'
 import { findProgram } from './files.ts'
 import { adminDirOf, commonDirAt } from './git-folder.ts'
@@ -21,14 +20,14 @@ export interface Git {
   with(environment: Readonly<Record<string, string>>): Git
 }
 
-/** Git ended with a non-zero exit. (A subclass of simple-git's own error, which it would otherwise wrap and flatten.) */
-export class GitFailure extends GitError {
+/** Git ended with a non-zero exit. */
+export class GitFailure extends Error {
   readonly exitCode: number
   readonly stdout: string
   readonly stderr: string
 
   constructor(exitCode: number, stdout: string, stderr: string) {
-    super(undefined, stderr.trim() || stdout.trim() || `git ended with ${exitCode}`)
+    super(stderr.trim() || stdout.trim() || `git ended with ${exitCode}`)
     this.name = 'GitFailure'
     this.exitCode = exitCode
     this.stdout = stdout
@@ -104,6 +103,16 @@ async function runGit(
   args: string[],
   input?: string,
 ): Promise<string> {
+  const { GitError, simpleGit } = await import('simple-git')
+  /** simple-git wraps and flattens every error that is none of its own. */
+  class Carrier extends GitError {
+    readonly failure: GitFailure
+
+    constructor(failure: GitFailure) {
+      super(undefined, failure.message)
+      this.failure = failure
+    }
+  }
   const git = simpleGit({
     baseDir: directory,
     config: SAFE_CONFIG,
@@ -117,7 +126,9 @@ async function runGit(
     errors: (_error, { exitCode, stdOut, stdErr }) =>
       exitCode === 0
         ? undefined
-        : new GitFailure(exitCode ?? -1, Buffer.concat(stdOut).toString(), Buffer.concat(stdErr).toString()),
+        : new Carrier(
+            new GitFailure(exitCode ?? -1, Buffer.concat(stdOut).toString(), Buffer.concat(stdErr).toString()),
+          ),
   })
   try {
     return await git
@@ -128,7 +139,7 @@ async function runGit(
       })
       .raw(args)
   } catch (error) {
-    throw explained(error)
+    throw explained(error instanceof Carrier ? error.failure : error)
   }
 }
 

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { CONFIG_FILE, configJsonSchema, configSchema, loadConfig } from '../config/load.ts'
+import { CONFIG_FILE } from '../config/files.ts'
+import { configJsonSchema, configSchema, loadConfig } from '../config/load.ts'
 import { ignoreLocalConfig } from '../config/local.ts'
 import type { Config } from '../config/schema.ts'
 import { openDatabase } from '../db/open.ts'
@@ -17,7 +18,8 @@ import {
   removeWorktree,
   trackedUnder,
 } from '../os/git.ts'
-import { findRoot, guessCanonicalBranch, stateDirOf } from '../project.ts'
+import { findRoot, guessCanonicalBranch } from '../project.ts'
+import { stateDirOf } from '../state-dir.ts'
 import { unignored } from './checks/intent.ts'
 import { IGNORE_ALL } from './checks/places.ts'
 import { type Detected, detectProject } from './detect.ts'

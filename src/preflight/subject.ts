@@ -6,7 +6,8 @@ import type { Config } from '../config/schema.ts'
 import { type DatabaseHealth, inspectDatabase } from '../db/repair.ts'
 import { codeOf } from '../errors.ts'
 import { type Git, gitAt } from '../os/git.ts'
-import { findRoot, locateProject, stateDirOf } from '../project.ts'
+import { findRoot, locateProject } from '../project.ts'
+import { stateDirOf } from '../state-dir.ts'
 
 /** Where the project is and in what state its database is. */
 export interface Place {

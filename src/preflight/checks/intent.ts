@@ -1,4 +1,4 @@
-import { CONFIG_FILE } from '../../config/load.ts'
+import { CONFIG_FILE } from '../../config/files.ts'
 import { invalidConfig, type Problem, sayProblem } from '../../config/problem.ts'
 import type { Config } from '../../config/schema.ts'
 import { validateConfig } from '../../config/validate.ts'
