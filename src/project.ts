@@ -287,12 +287,29 @@ function noCommits(): OvError {
 /** The likely default branch, or null when no branch has a commit. One git call where it is called as most are. */
 export async function guessCanonicalBranch(git: Git): Promise<string | null> {
   const names = ['refs/remotes/origin/HEAD', 'refs/heads/main', 'refs/heads/master']
-  const lines = (await git.raw('for-each-ref', '--format=%(refname) %(symref)', ...names)).split('\n')
-  const found = new Map(lines.map((line) => line.split(' ', 2) as [string, string]))
+  const found = namedRefs(git, names) ?? (await askForRefs(git, names))
   const remote = found.get('refs/remotes/origin/HEAD')?.replace(/^refs\/remotes\/origin\//, '')
   const known = [remote, 'main', 'master'].find((name) => name && found.has(`refs/heads/${name}`))
   if (known !== undefined && (remote === undefined || known === remote)) return known
   for (const name of [remote, known, await currentBranch(git)])
     if (name && (await commitOf(git, `refs/heads/${name}`)) !== null) return name
   return null
+}
+
+/** Which of these refs exist, and of which ref each is another name (empty: of none). Null when git has to be asked. */
+function namedRefs(git: Git, names: readonly string[]): Map<string, string> | null {
+  const { refs } = git
+  const found = new Map<string, string>()
+  for (const name of names) {
+    const sha = refs?.read(name)
+    const symbolic = refs?.symbolic(name)
+    if (sha === undefined || symbolic === undefined) return null
+    if (sha !== null) found.set(name, symbolic ?? '')
+  }
+  return found
+}
+
+async function askForRefs(git: Git, names: readonly string[]): Promise<Map<string, string>> {
+  const lines = (await git.raw('for-each-ref', '--format=%(refname) %(symref)', ...names)).split('\n')
+  return new Map(lines.map((line) => line.split(' ', 2) as [string, string]))
 }

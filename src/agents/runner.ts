@@ -315,10 +315,11 @@ class Runner {
    * knows its own branch again, and one that is not takes no branch of the human's for its own.
    */
   async #begin(): Promise<string> {
-    const from = this.#task.base_ref ?? (await startingPoint(this.#project))
-    const base = await commitOf(this.#project.git, from)
+    const from = this.#task.base_ref
+    const base = from === null ? await startingPoint(this.#project) : await commitOf(this.#project.git, from)
     if (base === null) {
-      throw new OvError('user', 'sling.no-base', `There is no commit "${oneLine(from, 60)}" any more to start from.`, {
+      const said = `There is no commit "${oneLine(from ?? '', 60)}" any more to start from.`
+      throw new OvError('user', 'sling.no-base', said, {
         hint: 'Sling it again from another: --base main',
       })
     }

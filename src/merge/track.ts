@@ -90,10 +90,16 @@ export type Unlanded =
   /** The branch has lost commits that the train stands on: landing would bring back what a human removed. */
   | { readonly is: 'rewritten'; readonly commits: number }
 
+/** The commits that the branch and its train are at. */
+export interface Tips {
+  readonly canonical: { readonly sha: string }
+  readonly train: { readonly sha: string } | null
+}
+
 /** Compares the train with the branch; usually without asking git. */
 export async function unlanded(
   project: Project,
-  track: Track,
+  track: Tips,
   facts: Pick<TrainFacts, 'landed_sha' | 'base_sha'> | undefined,
 ): Promise<Unlanded> {
   const { canonical, train } = track

@@ -69,6 +69,14 @@ export function adminDirOf(path: string, common: string): string | null {
   return name === undefined ? null : join(folder, name)
 }
 
+/** What HEAD of a git folder says: the branch it is on, or the commit; null when it says neither. */
+export function headOf(gitDir: string): { readonly branch: string } | { readonly commit: string } | null {
+  const text = readOptional(join(gitDir, 'HEAD'))?.trim() ?? ''
+  const branch = /^ref: refs\/heads\/(.+)$/.exec(text)?.[1]
+  if (branch !== undefined) return { branch }
+  return /^[0-9a-f]{40,64}$/.test(text) ? { commit: text } : null
+}
+
 /**
  * The checkout that a rebase or bisect of a branch goes on in, or null: `HEAD` is detached there meanwhile, but the
  * branch belongs to it, and moving it would break its end.

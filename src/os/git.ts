@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto'
+import { statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { OvError } from '../errors.ts'
 import { findProgram } from './files.ts'
-import { adminDirOf, commonDirAt } from './git-folder.ts'
+import { adminDirOf, commonDirAt, commonDirOf, gitDirOf } from './git-folder.ts'
+import { type RefFiles, refFilesIn } from './ref-files.ts'
+import { remembered } from './remembered.ts'
+import { forgetWorktree, recordsPlainly, recordWorktree } from './worktree-record.ts'
 
 /**
  * Host git, the only caller of it. Hooks and fsmonitor are off and the environment is clean, so that nothing
@@ -18,6 +22,8 @@ export interface Git {
   feed(input: string, ...args: string[]): Promise<string>
   /** The same git with more environment. */
   with(environment: Readonly<Record<string, string>>): Git
+  /** The refs of the repository, where they can be read without git; else null. */
+  readonly refs: RefFiles | null
 }
 
 /** Git ended with a non-zero exit. */
@@ -76,6 +82,10 @@ export function gitAt(directory: string, environment: Readonly<Record<string, st
     raw: (...args) => pastHalfMade(args, () => runGit(directory, env, args)),
     feed: (input, ...args) => pastHalfMade(args, () => runGit(directory, env, args, input)),
     with: (more) => gitAt(directory, { ...environment, ...more }),
+    get refs() {
+      const gitDir = environment.GIT_COMMON_DIR ?? environment.GIT_DIR ?? gitDirOf(directory)
+      return gitDir === null ? null : refFilesIn(commonDirOf(gitDir))
+    },
   }
 }
 
@@ -172,6 +182,17 @@ export async function gitVersion(): Promise<string | null> {
   return /\d+(\.\d+)+/.exec(await gitAt(tmpdir()).raw('version'))?.[0] ?? null
 }
 
+/**
+ * The same as when this very program was asked last, by whichever process: a version does not change without the file,
+ * and asking costs as much as starting to work.
+ */
+export async function rememberedGitVersion(): Promise<string | null> {
+  const path = findProgram('git')
+  if (path === null) return null
+  const { size, mtimeMs } = statSync(path)
+  return remembered('git-version', `${path} ${size} ${mtimeMs}`, gitVersion)
+}
+
 /** What a person can mend gets its sentence; everything else stays what it is. */
 function explained(error: unknown): unknown {
   if (!(error instanceof GitFailure)) return error
@@ -219,6 +240,9 @@ async function unless(codes: readonly number[], work: Promise<string>): Promise<
 
 /** The commit a name stands for, or null. */
 export async function commitOf(git: Git, name: string): Promise<string | null> {
+  // Branches, and refs that nobody but `ov` makes, hold nothing but commits.
+  const known = /^refs\/(heads|ov)\//.test(name) ? git.refs?.read(name) : undefined
+  if (known !== undefined) return known
   const text = await unless(
     [1, 128],
     git.raw('rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`),
@@ -228,6 +252,8 @@ export async function commitOf(git: Git, name: string): Promise<string | null> {
 
 /** Names of the branch `prefix` and of all below it. */
 export async function branchesUnder(git: Git, prefix: string): Promise<string[]> {
+  const known = prefix === '' ? undefined : git.refs?.under(`refs/heads/${prefix}`)
+  if (known !== undefined) return known.map((ref) => ref.replace(/^refs\/heads\//, ''))
   const refs = await git.raw('for-each-ref', '--format=%(refname:lstrip=2)', `refs/heads/${prefix}`)
   return refs.split('\n').filter(Boolean)
 }
@@ -374,15 +400,40 @@ export async function changedOutside(git: Git, base: string, tip: string, paths:
 /** A large tree (10,000 files) is checked out in a third to a half of the time by all cores, a small one by one. */
 const SIDE_BY_SIDE = ['-c', 'checkout.workers=0', '-c', 'checkout.thresholdForParallelism=500']
 
+/** What a new worktree is on: a new branch, one that exists, or none. `base` and `detach` are full names of commits. */
+export type WorktreeOn = { branch: string; base: string } | { existing: string } | { detach: string }
+
+/** Adds a worktree at `path`, which must not exist. */
+export async function addWorktree(git: Git, path: string, on: WorktreeOn): Promise<void> {
+  const common = commonDirAt(git.directory)
+  const start = 'existing' in on ? `refs/heads/${on.existing}` : 'detach' in on ? on.detach : on.base
+  const commit = /^[0-9a-f]{40,64}$/.test(start) ? start : await commitOf(git, start)
+  if (commit === null || !recordsPlainly(common)) return addByGit(git, path, on)
+  recordWorktree(path, common, commit)
+  try {
+    await switchTo(gitInWorktree(path, common), on)
+  } catch (error) {
+    forgetWorktree(path, common)
+    throw error
+  }
+}
+
+/** Brings a worktree, which has nothing uncommitted, onto a branch or a commit; a branch made for it follows no other. */
+export async function switchTo(git: Git, on: WorktreeOn): Promise<void> {
+  const to =
+    'detach' in on
+      ? ['--detach', on.detach]
+      : 'existing' in on
+        ? [on.existing, '--']
+        : ['--no-track', '-b', on.branch, on.base]
+  await git.raw(...SIDE_BY_SIDE, 'checkout', '--quiet', ...to)
+}
+
 /**
- * Adds a worktree on a new branch, on one that exists, or on none. Parallel adds collide inside git, so a collision is
- * tried again; it can come after the branch was made.
+ * The same by git's own command. Parallel adds collide inside git, so a collision is tried again; it can come after the
+ * branch was made.
  */
-export async function addWorktree(
-  git: Git,
-  path: string,
-  on: { branch: string; base: string } | { existing: string } | { detach: string },
-): Promise<void> {
+async function addByGit(git: Git, path: string, on: WorktreeOn): Promise<void> {
   const onto = (branch: string) => ['worktree', 'add', '--quiet', path, branch]
   let args =
     'detach' in on

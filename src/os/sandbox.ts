@@ -1,5 +1,7 @@
 import { constants } from 'node:os'
-import { pidNamespaceOf, run } from './process.ts'
+import { changedAt, findProgram, readText } from './files.ts'
+import { bootId, pidNamespaceOf, run } from './process.ts'
+import { remembered } from './remembered.ts'
 
 /**
  * How the processes of an agent are held together, so that they end with their runner, whatever ends it:
@@ -65,7 +67,8 @@ const NONE: Containment = { kind: 'none', deathOf: seen, wrap: (argv) => [...arg
 let found: Promise<Containment> | undefined
 
 /**
- * The best containment that works here, tried once a process: a program that is installed may still be forbidden.
+ * The best containment that works here: a program that is installed may still be forbidden. It is tried once, and again
+ * when anything has changed that decides about it.
  *
  * @param wanted false: none, whatever would work
  */
@@ -76,8 +79,39 @@ export function containment(wanted: boolean): Promise<Containment> {
 }
 
 async function firstThatWorks(): Promise<Containment> {
-  for (const way of CONTAINMENTS) if (await works(way)) return way
-  return NONE
+  const answer = await remembered('containment', whatDecides(), async () => {
+    for (const [index, way] of CONTAINMENTS.entries()) if (await works(way)) return String(index)
+    // Nothing works: perhaps something is mended soon, so that is not kept.
+    return null
+  })
+  return answer === null ? NONE : (CONTAINMENTS[Number(answer)] ?? NONE)
+}
+
+/** The programs, this boot, what the kernel allows everybody and what it allows us. */
+function whatDecides(): string {
+  const programs = ['bwrap', 'setpriv', 'unshare'].map((name) => {
+    const path = findProgram(name)
+    return path === null ? `no ${name}` : `${path} ${changedAt(path)}`
+  })
+  const allowed = [
+    '/proc/sys/kernel/apparmor_restrict_unprivileged_userns',
+    '/proc/sys/kernel/unprivileged_userns_clone',
+    '/proc/sys/user/max_user_namespaces',
+    '/proc/sys/user/max_pid_namespaces',
+    '/proc/self/attr/current',
+  ].map(said)
+  const powers = (readText('/proc/self/status') ?? '').match(/^(Uid|Cap\w+|NoNewPrivs|Seccomp):.*$/gm) ?? []
+  const facts = [bootId(), pidNamespaceOf(process.pid) ?? '-', ...programs, ...allowed, ...powers]
+  return facts.join(' ').replaceAll(/\s+/g, ' ')
+}
+
+/** What a file of the kernel's says, `-` when it has no answer: without a security module some can't even be read. */
+function said(path: string): string {
+  try {
+    return readText(path)?.trim() ?? '-'
+  } catch {
+    return '-'
+  }
 }
 
 /** Runs a probe in it that says which pid namespace it is in; that needs a `/proc` of that namespace too. */

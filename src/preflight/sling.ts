@@ -1,5 +1,6 @@
 import { OvError } from '../errors.ts'
 import { isWritable } from '../os/files.ts'
+import { rememberedGitVersion } from '../os/git.ts'
 import { canonicalBranch, type Project } from '../project.ts'
 import { gateHint, onCanonicalBranch, unresolvedGates } from './checks/intent.ts'
 import { requireShort } from './checks/places.ts'
@@ -18,7 +19,7 @@ export async function preflightSling(project: Project): Promise<void> {
     })
   }
   requireShort(project.socketDir)
-  await Promise.all([requireGit(), canonicalBranch(project)])
+  await Promise.all([requireGit(rememberedGitVersion), canonicalBranch(project)])
   if (project.bare) return
   const [gate] = unresolvedGates(project.config, project.root)
   if (gate === undefined || !(await onCanonicalBranch(project, project.config))) return

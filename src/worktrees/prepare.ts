@@ -1,20 +1,12 @@
-import { copyFileSync, existsSync, mkdirSync, realpathSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { ignoreFolder } from '../config/local.ts'
 import { OvError } from '../errors.ts'
 import { isWithin } from '../os/files.ts'
-import {
-  addWorktree,
-  commitOf,
-  type Git,
-  GitFailure,
-  gitInWorktree,
-  listWorktrees,
-  removeWorktree,
-  uncommitted,
-} from '../os/git.ts'
-import { adminDirOf, commonDirAt } from '../os/git-folder.ts'
+import { addWorktree, commitOf, type Git, GitFailure, gitInWorktree, removeWorktree, uncommitted } from '../os/git.ts'
+import { adminDirOf, commonDirAt, headOf } from '../os/git-folder.ts'
 import { run } from '../os/process.ts'
+import { isStub } from '../os/worktree-record.ts'
 import type { Project } from '../project.ts'
 
 /** Absolute path of an agent's worktree. */
@@ -33,15 +25,15 @@ export async function prepareWorktree(
   project: Project,
   { path, branch, base, resumed }: { path: string; branch: string; base: string; resumed: boolean },
 ): Promise<void> {
-  // Git knows a worktree by its real path, which the configured one may reach by a symbolic link.
-  const real = existsSync(path) ? realpathSync(path) : path
-  const known = (await listWorktrees(project.git)).find((tree) => tree.path === real)
-  if (known && existsSync(path)) {
-    if (!resumed || known.branch !== branch) throw taken(path)
-    if (await isWhole(project, path)) return
+  const common = commonDirAt(project.root)
+  const admin = adminDirOf(path, common)
+  if (admin !== null && existsSync(path)) {
+    if (!resumed || !isBegun(admin, branch, base)) throw taken(path)
+    if (await isWhole(project, path, admin, branch)) return
     await removeWorktree(project.git, path, { force: true })
   }
-  if (known) await project.git.raw('worktree', 'prune')
+  if (admin !== null) await project.git.raw('worktree', 'prune')
+  if (resumed && isStub(path, common)) rmSync(path, { recursive: true })
   if (existsSync(path)) throw taken(path)
   const exists = (await commitOf(project.git, `refs/heads/${branch}`)) !== null
   if (exists && !resumed) throw branchTaken(branch)
@@ -50,10 +42,17 @@ export async function prepareWorktree(
   await addWorktree(project.git, path, exists ? { existing: branch } : { branch, base })
 }
 
+/** What a start that was killed leaves is on its branch, or was not brought onto it yet. */
+function isBegun(admin: string, branch: string, base: string): boolean {
+  const head = headOf(admin)
+  return head !== null && ('branch' in head ? head.branch === branch : head.commit === base)
+}
+
 /** Checked out to the end: nothing is missing, and no dead git holds its index. */
-async function isWhole(project: Project, path: string): Promise<boolean> {
-  const admin = adminDirOf(path, commonDirAt(project.root))
-  if (admin === null || existsSync(join(admin, 'index.lock'))) return false
+async function isWhole(project: Project, path: string, admin: string, branch: string): Promise<boolean> {
+  const head = headOf(admin)
+  if (head === null || !('branch' in head) || head.branch !== branch) return false
+  if (existsSync(join(admin, 'index.lock'))) return false
   try {
     return (await uncommitted(gitIn(project, path))).length === 0
   } catch (error) {

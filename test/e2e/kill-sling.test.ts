@@ -102,7 +102,7 @@ test('a runner killed before it has a worktree is started again, on its own bran
   const real = git(home, repo, '--exec-path')
   const go = join(home.path, 'git go')
   const hang = `touch '${reached('git')}'; while [ ! -e '${go}' ]; do sleep 0.05; done; exit 1`
-  const script = `#!/bin/sh\ncase "$*" in *'worktree add'*) ${hang};; esac\nexec '${real}/git' "$@"\n`
+  const script = `#!/bin/sh\ncase "$*" in *'checkout --quiet'*) ${hang};; esac\nexec '${real}/git' "$@"\n`
   writeFileSync(join(bin, 'git'), script, { mode: 0o755 })
   await home.ov(repo, sling('early', 'echo a > a.txt'), { env: { PATH: `${bin}:${home.env.PATH}` } })
   await expect.poll(() => existsSync(reached('git')), { timeout: 15_000 }).toBe(true)

@@ -345,6 +345,9 @@ test('a full disk is said as that', async () => {
 })
 
 test('a worktree that collides with another one being made is added all the same, though its branch is there by then', async () => {
+  // A repository whose worktrees only git itself can record.
+  yard.git('config', 'core.repositoryFormatVersion', '1')
+  yard.git('config', 'extensions.worktreeConfig', 'true')
   const real = findProgram('git')
   const collision = `case "$*" in *'worktree add'*)
   if mkdir '${join(yard.home.path, 'once')}' 2>/dev/null; then
@@ -358,4 +361,41 @@ exec '${real}' "$@"`
   const path = join(yard.home.path, 'late')
   await addWorktree(busy, path, { branch: 'ov/run-1/late', base: yard.git('rev-parse', 'main') })
   expect(readFileSync(join(path, 'overstory.yaml'), 'utf8')).toContain('project')
+  expect(existsSync(join(yard.home.path, 'once'))).toBe(true)
+})
+
+test('worktrees made at once are all made, and are what git makes', async () => {
+  const base = yard.git('rev-parse', 'main')
+  const names = Array.from({ length: 16 }, (_, index) => `tree-${index}`)
+  const path = (name: string) => join(yard.home.path, name)
+  await Promise.all(
+    names.map((name) => addWorktree(yard.project.git, path(name), { branch: `ov/run-1/${name}`, base })),
+  )
+  await addWorktree(yard.project.git, path('detached'), { detach: base })
+  await addWorktree(yard.project.git, path('again'), { existing: await freed('tree-0') })
+  const listed = `${yard.git('worktree', 'list', '--porcelain')}\n`
+  for (const name of names.slice(1)) {
+    expect(listed).toContain(`worktree ${path(name)}\nHEAD ${base}\nbranch refs/heads/ov/run-1/${name}\n`)
+    expect(git(yard.home, path(name), 'status', '--porcelain', '--branch')).toBe(`## ov/run-1/${name}`)
+  }
+  expect(listed).toContain(`worktree ${path('detached')}\nHEAD ${base}\ndetached\n`)
+  expect(listed).toContain(`worktree ${path('again')}\nHEAD ${base}\nbranch refs/heads/ov/run-1/tree-0\n`)
+  expect(listed).not.toContain('prunable')
+  expect(yard.git('fsck', '--strict')).toBe('')
+
+  async function freed(name: string): Promise<string> {
+    await removeWorktree(yard.project.git, path(name))
+    return `ov/run-1/${name}`
+  }
+})
+
+test('a worktree that can’t be made leaves nothing behind', async () => {
+  const base = yard.git('rev-parse', 'main')
+  const path = join(yard.home.path, 'tree')
+  yard.git('branch', 'ov/run-1/taken')
+  await expect(addWorktree(yard.project.git, path, { branch: 'ov/run-1/taken', base })).rejects.toThrow(
+    /already exists/,
+  )
+  expect(existsSync(path)).toBe(false)
+  expect(yard.git('worktree', 'list').split('\n')).toHaveLength(1)
 })

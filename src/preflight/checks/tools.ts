@@ -10,10 +10,11 @@ const GIT_NEEDED = '2.38'
 
 /**
  * The version of git, which is new enough.
+ * @param ask how it is found out
  * @throws {OvError} `git.missing`, `git.too-old`
  */
-export async function requireGit(): Promise<string> {
-  const version = await gitVersion()
+export async function requireGit(ask = gitVersion): Promise<string> {
+  const version = await ask()
   if (version === null) {
     throw new OvError('blocked', 'git.missing', 'git is not installed: there is none on PATH.', {
       hint: `Install git ${GIT_NEEDED} or newer: https://git-scm.com/downloads`,

@@ -1,0 +1,73 @@
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { codeOf } from '../errors.ts'
+import { adminDirOf } from './git-folder.ts'
+
+/**
+ * The record of a linked worktree (gitrepository-layout(5)): an admin folder below `worktrees/` with three files, and
+ * the file `.git` in the worktree. Made here instead of by `git worktree add`, which takes four processes for it and
+ * lets others see it half-made: they die of that, and of two at once one fails. Here it appears whole, by one rename.
+ */
+
+/** True when a repository's worktrees are recorded as they are here: no other kind of refs, no configuration for each. */
+export function recordsPlainly(common: string): boolean {
+  const config = readFileSync(join(common, 'config'), 'utf8')
+  return !/extensions|worktree/i.test(config) && !existsSync(join(common, 'reftable'))
+}
+
+/**
+ * Records a worktree at `path`, which must not exist, with its HEAD at a commit and no files yet. Gives its admin folder.
+ */
+export function recordWorktree(path: string, common: string, commit: string): string {
+  const folder = join(common, 'worktrees')
+  mkdirSync(folder, { recursive: true })
+  mkdirSync(path)
+  const real = realpathSync(path)
+  const draft = mkdtempSync(join(common, 'ov-worktree-'))
+  writeFileSync(join(draft, 'HEAD'), `${commit}\n`)
+  writeFileSync(join(draft, 'commondir'), '../..\n')
+  writeFileSync(join(draft, 'gitdir'), `${join(real, '.git')}\n`)
+  for (let number = 0; ; number++) {
+    const admin = join(folder, `${basename(path).replaceAll(/[^A-Za-z0-9_-]/g, '-')}${number === 0 ? '' : number}`)
+    writeFileSync(join(real, '.git'), `gitdir: ${admin}\n`)
+    try {
+      // Onto an empty folder a rename would succeed; git removes those.
+      if (!existsSync(admin)) {
+        renameSync(draft, admin)
+        return admin
+      }
+    } catch (error) {
+      if (codeOf(error) !== 'ENOTEMPTY' && codeOf(error) !== 'EEXIST') throw error
+    }
+  }
+}
+
+/** Takes back a record that nothing was checked out to yet, or that is to go with all its files. */
+export function forgetWorktree(path: string, common: string): void {
+  const admin = adminDirOf(path, common)
+  rmSync(path, { recursive: true, force: true })
+  if (admin !== null) rmSync(admin, { recursive: true, force: true })
+}
+
+/** True for what a killed `recordWorktree` leaves: a folder with nothing but a `.git` that names no record of ours. */
+export function isStub(path: string, common: string): boolean {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return false
+  const names = readdirSync(path)
+  if (names.length === 0) return true
+  if (names.length > 1 || names[0] !== '.git') return false
+  const dotGit = join(path, '.git')
+  if (!lstatSync(dotGit).isFile()) return false
+  const admin = /^gitdir: (.+)$/m.exec(readFileSync(dotGit, 'utf8'))?.[1]
+  return admin !== undefined && dirname(admin) === join(common, 'worktrees') && !existsSync(admin)
+}
