@@ -1,5 +1,16 @@
+import { createHash } from 'node:crypto'
 import * as z from 'zod'
-import type { AgentEvent, AgentRuntime, Ask, FailureCause, Screen, SessionSpec } from '../src/contract/runtime.ts'
+import { answerJsonHook, hookSettings, readJsonHook, type ToolFacts } from '../src/contract/json-hooks.ts'
+import type {
+  AgentEvent,
+  AgentRuntime,
+  Ask,
+  FailureCause,
+  InteractiveFacts,
+  LaunchPlan,
+  Screen,
+  SessionSpec,
+} from '../src/contract/runtime.ts'
 
 /**
  * Codex, driven over stdin and stdout by `codex app-server` (JSON-RPC, a message a line, without its version field).
@@ -37,7 +48,7 @@ export default {
   },
   can: {
     structured: 'duplex',
-    interactive: false,
+    interactive: true,
     resume: true,
     steer: true,
     block: false,
@@ -50,38 +61,22 @@ export default {
   },
   environment: ['CODEX_CA_CERTIFICATE'],
   models: {},
-  start: (session) => ({
-    protocol: 'duplex',
-    argv: ['codex', 'app-server', ...session.extraArgs],
-    env: { CODEX_HOME: `${session.privateDir}/${HOME}` },
-    files: [{ path: `${HOME}/config.toml`, content: configFor(session) }],
-    links: [{ path: `${HOME}/auth.json`, to: loginOf(session) }],
-    hello: [
-      request(HELLO, 'initialize', {
-        clientInfo: { name: 'oversling', title: 'ov', version: '1' },
-        capabilities: null,
-      }),
-      frame({ method: 'initialized' }),
-      // Without a login it would find out only by being refused.
-      request(ACCOUNT, 'account/read', {}),
-      session.resume === undefined
-        ? request(THREAD, 'thread/start', threadFor(session))
-        : request(THREAD, 'thread/resume', {
-            ...threadFor(session),
-            threadId: session.resume,
-            excludeTurns: true,
+  start: (session) =>
+    session.interactive === undefined ? structured(session) : onScreen(session, session.interactive),
+  sendInput: (text, { session, sequence, interactive }) =>
+    interactive
+      ? { by: 'paste', text: asText(text) }
+      : {
+          by: 'frame',
+          frame: request(`${PROMPT}${sequence}`, 'turn/start', {
+            threadId: session ?? '',
+            input: [{ type: 'text', text, text_elements: [] }],
           }),
-    ],
-    firstPrompt: 'after-started',
-  }),
-  sendInput: (text, { session, sequence }) => ({
-    by: 'frame',
-    frame: request(`${PROMPT}${sequence}`, 'turn/start', {
-      threadId: session ?? '',
-      input: [{ type: 'text', text, text_elements: [] }],
-    }),
-  }),
-  deployHooks: () => [],
+        },
+  deployHooks: ({ hook }) =>
+    hook === undefined
+      ? []
+      : [{ path: `${HOME}/hooks.json`, content: `${JSON.stringify({ hooks: hooksFor(hook) }, null, 2)}\n` }],
   getPromptCommand: (text, { model, extraArgs = [] }) => ({
     argv: [
       'codex',
@@ -130,6 +125,8 @@ export default {
     const message = verdict.allow ? 'Nobody is there to answer.' : verdict.reason
     return frame({ id, error: { code: -32000, message } })
   },
+  readHook: (event, payload) => readJsonHook(event, payload, TOOLS),
+  answerHook: answerJsonHook,
   interrupt: ({ session, turn, sequence }) =>
     session === undefined || turn === undefined
       ? null
@@ -144,8 +141,168 @@ export default {
       return [payload.type === 'message' ? textOf(payload.content) : textOf(payload.output)]
     },
   },
-  screen: (): Screen => ({ is: 'unknown' }),
+  screen({ text, title }) {
+    const lines = text.split('\n').map((line) => line.trimEnd())
+    const shown = lines.filter((line) => line !== '')
+    if (shown.length === 0) return { is: 'loading' }
+    const question = shown.findIndex((line) => ASKS.test(line))
+    if (question >= 0) return dialog(shown)
+    if (/^[\u2800-\u28ff] /u.test(title) || shown.some((line) => BUSY.test(line))) return { is: 'busy' }
+    return promptOn(lines)
+  },
 } satisfies AgentRuntime
+
+function structured(session: SessionSpec): LaunchPlan {
+  return {
+    protocol: 'duplex',
+    argv: ['codex', 'app-server', ...session.extraArgs],
+    env: { CODEX_HOME: `${session.privateDir}/${HOME}` },
+    files: [{ path: `${HOME}/config.toml`, content: configFor(session) }],
+    links: [{ path: `${HOME}/auth.json`, to: loginOf(session) }],
+    hello: [
+      request(HELLO, 'initialize', {
+        clientInfo: { name: 'oversling', title: 'ov', version: '1' },
+        capabilities: null,
+      }),
+      frame({ method: 'initialized' }),
+      // Without a login it would find out only by being refused.
+      request(ACCOUNT, 'account/read', {}),
+      session.resume === undefined
+        ? request(THREAD, 'thread/start', threadFor(session))
+        : request(THREAD, 'thread/resume', {
+            ...threadFor(session),
+            threadId: session.resume,
+            excludeTurns: true,
+          }),
+    ],
+    firstPrompt: 'after-started',
+  }
+}
+
+/**
+ * On its own screen. The repository is declared untrusted, as in trusting it its `.codex` would be run outside the sandbox;
+ * it then asks whether to open it restricted, and leaves the repository's AGENTS.md out, which it gets as its own.
+ */
+function onScreen(session: SessionSpec, { repository }: InteractiveFacts): LaunchPlan {
+  const short = Buffer.byteLength(session.prompt) <= LONGEST_ARGUMENT
+  return {
+    protocol: 'interactive',
+    argv: [
+      'codex',
+      ...(session.resume === undefined ? [] : ['resume', session.resume]),
+      '--no-daemon',
+      '--no-alt-screen',
+      ...session.extraArgs,
+      ...(short ? ['--', asText(session.prompt)] : []),
+    ],
+    env: { CODEX_HOME: `${session.privateDir}/${HOME}` },
+    files: [
+      {
+        path: `${HOME}/config.toml`,
+        content: [
+          configFor(session),
+          ...[...new Set([repository, session.worktree])].map(
+            (path) => `[projects.${quoted(path)}]\ntrust_level = "untrusted"`,
+          ),
+          '[notice]\nhide_rate_limit_model_nudge = true',
+          ...(session.model === undefined ? [] : [`[notice.model_migrations]\n${quoted(session.model)} = "gpt-6-sol"`]),
+          ...(session.hook === undefined ? [] : hookTrust(session.hook, `${session.privateDir}/${HOME}/hooks.json`)),
+          '',
+        ].join('\n'),
+      },
+    ],
+    links: [
+      { path: `${HOME}/auth.json`, to: loginOf(session) },
+      { path: `${HOME}/AGENTS.md`, to: `${session.worktree}/AGENTS.md` },
+    ],
+    firstPrompt: short ? 'included' : 'at-once',
+  }
+}
+
+/** In bytes. */
+const LONGEST_ARGUMENT = 64 * 1024
+
+/** Text that its prompt takes as text: no command, no shell, no mention; a backslash at the end would join lines. */
+function asText(text: string): string {
+  const plain = /^\s*[/!?@$]/.test(text) ? `Message:\n${text}` : text
+  return plain.endsWith('\\') ? `${plain}\n` : plain
+}
+
+type HookGroups = Readonly<Record<string, readonly { matcher?: string; hooks: readonly Record<string, unknown>[] }[]>>
+
+/** It has one name for a tool that ran, well or in vain. What may be written its sandbox says, so no tool waits for a verdict. */
+function hooksFor(hook: string): HookGroups {
+  const { hooks } = hookSettings({
+    hook,
+    events: ['session-start', 'prompt', 'tool-start', 'tool-end', 'stop'],
+    guarded: '^$',
+    unguarded: '.*',
+  })
+  return Object.fromEntries(Object.entries(hooks as HookGroups).filter(([name]) => name !== 'PostToolUseFailure'))
+}
+
+/** Hooks run only when a person trusted them as they are. This is how it writes that down: by a digest of each. */
+function hookTrust(hook: string, file: string): string[] {
+  return Object.entries(hooksFor(hook)).flatMap(([name, groups]) => {
+    const event = name.replaceAll(/(?<!^)[A-Z]/g, (letter) => `_${letter}`).toLowerCase()
+    return groups.map(({ matcher, hooks: [handler = {}] }, at) => {
+      const identity = {
+        event_name: event,
+        hooks: [{ async: false, command: handler.command, timeout: handler.timeout, type: handler.type }],
+        ...(matcher === undefined ? {} : { matcher }),
+      }
+      const digest = createHash('sha256').update(JSON.stringify(identity)).digest('hex')
+      return `[hooks.state.${quoted(`${file}:${event}:${at}:0`)}]\ntrusted_hash = "sha256:${digest}"`
+    })
+  })
+}
+
+const TOOLS: ToolFacts = {
+  aim: (_tool, input) => brief(input.command ?? input),
+  guard: () => ({}),
+}
+
+/** The footers of its questions. */
+const ASKS = /^\s+(enter (continue|confirm)|enter\/esc confirm)/i
+const BUSY = /^[•◦] .*\(.* • esc to interrupt\)/
+
+/** Questions at the start: what each is about, and which option is taken. */
+const QUESTIONS: readonly (readonly [string, RegExp, RegExp])[] = [
+  ['open the untrusted folder restricted', /^\s*Folder access/, /Open restricted/],
+  ['stay with the model that was chosen', /^\s*Meet /, /Use existing model/],
+]
+
+/** The keys that take the cursor from where it stands to the option that is meant; a strange question is left to a person. */
+function dialog(lines: readonly string[]): Screen {
+  const options = lines.filter((line) => /^[› ] \d+\. /.test(line))
+  const cursor = options.findIndex((line) => line.startsWith('›'))
+  const known = QUESTIONS.find(([, pattern]) => lines.some((line) => pattern.test(line)))
+  const wanted = known === undefined ? -1 : options.findIndex((line) => known[2].test(line))
+  const answer =
+    cursor < 0 || wanted < 0
+      ? null
+      : [...Array<string>(Math.abs(wanted - cursor)).fill(wanted > cursor ? 'Down' : 'Up'), 'Enter']
+  return { is: 'dialog', about: known?.[0] ?? lines[0]?.trim() ?? '', answer }
+}
+
+/**
+ * The box is the last `›` on the screen, with nothing below it but its own further lines and, after an empty one, two
+ * lines of status. An empty box shows what could be asked.
+ */
+function promptOn(lines: readonly string[]): Screen {
+  const top = lines.findLastIndex((line) => line.startsWith('›'))
+  const last = lines.findLastIndex((line) => line !== '')
+  const below = lines.slice(top + 1, last + 1)
+  if (top < 0 || below.some((line) => line !== '' && !line.startsWith('  '))) return { is: 'unknown' }
+  // Before it is set up it draws its box without saying which model it is.
+  if (/^ +\? for shortcuts$/.test(below.at(-1) ?? '') && below.at(-2) === '') return { is: 'loading' }
+  const gap = below.lastIndexOf('')
+  const more = gap >= 0 && below.length - gap <= 3 ? below.slice(0, gap) : below
+  const typed = [lines[top] ?? '', ...more].map((line) => line.slice(2)).join('\n')
+  return { is: 'idle', typed: typed === PLACEHOLDER ? '' : typed }
+}
+
+const PLACEHOLDER = 'Ask Codex to do anything'
 
 /** Its config folder, in the private one. */
 const HOME = 'codex'
@@ -176,6 +333,7 @@ function threadFor(session: SessionSpec): Readonly<Record<string, unknown>> {
  * (servers and hooks, which would run outside the sandbox) is not.
  */
 function configFor(session: SessionSpec): string {
+  const interactive = session.interactive !== undefined
   const writable = session.readOnly ? [] : [session.worktree, ...session.gitFolders]
   const files = {
     ':root': 'read',
@@ -189,6 +347,14 @@ function configFor(session: SessionSpec): string {
     // A login shell sets PATH anew, and then finds another `ov` or none.
     'allow_login_shell = false',
     'default_permissions = "ov"',
+    // Over pipes the thread's start says so.
+    ...(interactive
+      ? [
+          'approval_policy = "never"',
+          `developer_instructions = ${quoted(session.instructions)}`,
+          ...(session.model === undefined ? [] : [`model = ${quoted(session.model)}`]),
+        ]
+      : []),
     'analytics = { enabled = false }',
     // Subagents: the fleet is `ov`'s, and a thread's end would be taken for this one's.
     'agents = { enabled = false }',
@@ -205,10 +371,18 @@ function configFor(session: SessionSpec): string {
 
 /**
  * What an agent of a fleet must not use: goals that prompt themselves, what loads
- * the human's or a vendor's extensions, a shell that remembers the human's aliases, and retrying for ever without a
- * network: after its own retries the engine decides.
+ * the human's or a vendor's extensions, a shell that remembers the human's aliases, an answer thrown away when text comes
+ * in (nobody counts what it cost), and retrying for ever without a network: after its own retries the engine decides.
  */
-const UNFIT_FEATURES = ['apps', 'goals', 'plugins', 'remote_plugin', 'shell_snapshot', 'unbounded_connection_retries']
+const UNFIT_FEATURES = [
+  'apps',
+  'goals',
+  'instant_interrupt',
+  'plugins',
+  'remote_plugin',
+  'shell_snapshot',
+  'unbounded_connection_retries',
+]
 
 /** Tools that a one-shot question has no use for. */
 const TOOL_FEATURES = ['hooks', 'image_generation', 'shell_tool', 'unified_exec', 'view_image']

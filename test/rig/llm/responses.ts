@@ -69,14 +69,18 @@ const OF_THE_SYSTEM = ['developer', 'system']
 
 function askOf(request: z.infer<typeof requestSchema>): Ask {
   const tools = [...(request.tools ?? []), ...request.input.flatMap((one) => one.tools ?? [])]
+  const messages = request.input.flatMap(messageOf)
+  // Codex asks for a title as for anything else, tools included.
+  const aside = messages.at(-1)?.text.startsWith('Generate a concise, single-line task title')
   return {
     model: request.model,
     system: [
       request.instructions ?? '',
       ...request.input.filter((one) => OF_THE_SYSTEM.includes(one.role ?? '')).map((one) => textOf(one.content)),
     ].join('\n'),
-    messages: request.input.flatMap(messageOf),
-    tools: tools.map((one) => one.name ?? one.type),
+    messages,
+    // Those without a name are the service's own.
+    tools: aside ? [] : tools.flatMap((one) => one.name ?? []),
     stream: true,
   }
 }
