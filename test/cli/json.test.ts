@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Fleet, makeFleet } from '../rig/fleet.ts'
 import { type Home, makeHome } from '../rig/sandbox-home.ts'
 import { documentsOf, misfit, type Origin, type Shape, sayShape } from '../rig/shape.ts'
+import { talkingClaude } from '../rig/talking-claude.ts'
 
 /**
  * Every command's `--json`: docs/json.md is made of the types of the source (`vitest -u` rewrites it), and what the
@@ -28,7 +29,7 @@ beforeAll(async () => {
   shapes = documentsOf(
     ROOT,
     new Map<string, Origin>([
-      ['error', { file: join('src', 'cli', 'failure.ts'), named: 'failureDocument' }],
+      ['error', { file: join('src', 'cli', 'explained.ts'), named: 'failureDocument' }],
       ...commands.map(({ id }) => [id, { file: fileOf(id) }] as const),
     ]),
   )
@@ -70,10 +71,15 @@ function check(id: string, document: string): void {
 /** What a command printed is one document on stdout, of the documented shape. */
 async function ask(
   words: string,
-  { cwd = fleet.repo, exits = 'well' as 'well' | 'badly' | 'somehow', more = [] as string[] } = {},
+  {
+    cwd = fleet.repo,
+    exits = 'well' as 'well' | 'badly' | 'somehow',
+    more = [] as string[],
+    env = {} as Record<string, string>,
+  } = {},
 ): Promise<void> {
   const args = [...words.split(' '), ...more]
-  const outcome = await home.ov(cwd, [...args, '--json'])
+  const outcome = await home.ov(cwd, [...args, '--json'], { env })
   const asTold = exits === 'somehow' || (outcome.code === 0) === (exits === 'well')
   expect(outcome.output === outcome.stdout && asTold, `${words}\n${outcome.output}`).toBe(true)
   const id = [args.slice(0, 2).join(':'), args[0] ?? ''].find((one) => shapes.has(one)) ?? ''
@@ -116,6 +122,9 @@ test('what every command prints with --json has that shape', async () => {
     'run list',
     'run show',
     'worktree list',
+    'monitor --once',
+    'watch --once',
+    'watch status',
     'merge --dry-run',
     'merge',
     'land',
@@ -141,6 +150,21 @@ test('what every command prints with --json has that shape', async () => {
   await fleet.sling('sleeper', 'sleep 600')
   await ask('stop sleeper --reason Enough')
   await ask('clean --yes --log-days 0')
+  await ask('watch --background')
+  await ask('watch status')
+  await ask('watch stop')
+  const { env } = talkingClaude(home, 'cat > /dev/null; echo Fine.')
+  for (const words of [
+    'coordinator start --runtime claude',
+    'coordinator Hello',
+    'coordinator send Build',
+    'coordinator ask Why? --timeout 60',
+    'coordinator status',
+    'coordinator output',
+    'coordinator attach',
+    'coordinator stop',
+  ])
+    await ask(words, { env })
   await ask('demo --remove', { cwd: home.path })
   for (const id of ['mail:send', 'done', 'fail', 'ask']) check(id, readFileSync(`${out}.${id}.json`, 'utf8'))
   expect(commands.map(({ id }) => id).filter((id) => !printed.has(id))).toEqual([])
