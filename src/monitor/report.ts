@@ -104,6 +104,7 @@ class Reader implements FleetReader {
   readonly #run: string | undefined
   readonly #later: (() => void) | null
   readonly #tracks = noTracks()
+  readonly #lines = new Map<number, MonitoredEvent>()
   readonly #words = new Map<string, { at: number | null; text: string | null }>()
   #events: EventRow[] = []
   #mails: MailHead[] | null = null
@@ -139,18 +140,32 @@ class Reader implements FleetReader {
       }),
       merges: await this.#merges(run?.id ?? null, agents),
       mails: this.#mails ?? [],
-      events: this.#events.map((event) => ({
-        id: Number(event.id),
-        at: event.at,
-        agent: event.agent_id === null ? null : (names.get(event.agent_id) ?? null),
-        type: event.type,
-        line: eventLine(event),
-      })),
+      events: this.#events.map((event) => this.#monitoredEvent(event, names)),
       spent: {
         tokens: sum(agents.flatMap(({ usage: { input, output } }) => [input, output])),
         costUsd: sum(agents.map(({ usage }) => usage.costUsd)),
       },
     }
+  }
+
+  #monitoredEvent(event: EventRow, names: ReadonlyMap<string, string>): MonitoredEvent {
+    const id = Number(event.id)
+    const known = this.#lines.get(id)
+    if (known !== undefined) return known
+    const told = {
+      id,
+      at: event.at,
+      agent: event.agent_id === null ? null : (names.get(event.agent_id) ?? null),
+      type: event.type,
+      line: eventLine({ type: event.type, data_json: withNames(event.data_json, names) }),
+    }
+    this.#lines.set(id, told)
+    // Events come in their order, so the oldest go first.
+    for (const old of this.#lines.keys()) {
+      if (this.#lines.size <= 2 * EVENTS) break
+      this.#lines.delete(old)
+    }
+    return told
   }
 
   /** Every change of state has its event, so that events tell what has to be read again. */
@@ -263,22 +278,41 @@ class Reader implements FleetReader {
   }
 
   async #lastWordsOf(agent: AgentReport): Promise<string | null> {
-    try {
-      const runtime = await loadRuntime(agent.runtime)
-      const spoken = (entry: Parameters<typeof wordsOf>[0]) =>
-        entry.stream === 'ov' ? [] : wordsOf(entry, runtime).filter((line) => line.trim() !== '')
-      const last = lastEntries(outputFile(this.#project, agent), 1, spoken).flatMap(spoken).at(-1)
-      return last === undefined ? null : oneLine(last, 300)
-    } catch (error) {
-      // A log that was cleaned away or may not be read, or a runtime that is no more: then there are no words.
-      if (error instanceof OvError || codeOf(error) !== undefined) return null
-      throw error
-    }
+    const last = (await lastLines(this.#project, agent, 1)).at(-1)
+    return last === undefined ? null : oneLine(last, 300)
+  }
+}
+
+/** The last `count` lines that an agent said, oldest first, without empty ones. */
+export async function lastLines(
+  project: Project,
+  agent: Pick<AgentReport, 'id' | 'runtime'>,
+  count: number,
+): Promise<string[]> {
+  try {
+    const runtime = await loadRuntime(agent.runtime)
+    const spoken = (entry: Parameters<typeof wordsOf>[0]) =>
+      entry.stream === 'ov' ? [] : wordsOf(entry, runtime).filter((line) => line.trim() !== '')
+    return lastEntries(outputFile(project, agent), count, spoken).flatMap(spoken).slice(-count)
+  } catch (error) {
+    // A log that was cleaned away or may not be read, or a runtime that is no more: then there are no words.
+    if (error instanceof OvError || codeOf(error) !== undefined) return []
+    throw error
   }
 }
 
 /** Events after which mail may look another way: its own, and answers that come with the end of an agent. */
 const MAIL_EVENT = /^mail\.|^agent\.(?!reminded|containment)|^merge\.(merged|rejected)/
+
+/** Agents by their names instead of their ids, commits by the beginning of theirs, and no ids of mail. */
+function withNames(data: string, names: ReadonlyMap<string, string>): string {
+  return data
+    .replace(/"mail":("[^"]*"|\[[^\]]*\]),?/, '')
+    .replace(/"priority":"normal",?/, '')
+    .replace(/,}$/, '}')
+    .replace(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (id) => names.get(id) ?? id)
+    .replace(/\b([0-9a-f]{8})[0-9a-f]{32}\b/g, '$1')
+}
 
 function sum(counts: readonly (number | null)[]): number | null {
   const known = counts.filter((count) => count !== null)

@@ -2,6 +2,8 @@ import { closeSync, fstatSync, openSync, readSync, watch } from 'node:fs'
 import { codeOf } from '../errors.ts'
 
 const CHUNK = 256 * 1024
+/** Whoever wants the end of a file mostly wants little of it: the first piece is small, each further one larger. */
+const FIRST_CHUNK = 8 * 1024
 const LINE_END = 0x0a
 
 /** Opens a file to read; null when there is none. */
@@ -19,8 +21,8 @@ export function endOfLines(path: string): number {
   const file = openOptional(path)
   if (file === null) return 0
   try {
-    for (let at = fstatSync(file).size; at > 0; ) {
-      const chunk = Buffer.alloc(Math.min(CHUNK, at))
+    for (let at = fstatSync(file).size, size = FIRST_CHUNK; at > 0; size = Math.min(CHUNK, 4 * size)) {
+      const chunk = Buffer.alloc(Math.min(size, at))
       at -= chunk.length
       readSync(file, chunk, 0, chunk.length, at)
       const last = chunk.lastIndexOf(LINE_END)
@@ -38,8 +40,8 @@ export function* linesFromEnd(path: string, end: number): Generator<string> {
   if (file === null) return
   try {
     let rest = Buffer.alloc(0)
-    for (let at = Math.max(0, end - 1); at > 0; ) {
-      const chunk = Buffer.alloc(Math.min(CHUNK, at))
+    for (let at = Math.max(0, end - 1), size = FIRST_CHUNK; at > 0; size = Math.min(CHUNK, 4 * size)) {
+      const chunk = Buffer.alloc(Math.min(size, at))
       at -= chunk.length
       readSync(file, chunk, 0, chunk.length, at)
       rest = Buffer.concat([chunk, rest])

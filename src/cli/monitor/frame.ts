@@ -18,6 +18,8 @@ export interface Scene {
   readonly now: number
   /** The lines of an agent's or a mail's page, painted; null while they are being read. */
   readonly page: readonly string[] | null
+  /** What an agent said last, oldest first. */
+  readonly output: { readonly agent: string; readonly lines: readonly string[] } | null
   /** Why what is shown may be old; null when it is not. */
   readonly trouble: string | null
 }
@@ -34,6 +36,8 @@ export interface Frame {
   /** As many as the screen has rows, each as wide as it. */
   readonly lines: readonly string[]
   readonly seen: Seen
+  /** True where what the selected agent said last would be shown. */
+  readonly showsOutput: boolean
 }
 
 interface Row {
@@ -46,6 +50,8 @@ interface Row {
 /** From this many rows on there is room for empty lines between the parts. */
 const AIRY_ROWS = 20
 const STRIP = 3
+/** Cells from which on there are three panels beside one another. */
+const WIDE = 150
 
 /** The whole screen as lines. A pure function of what is shown, but for the memory of where lists stood. */
 export function frameOf(scene: Scene, size: Size, memory: Memory, ascii: boolean): Frame {
@@ -67,6 +73,7 @@ export function frameOf(scene: Scene, size: Size, memory: Memory, ascii: boolean
       return painted(fill(line, width), { ascii, ...(selected ? { reverse: style.inverse } : {}) })
     }),
     seen,
+    showsOutput: ui.page === null && ui.view === 'fleet' && width >= WIDE,
   }
 }
 
@@ -325,36 +332,36 @@ function problemStrip({ problems }: MonitorReport, width: number, most: number):
   return more === 0 || most < 2 ? rows : [...rows, { line: [{ text: `   … and ${more} more: 1`, paint: style.dim }] }]
 }
 
-/** What else goes on, beside one another where there is room. */
+/** What else goes on, beside one another where there is room: merges and mail, what the selected agent says, events. */
 function panels(scene: Scene, { columns, rows }: Size): Row[] {
   const { report, now } = scene
   const ui = { filter: {} }
   const merges = (size: Size) => panelRows(mergeList(report, ui, now), 'Merges', size)
   const mails = (size: Size) => panelRows(mailList(report, ui, now), 'Mail', size)
   const events = (size: Size) => panelRows(eventList(report, ui), 'Events', size, 'end')
-  if (columns >= 150) {
+  const mergesAndMail = (width: number) => {
+    if (rows < 10) return merges({ columns: width, rows })
+    const upper = Math.min(report.merges.length + 3, Math.floor(rows / 2))
+    return [...padded(merges({ columns: width, rows: upper }), upper), ...mails({ columns: width, rows: rows - upper })]
+  }
+  if (columns >= WIDE) {
     const width = Math.floor((columns - 2) / 3)
     const last = columns - 2 - 2 * width
     return beside(
       [
-        { rows: merges({ columns: width, rows }), width },
-        { rows: mails({ columns: width, rows }), width },
+        { rows: mergesAndMail(width), width },
+        { rows: outputRows(scene, { columns: width, rows }), width },
         { rows: events({ columns: last, rows }), width: last },
       ],
       rows,
     )
   }
-  if (columns >= 100) {
+  if (columns >= 110) {
     const width = Math.floor((columns - 1) / 2)
     const other = columns - 1 - width
-    const half = Math.floor(rows / 2)
-    const left =
-      rows < 10
-        ? merges({ columns: width, rows })
-        : [...padded(merges({ columns: width, rows: half }), half), ...mails({ columns: width, rows: rows - half })]
     return beside(
       [
-        { rows: left, width },
+        { rows: mergesAndMail(width), width },
         { rows: events({ columns: other, rows }), width: other },
       ],
       rows,
@@ -362,11 +369,23 @@ function panels(scene: Scene, { columns, rows }: Size): Row[] {
   }
   const queue = report.merges.filter(({ state }) => state === 'ready' || state === 'merging').length
   if (queue === 0 || rows < 8) return events({ columns, rows })
-  const few = Math.min(queue, rows - 6)
+  const upper = Math.min(queue + 2, rows - 5)
   return [
-    ...padded(merges({ columns, rows: few + 1 }), few + 1),
+    ...padded(merges({ columns, rows: upper }), upper),
     { line: [] },
-    ...events({ columns, rows: rows - few - 2 }),
+    ...events({ columns, rows: rows - upper - 1 }),
+  ]
+}
+
+/** The end of what the selected agent said. */
+function outputRows({ output }: Scene, { columns, rows }: Size): Row[] {
+  if (output === null) return [{ line: rule('Output', columns) }]
+  const lines = output.lines.flatMap((line) => wrapTo(steady(line), Math.max(10, columns - 2))).slice(1 - rows)
+  return [
+    { line: rule(`Output of ${output.agent}`, columns) },
+    ...(lines.length === 0 ? [' It has said nothing yet.'] : lines.map((line) => ` ${line}`)).map((text) => ({
+      line: [{ text, ...(lines.length === 0 ? { paint: style.dim } : {}) }],
+    })),
   ]
 }
 

@@ -49,8 +49,8 @@ export type Key =
   | 'suspend'
   | 'redraw'
   | 'wipe'
-  /** What was typed, or pasted as a whole. */
-  | { readonly text: string; readonly pasted: boolean }
+  /** A letter that came by itself, one that came together with others, or a text that was pasted and is no command. */
+  | { readonly text: string; readonly how: 'alone' | 'quick' | 'pasted' }
 
 /** What a key asks for beside another picture. */
 export type Act =
@@ -90,7 +90,7 @@ export function press(before: Ui, key: Key, seen: Seen): Pressed {
   if (key === 'redraw') return { ui: before, act: { do: 'redraw' } }
   if (before.prompt !== null) return answer(before, before.prompt, key)
   const ui: Ui = { ...before, message: null }
-  if (typeof key === 'object') return key.pasted ? still(ui) : letters(ui, key.text, seen)
+  if (typeof key === 'object') return key.how === 'pasted' ? still(ui) : command(ui, key.text, seen)
   switch (key) {
     case 'up':
       return still(move(ui, -1, seen))
@@ -118,23 +118,6 @@ export function press(before: Ui, key: Key, seen: Seen): Pressed {
     case 'wipe':
       return still(ui)
   }
-}
-
-/** So many keys can come in one piece from a fast hand on a slow line. More were pasted, and are no commands. */
-const QUICK_KEYS = 3
-
-function letters(ui: Ui, text: string, seen: Seen): Pressed {
-  if (text.length > QUICK_KEYS) return still(ui)
-  let pressed = still(ui)
-  for (const letter of text) {
-    // Whoever is asked whether an agent is to be stopped answers by a key of its own.
-    if (pressed.act !== null || pressed.ui.prompt?.is === 'stop') break
-    pressed =
-      pressed.ui.prompt === null
-        ? command(pressed.ui, letter, seen)
-        : answer(pressed.ui, pressed.ui.prompt, { text: letter, pasted: false })
-  }
-  return pressed
 }
 
 function still(ui: Ui): Pressed {
@@ -228,7 +211,7 @@ function back(ui: Ui): Ui {
 function answer(ui: Ui, prompt: Prompt, key: Key): Pressed {
   if (prompt.is === 'stop') {
     // One letter by itself, so that nothing that was pasted or typed ahead stops anybody.
-    if (typeof key === 'object' && !key.pasted && key.text.toLowerCase() === 'y')
+    if (typeof key === 'object' && key.how === 'alone' && key.text.toLowerCase() === 'y')
       return { ui: { ...ui, prompt: null }, act: { do: 'stop', agent: prompt.agent } }
     return still({ ...ui, prompt: null })
   }

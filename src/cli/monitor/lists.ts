@@ -227,11 +227,11 @@ export function mailList(report: MonitorReport, ui: Pick<Ui, 'filter'>, now: num
   return {
     columns: [
       { title: 'AGE', cell: ({ at }) => age(at, now), min: 6, max: 6, align: 'right', goes: 2 },
-      { title: 'FROM', cell: ({ from }) => who(from), min: 7, max: 16 },
-      { title: 'TO', cell: ({ to }) => who(to), min: 7, max: 16, goes: 3 },
-      { title: 'TYPE', cell: typeCell, min: 8, max: 13, goes: 4 },
-      { title: 'STATE', cell: ({ state }) => stateOfMail(state), min: 9, max: 9, goes: 5 },
-      { title: 'SUBJECT', cell: ({ subject }) => oneLine(subject, 300), min: 10, max: 200, share: 3 },
+      { title: 'FROM', cell: ({ from }) => who(from), min: 7, fair: 11, max: 16 },
+      { title: 'TO', cell: ({ to }) => who(to), min: 7, fair: 11, max: 16, goes: 3 },
+      { title: 'TYPE', cell: typeCell, min: 8, max: 13, extra: true, goes: 4 },
+      { title: 'STATE', cell: ({ state }) => stateOfMail(state), min: 9, max: 9, extra: true, goes: 5 },
+      { title: 'SUBJECT', cell: ({ subject }) => oneLine(subject, 300), min: 10, fair: 28, max: 200, share: 3 },
     ],
     rows:
       wanted === undefined
@@ -260,7 +260,7 @@ export function mergeList(report: MonitorReport, ui: Pick<Ui, 'filter'>, now: nu
   const wanted = ui.filter.merges
   return {
     columns: [
-      { title: 'AGENT', cell: ({ agent }) => ({ text: agent, paint: style.bold }), min: 10, max: 24, share: 3 },
+      { title: 'AGENT', cell: ({ agent }) => ({ text: agent, paint: style.bold }), min: 10, max: 20, share: 3 },
       { title: 'STATE', cell: ({ state }) => stateOfMerge(state), min: 9, max: 9 },
       { title: 'FOR', cell: ({ since }) => age(since, now), min: 6, max: 6, align: 'right', goes: 2 },
       { title: 'GATES', cell: ({ gates }) => gateSpans(gates), min: 14, max: 60, share: 2, goes: 1 },
@@ -317,11 +317,12 @@ export function eventList(report: MonitorReport, ui: Pick<Ui, 'filter'>): List<M
         title: 'AGENT',
         cell: ({ agent }) => ({ text: agent ?? '', paint: style.bold }),
         min: 8,
-        max: 20,
-        share: 2,
+        fair: 12,
+        max: 16,
+        share: 1,
         goes: 2,
       },
-      { title: 'EVENT', cell: eventCell, min: 12, max: 300 },
+      { title: 'EVENT', cell: eventCell, min: 12, max: 300, share: 4 },
     ],
     rows:
       wanted === undefined ? report.events : report.events.filter(({ agent, line }) => matches(wanted, [agent, line])),

@@ -5,7 +5,7 @@ import { changesSeen } from '../../db/open.ts'
 import { OvError } from '../../errors.ts'
 import { getMail } from '../../mail/store.ts'
 import { viewsOf } from '../../mail/view.ts'
-import { type FleetReader, fleetReader, type MonitorReport } from '../../monitor/report.ts'
+import { type FleetReader, fleetReader, lastLines, type MonitorReport } from '../../monitor/report.ts'
 import { changedAt, fileId, watchDatabase } from '../../os/files.ts'
 import type { Project } from '../../project.ts'
 import { inspectScreen } from '../inspect-screen.ts'
@@ -58,6 +58,8 @@ export class Live {
   #changes = -1
   #page: { readonly of: Page; readonly text: PageText | null; readonly due: number } | null = null
   #readingPage = false
+  /** What the selected agent said last, and when its log was last written to. */
+  #output: { readonly id: string; readonly at: number | null; readonly lines: readonly string[] } | null = null
   #over = false
   readonly #end = Promise.withResolvers<Ended>()
 
@@ -142,6 +144,7 @@ export class Live {
       this.#guard(this.#readPage())
     }
     this.#draw()
+    this.#guard(this.#readOutput())
   }
 
   async #do(act: Act): Promise<void> {
@@ -231,6 +234,7 @@ export class Live {
     }
     this.#guard(this.#readPage())
     this.#draw()
+    this.#guard(this.#readOutput())
     if (!this.#again) return
     this.#again = false
     this.wake()
@@ -279,6 +283,17 @@ export class Live {
     if (this.#page !== null && this.#page.text === null) await this.#readPage()
   }
 
+  async #readOutput(): Promise<void> {
+    const { agent: name } = this.#frame.seen
+    const agent = this.#report.agents.find((one) => one.name === name)
+    if (agent === undefined || !this.#frame.showsOutput) return
+    if (this.#output?.id === agent.id && this.#output.at === agent.lastOutput) return
+    const lines = await lastLines(this.#project, agent, this.#size.rows)
+    if (this.#frame.seen.agent !== name) return
+    this.#output = { id: agent.id, at: agent.lastOutput, lines }
+    this.#draw()
+  }
+
   async #textOf(page: Page): Promise<PageText> {
     const { db, clock } = this.#project
     try {
@@ -306,7 +321,16 @@ export class Live {
 
   #picture(): Frame {
     const page = this.#page?.text?.(this.#size.columns) ?? null
-    const scene = { report: this.#report, ui: this.#ui, now: this.#project.clock.now(), page, trouble: this.#trouble }
+    const { id, lines = [] } = this.#output ?? {}
+    const speaker = this.#report.agents.find((agent) => agent.id === id)
+    const scene = {
+      report: this.#report,
+      ui: this.#ui,
+      now: this.#project.clock.now(),
+      page,
+      output: speaker === undefined ? null : { agent: speaker.name, lines },
+      trouble: this.#trouble,
+    }
     return frameOf(scene, this.#size, this.#memory, this.#ascii)
   }
 

@@ -18,7 +18,7 @@ function Screen({ live, lent }: { readonly live: Live; readonly lent: (lend: Len
   useInput((input, key) => {
     for (const one of keysOf(input, key)) live.press(one)
   })
-  usePaste((text) => live.press({ text: text.replace(/\s+/g, ' '), pasted: true }))
+  usePaste((text) => live.press({ text: text.replace(/\s+/g, ' '), how: 'pasted' }))
   return (
     <Box flexDirection="column" width={columns} height={rows} overflow="hidden">
       {lines.map((text, index) => (
@@ -60,6 +60,9 @@ const CONTROLS: Readonly<Record<string, Key>> = {
   g: 'escape',
 }
 
+/** So many keys can come in one piece from a fast hand on a slow line. More than that was pasted. */
+const QUICK_KEYS = 3
+
 /** The keys in one piece of input: a named one, or letters with Enter among them. */
 function keysOf(input: string, key: InkKey): Key[] {
   const named = NAMED.find(([is]) => key[is])
@@ -67,10 +70,14 @@ function keysOf(input: string, key: InkKey): Key[] {
   if (key.tab) return [key.shift ? 'backtab' : 'tab']
   if (key.ctrl) return Object.hasOwn(CONTROLS, input) ? [CONTROLS[input] ?? 'escape'] : []
   if (key.meta) return []
+  const how = input.length === 1 ? 'alone' : 'quick'
   return input
     .split(/([\r\n])/)
     .filter((piece) => piece !== '')
-    .map((piece) => (piece === '\r' || piece === '\n' ? 'enter' : { text: piece, pasted: false }))
+    .flatMap((piece): Key[] => {
+      if (piece === '\r' || piece === '\n') return ['enter']
+      return piece.length > QUICK_KEYS ? [{ text: piece, how: 'pasted' }] : Array.from(piece, (text) => ({ text, how }))
+    })
 }
 
 /**
