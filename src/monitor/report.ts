@@ -105,7 +105,8 @@ class Reader implements FleetReader {
   readonly #later: (() => void) | null
   readonly #tracks = noTracks()
   readonly #lines = new Map<number, MonitoredEvent>()
-  readonly #words = new Map<string, { at: number | null; text: string | null }>()
+  readonly #words = new Map<string, { at: number | null; text: string | null; turn: number }>()
+  #turn = 0
   #events: EventRow[] = []
   #mails: MailHead[] | null = null
   #questions: Mail[] = []
@@ -267,14 +268,14 @@ class Reader implements FleetReader {
 
   /** The last words of those whose log was written to since they were read, the longest ago first. */
   async #readWords(agents: readonly AgentReport[]): Promise<void> {
+    const turn = ({ id }: AgentReport) => this.#words.get(id)?.turn ?? -1
     const stale = agents.filter(({ id, lastOutput }) => (this.#words.get(id)?.at ?? null) !== lastOutput)
-    for (const agent of this.#later === null ? stale : stale.slice(0, LOGS_A_READ)) {
+    const now = this.#later === null ? stale : stale.sort((a, b) => turn(a) - turn(b)).slice(0, LOGS_A_READ)
+    for (const agent of now) {
       const text = await this.#lastWordsOf(agent)
-      // Put in anew, so that it is the last of all: the next reports begin with the others.
-      this.#words.delete(agent.id)
-      this.#words.set(agent.id, { at: agent.lastOutput, text })
+      this.#words.set(agent.id, { at: agent.lastOutput, text, turn: this.#turn })
     }
-    if (stale.length > LOGS_A_READ) this.#later?.()
+    this.#turn += 1
   }
 
   async #lastWordsOf(agent: AgentReport): Promise<string | null> {

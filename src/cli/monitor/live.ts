@@ -15,7 +15,7 @@ import type { Actions, Done } from './actions.ts'
 import { type Frame, frameOf, type Memory, type Size } from './frame.ts'
 import { type Act, type Key, type Page, press, startingAt, type Ui } from './keys.ts'
 import { steady } from './line.ts'
-import { nextLook } from './pace.ts'
+import { nextLook, SETTLE_MS } from './pace.ts'
 
 /** Milliseconds between two looks at what nobody reports: the time of day, runners, logs. */
 const TICK_MS = 1_000
@@ -100,7 +100,7 @@ export class Live {
   /** Watches from now on. Settles when the person has left, or with what makes it impossible to go on. */
   async run(gone: AbortSignal): Promise<Ended> {
     gone.addEventListener('abort', () => this.#leave('interrupt'))
-    this.#usageThen = process.cpuUsage()
+    this.#beginWork()
     this.#watch()
     this.#tickTimer = setInterval(() => this.#guard(this.#tick()), TICK_MS)
     this.wake()
@@ -144,7 +144,11 @@ export class Live {
       this.#guard(this.#readPage())
     }
     this.#draw()
-    this.#guard(this.#readOutput())
+    this.#guard(
+      this.#readOutput().then((read) => {
+        if (read) this.#draw()
+      }),
+    )
   }
 
   async #do(act: Act): Promise<void> {
@@ -206,19 +210,34 @@ export class Live {
       this.#again = true
       return
     }
-    const now = performance.now()
-    const { user, system } = process.cpuUsage(this.#usageThen)
-    const due = nextLook(this.#lookedAt, (user + system) / 1000, now)
-    this.#lookTimer = setTimeout(() => {
+    const lookWhenDue = () => {
+      // Asked again at the time: what the last picture took shows only when the terminal has it.
+      const wait = this.#due() - performance.now()
+      if (wait > 1) {
+        this.#lookTimer = setTimeout(lookWhenDue, wait)
+        return
+      }
       this.#lookTimer = undefined
       this.#guard(this.#look())
-    }, due - now)
+    }
+    this.#lookTimer = setTimeout(lookWhenDue, Math.max(SETTLE_MS, this.#due() - performance.now()))
+  }
+
+  /** When the next look may be, by the clock of `performance.now`. */
+  #due(): number {
+    const { user, system } = process.cpuUsage(this.#usageThen)
+    return nextLook(this.#lookedAt, (user + system) / 1000)
+  }
+
+  /** Work that nobody asked for by a key begins now. */
+  #beginWork(): void {
+    this.#lookedAt = performance.now()
+    this.#usageThen = process.cpuUsage()
   }
 
   async #look(): Promise<void> {
     this.#looking = true
-    this.#lookedAt = performance.now()
-    this.#usageThen = process.cpuUsage()
+    this.#beginWork()
     this.#watch()
     try {
       this.#stillThere()
@@ -232,9 +251,9 @@ export class Live {
     } finally {
       this.#looking = false
     }
+    await this.#readOutput()
     this.#guard(this.#readPage())
     this.#draw()
-    this.#guard(this.#readOutput())
     if (!this.#again) return
     this.#again = false
     this.wake()
@@ -254,9 +273,10 @@ export class Live {
     if (this.#looking || this.#lookTimer !== undefined) return
     this.#stillThere()
     const { db, databasePath } = this.#project
+    if (performance.now() < this.#due()) return
     const old = performance.now() - this.#lookedAt > SIGHT_LASTS_MS
-    if (old || this.#logsGrew() || (await changesSeen(db, databasePath)) !== this.#changes) this.wake()
-    else this.#draw()
+    if (old || this.#logsGrew() || (await changesSeen(db, databasePath)) !== this.#changes) return this.wake()
+    this.#draw()
   }
 
   #logsGrew(): boolean {
@@ -283,15 +303,15 @@ export class Live {
     if (this.#page !== null && this.#page.text === null) await this.#readPage()
   }
 
-  async #readOutput(): Promise<void> {
+  /** Reads what the selected agent said, where that is shown and there is more of it. True when something was read. */
+  async #readOutput(): Promise<boolean> {
     const { agent: name } = this.#frame.seen
     const agent = this.#report.agents.find((one) => one.name === name)
-    if (agent === undefined || !this.#frame.showsOutput) return
-    if (this.#output?.id === agent.id && this.#output.at === agent.lastOutput) return
+    if (agent === undefined || !this.#frame.showsOutput) return false
+    if (this.#output?.id === agent.id && this.#output.at === agent.lastOutput) return false
     const lines = await lastLines(this.#project, agent, this.#size.rows)
-    if (this.#frame.seen.agent !== name) return
     this.#output = { id: agent.id, at: agent.lastOutput, lines }
-    this.#draw()
+    return true
   }
 
   async #textOf(page: Page): Promise<PageText> {

@@ -1,31 +1,26 @@
-import { Box, render, Text, useApp, useInput, usePaste, useWindowSize } from 'ink'
-import { memo, useEffect, useSyncExternalStore } from 'react'
+import { render, Text, Transform, useApp, useInput, usePaste, useWindowSize } from 'ink'
+import { useEffect, useSyncExternalStore } from 'react'
 import { codeOf } from '../../errors.ts'
 import type { Lend } from './actions.ts'
 import type { Key } from './keys.ts'
 import type { Ended, Live } from './live.ts'
 
-/** One line of the screen, painted already. */
-const Row = memo(({ text }: { readonly text: string }) => <Text wrap="truncate">{text === '' ? ' ' : text}</Text>)
-
-/** Shows what `live` says is to be shown, and tells it the keys and the size. */
+/** Shows what `live` says is to be shown, and tells it the keys. */
 function Screen({ live, lent }: { readonly live: Live; readonly lent: (lend: Lend) => void }) {
-  const lines = useSyncExternalStore(live.subscribe, live.lines)
-  const { columns, rows } = useWindowSize()
+  useSyncExternalStore(live.subscribe, live.lines)
+  const { rows } = useWindowSize()
   const { suspendTerminal } = useApp()
-  useEffect(() => live.resize({ columns, rows }), [live, columns, rows])
   useEffect(() => lent((work) => suspendTerminal(work)), [lent, suspendTerminal])
   useInput((input, key) => {
     for (const one of keysOf(input, key)) live.press(one)
   })
   usePaste((text) => live.press({ text: text.replace(/\s+/g, ' '), how: 'pasted' }))
+  // The lines are laid out, cut and padded already. As children of `Text` they would be measured all over again, which
+  // is most of what a picture costs; as a transformation of empty lines they are not.
   return (
-    <Box flexDirection="column" width={columns} height={rows} overflow="hidden">
-      {lines.map((text, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a line of the screen is known by its place.
-        <Row key={index} text={text} />
-      ))}
-    </Box>
+    <Transform transform={(_empty, index) => live.lines()[index] ?? ''}>
+      <Text>{Array.from({ length: rows }, () => ' ').join('\n')}</Text>
+    </Transform>
   )
 }
 
@@ -86,6 +81,10 @@ function keysOf(input: string, key: InkKey): Key[] {
  * @param lent called with what gives the terminal away for a while
  */
 export async function showLive(live: Live, lent: (lend: Lend) => void, gone: AbortSignal): Promise<Ended> {
+  // Before ink hears of it, so that it never draws lines for another size.
+  const resize = () => live.resize({ columns: process.stdout.columns, rows: process.stdout.rows })
+  process.stdout.on('resize', resize)
+  resize()
   const app = render(<Screen live={live} lent={lent} />, {
     alternateScreen: true,
     exitOnCtrlC: false,
@@ -108,7 +107,7 @@ export async function showLive(live: Live, lent: (lend: Lend) => void, gone: Abo
     app.unmount()
     await app.waitUntilExit()
     process.stdin.off('end', close).off('error', broken)
-    process.stdout.off('error', broken)
+    process.stdout.off('error', broken).off('resize', resize)
     // What is typed from here on is for the shell.
     process.stdin.pause()
   }
