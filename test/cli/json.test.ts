@@ -109,6 +109,9 @@ test('what every command prints with --json has that shape', async () => {
 
   for (const words of [
     'overview',
+    'monitor --once',
+    'monitor status',
+    'monitor stop',
     'status',
     'status --all',
     'inspect hello',
