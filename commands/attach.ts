@@ -6,11 +6,14 @@ import { OvCommand } from '../src/cli/command.ts'
 export default class Attach extends OvCommand {
   static override summary = 'Look at the screen of an agent at work'
   static override description =
-    'Leave it with Ctrl-b d; the agent works on. With --json: the command that attaches, instead of attaching.'
-  static override examples = ['<%= config.bin %> attach builder-1']
+    'Leave it with Ctrl-b d; the agent works on. Into an interactive agent you can type; another one you watch. With --json: the command that attaches, instead of attaching.'
+  static override examples = ['<%= config.bin %> attach builder-1', '<%= config.bin %> attach builder-1 --no-write']
   static override args = { agent: Args.string({ required: true, description: 'name of the agent' }) }
   static override flags = {
-    write: Flags.boolean({ default: false, description: 'let what you type reach the agent, Ctrl-C too' }),
+    write: Flags.boolean({
+      allowNo: true,
+      description: 'let what you type reach the agent, Ctrl-C too (default: only where it is interactive)',
+    }),
   }
 
   async run() {

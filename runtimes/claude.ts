@@ -9,6 +9,7 @@ import type {
   LaunchPlan,
   Screen,
   SessionSpec,
+  Usage,
 } from '../src/contract/runtime.ts'
 
 /**
@@ -162,6 +163,20 @@ export default {
       // A tool's output enters the context too: mail that an agent took by itself is in there.
       const results = blocksOf(said).filter((one) => one.type === 'tool_result')
       return [textOf(said), ...results.map((one) => textOf(one.content))]
+    },
+    used(line) {
+      const reply = replySchema.safeParse(parsed(line))
+      if (!reply.success) return null
+      const { id, model, usage } = reply.data.message
+      return {
+        request: id,
+        event: {
+          type: 'usage',
+          usage: { ...countsOf(usage), costUsd: null, ...(model === undefined ? {} : { model }) },
+          scope: 'added',
+          costScope: 'added',
+        },
+      }
     },
   },
   screen: ({ text }) => {
@@ -390,6 +405,13 @@ type Block = z.infer<typeof block>
 const content = z.union([z.string(), z.array(block)])
 const count = z.number().nonnegative().nullish()
 
+const counts = z.looseObject({
+  input_tokens: count,
+  output_tokens: count,
+  cache_read_input_tokens: count,
+  cache_creation_input_tokens: count,
+})
+
 /** The lines of 2.1.328; the names are its own. */
 const eventSchema = z.discriminatedUnion('type', [
   z.looseObject({
@@ -423,14 +445,7 @@ const eventSchema = z.discriminatedUnion('type', [
     terminal_reason: z.string().nullish(),
     api_error_status: z.number().nullish(),
     total_cost_usd: count,
-    usage: z
-      .looseObject({
-        input_tokens: count,
-        output_tokens: count,
-        cache_read_input_tokens: count,
-        cache_creation_input_tokens: count,
-      })
-      .optional(),
+    usage: counts.optional(),
     model_usage_since_last_result: z
       .record(
         z.string(),
@@ -490,6 +505,12 @@ const entrySchema = z.union([
     ]),
   }),
 ])
+
+/** Lines of a transcript that are replies of the model: one a block, each with the counts of its whole request. */
+const replySchema = z.looseObject({
+  type: z.literal('assistant'),
+  message: z.looseObject({ id: z.string(), model: z.string().optional(), usage: counts }),
+})
 
 /** Lines about the CLI's own household: understood, and of no consequence to the engine. */
 const HOUSEHOLD = new Set([
@@ -655,16 +676,22 @@ function usageOf(result: Result): AgentEvent[] {
     {
       type: 'usage',
       usage: {
-        input: result.usage.input_tokens ?? null,
-        output: result.usage.output_tokens ?? null,
-        cacheRead: result.usage.cache_read_input_tokens ?? null,
-        cacheWrite: result.usage.cache_creation_input_tokens ?? null,
+        ...countsOf(result.usage),
         costUsd: result.total_cost_usd ?? null,
       },
       scope: 'added',
       costScope: 'total',
     },
   ]
+}
+
+function countsOf(used: z.infer<typeof counts>): Pick<Usage, 'input' | 'output' | 'cacheRead' | 'cacheWrite'> {
+  return {
+    input: used.input_tokens ?? null,
+    output: used.output_tokens ?? null,
+    cacheRead: used.cache_read_input_tokens ?? null,
+    cacheWrite: used.cache_creation_input_tokens ?? null,
+  }
 }
 
 function ending(result: Result): AgentEvent {

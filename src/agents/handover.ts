@@ -15,8 +15,8 @@ import { writeWhole } from '../os/files.ts'
 import type { Agent } from './store.ts'
 import type { Workplace } from './workplace.ts'
 
-/** No prompt begins with foreign text: to some CLIs a `/` in the first place is a command of their own. */
-const TASK = '# Your task\n\n'
+/** No prompt begins with foreign text: to some CLIs a `/` or `#` in the first place is a command of their own. */
+const TASK = 'Your task:\n\n'
 
 /** Mail on its way into an agent's context: offered, not yet seen there. */
 export interface Handover {

@@ -1,5 +1,5 @@
 import type { AgentEvent, SessionFacts } from '../contract/runtime.ts'
-import { type Ended, mendTerminal, spawnOnTerminal } from '../os/process.ts'
+import { clearTerminal, type Ended, mendTerminal, processesAbove, spawnOnTerminal } from '../os/process.ts'
 import {
   hasOwnSize,
   type PaneView,
@@ -11,6 +11,7 @@ import {
   type Tmux,
   viewPane,
 } from '../os/tmux.ts'
+import { readable } from './readable.ts'
 import { endsTurn, programArgv, type Session, type SessionOptions } from './session.ts'
 import { type Deed, heldBy, lookAgainIn, newTyping, pasteable, type Signal, step } from './typing.ts'
 
@@ -24,6 +25,7 @@ export interface InteractiveOptions extends SessionOptions {
   readonly reports: boolean
 }
 
+const SCREEN_GONE = 'Its screen is gone: its tmux server or session was ended.'
 /** Of a screen so many lines are told of a CLI that ended on it. */
 const LAST_LINES = 15
 
@@ -52,6 +54,13 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
   /** Looks and deeds, one after another. */
   let work: Promise<void> = Promise.resolve()
   let lastView: PaneView | null = null
+  /** A person has prompted it, on its screen. */
+  let prompted = false
+  let gone = false
+  /** One of them is the pane's process. */
+  const own = new Set([process.pid, ...processesAbove()])
+  // The terminal's end is heard of at once; it is no signal for the CLI.
+  process.on('SIGHUP', () => inTurn(look))
 
   const facts = (): SessionFacts => ({
     ...(session === undefined ? {} : { session }),
@@ -70,7 +79,7 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
 
   const lookLater = () => {
     clearTimeout(timer)
-    if (!alive) return
+    if (!alive || gone) return
     timer = setTimeout(() => inTurn(look), lookAgainIn(typing, reports)).unref()
   }
 
@@ -97,10 +106,13 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
         await pressIn(tmux, pane, deed.keys)
         return
       case 'begun':
+        prompted ||= !deed.ours
         emit({ type: 'turn_start' })
         if (deed.ours) emit({ type: 'accepted', text: prompt })
         return
       case 'ended':
+        // Who looks on decides what follows.
+        lastView = (await viewPane(tmux, pane)) ?? lastView
         emit(ending ?? { type: 'turn_end' })
         ending = null
         return
@@ -109,8 +121,16 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
     }
   }
 
+  /** What it reported, for those who read its log; what went over its screen is nowhere else. */
+  const record = (event: AgentEvent) => {
+    if (event.type === 'turn_end' && event.text !== undefined) record({ type: 'text', text: event.text })
+    const told = readable(event)
+    if (told !== null) log.write('told', `${told.mark} ${told.text}`)
+  }
+
   const look = async () => {
     const view = await viewPane(tmux, pane)
+    if (view === null ? (await paneExists(tmux, pane)) === false : !own.has(view.pid)) return screenIsGone()
     if (view !== null && alive) {
       lastView = view
       const screen = runtime.screen(view)
@@ -122,6 +142,15 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
       await signal({ is: 'look', screen, prompt })
     }
     lookLater()
+  }
+
+  /** Nothing can be typed or seen any more. Whoever hears of it ends the agent, and with it the CLI. */
+  const screenIsGone = () => {
+    if (gone) return
+    gone = true
+    clearTimeout(timer)
+    log.write('ov', SCREEN_GONE)
+    emit({ type: 'failed', cause: 'crash', message: SCREEN_GONE })
   }
 
   const launch = async (text: string) => {
@@ -136,6 +165,8 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
     ending = null
     const argv = programArgv(options, plan.argv)
     alive = true
+    // What stands there already would be taken for its own.
+    clearTerminal()
     const environment = { ...options.environment, ...plan.env }
     spawnOnTerminal(options.contain(argv), { cwd: spec.worktree, env: environment }).then((how) => {
       alive = false
@@ -156,12 +187,10 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
     const died = how.signal ?? options.deathOf(how.code)
     log.write('ov', `${runtime.title} ended (${died ?? `exit code ${how.code}`})`)
     const busy = typing.stage !== 'resting'
-    const words = lastLines((await viewPane(tmux, pane)) ?? lastView)
+    const view = await viewPane(tmux, pane)
+    const words = lastLines(view ?? lastView)
     await signal({ is: 'exited' })
-    if ((await paneExists(tmux, pane)) === false) {
-      emit({ type: 'failed', cause: 'crash', message: 'Its screen is gone: its tmux server or session was ended.' })
-      return
-    }
+    if (view === null ? (await paneExists(tmux, pane)) === false : !own.has(view.pid)) return screenIsGone()
     await mendTerminal()
     if (!busy) return
     const code = died === null ? how.code : null
@@ -185,6 +214,7 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
     answer: () => undefined,
     report(event) {
       inTurn(async () => {
+        record(event)
         switch (event.type) {
           case 'started':
             session = event.session ?? session
@@ -216,6 +246,9 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
     },
     get held() {
       return !alive ? null : heldBy(typing, now())
+    },
+    get attended() {
+      return prompted || (lastView?.clients ?? 0) > 0
     },
     endInput: () => clearTimeout(timer),
     get lastWords() {

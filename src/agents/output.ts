@@ -8,9 +8,12 @@ import { readable } from './readable.ts'
 import { agentLogDir } from './start.ts'
 import type { Agent } from './store.ts'
 
-const entrySchema = z.object({ at: z.number(), stream: z.enum(['out', 'err', 'in', 'ov']), text: z.string() })
+const entrySchema = z.object({ at: z.number(), stream: z.enum(['out', 'err', 'in', 'told', 'ov']), text: z.string() })
 
-/** One line of an agent's raw log: what its runtime printed (`out`, `err`), was given (`in`), or what `ov` noted. */
+/**
+ * One line of an agent's raw log: what its runtime printed (`out`, `err`), was given (`in`), told by its hooks (`told`,
+ * in words), or what `ov` noted.
+ */
 export type Entry = z.infer<typeof entrySchema>
 
 export function outputFile(project: Pick<Project, 'stateDir'>, agent: Pick<Agent, 'id'>): string {
@@ -62,6 +65,8 @@ export function wordsOf(entry: Entry, runtime: Pick<AgentRuntime, 'read'>): stri
       return []
     case 'ov':
       return [`── ${clean(entry.text)}`]
+    case 'told':
+      return entry.text.split('\n').map(clean)
     case 'err':
       return [`! ${clean(entry.text)}`]
     case 'out':

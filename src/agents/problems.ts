@@ -79,9 +79,9 @@ function question({ id, from, subject }: ProblemFacts['questions'][number]): Pro
 }
 
 /** Waits for a person for another reason than a question that is listed already. */
-function waitsUnasked({ name, condition, waitingOn }: AgentFacts, { questions }: ProblemFacts): boolean {
+function waitsUnasked({ name, condition, waitingOn, reason }: AgentFacts, { questions }: ProblemFacts): boolean {
   const forHuman = waitingOn === 'human' || waitingOn === 'budget'
-  return condition === 'waiting' && forHuman && !questions.some(({ from }) => from === name)
+  return condition === 'waiting' && forHuman && (reason !== null || !questions.some(({ from }) => from === name))
 }
 
 function waits({ name, waitingOn, reason }: AgentFacts): Problem {

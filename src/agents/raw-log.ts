@@ -4,7 +4,7 @@ import type { Redact } from './redact.ts'
 
 /** The raw output of an agent, one JSON line an output line, rotated. Losing it loses nothing but detail. */
 export interface RawLog {
-  write(stream: 'out' | 'err' | 'in' | 'ov', text: string): void
+  write(stream: 'out' | 'err' | 'in' | 'told' | 'ov', text: string): void
   close(): void
 }
 

@@ -15,11 +15,13 @@ export interface TurnFacts {
   readonly speaks: boolean
   /** It has no end of its own. */
   readonly persistent: boolean
+  /** A person is at its screen, or has prompted it there. */
+  readonly attended: boolean
 }
 
 export type AfterTurn =
   | { readonly do: 'finish' }
-  | { readonly do: 'wait'; readonly on: WaitingOn }
+  | { readonly do: 'wait'; readonly on: WaitingOn; readonly why?: string }
   | { readonly do: 'remind' }
   | { readonly do: 'fail'; readonly reason: string }
 
@@ -31,6 +33,8 @@ export function afterTurn(facts: TurnFacts): AfterTurn {
   if (facts.openChildren > 0) return { do: 'wait', on: 'children' }
   if (facts.openQuestionTo !== null) return { do: 'wait', on: facts.openQuestionTo === 'human' ? 'human' : 'mail' }
   if (!facts.speaks) return { do: 'fail', reason: 'It ended without having done its task.' }
+  if (facts.attended)
+    return { do: 'wait', on: 'human', why: 'Its turn is over; tell it what comes next, or that it is done.' }
   if (!facts.reminded) return { do: 'remind' }
   return {
     do: 'fail',

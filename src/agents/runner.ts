@@ -56,7 +56,7 @@ import {
   takeOver,
   updateAgent,
 } from './store.ts'
-import { transcriptOf } from './transcript.ts'
+import { type TokenCounts, tokensIn, transcriptOf } from './transcript.ts'
 import { isWorthATurn } from './wake.ts'
 import { reportWords } from './words.ts'
 import { clearOut, furnish, readPlanned, type Workplace, writePlanned } from './workplace.ts'
@@ -124,6 +124,8 @@ class Runner {
   readonly #pane: Pane
   readonly #log: RawLog
   readonly #transcript: Transcript | undefined
+  /** Where a session tells its tokens in its transcript alone. */
+  readonly #tokens: TokenCounts | undefined
   readonly #handover: Handover
   readonly #meter = usageMeter()
   readonly #closers: (() => unknown)[] = []
@@ -168,7 +170,9 @@ class Runner {
     this.#log = openRawLog(agentLogDir(project, agent), this.#place.redact, (error) =>
       this.#inbox.put({ is: 'log-broken', why: error.message }),
     )
-    this.#transcript = transcriptOf(runtime, { ...this.#place, ...this.#onScreen() }, () => this.#sessionId)
+    const place = { ...this.#place, ...this.#onScreen() }
+    this.#transcript = transcriptOf(runtime, place, () => this.#sessionId)
+    this.#tokens = this.#interactive ? tokensIn(runtime, place, this.#sessionId) : undefined
     this.#handover = handoverFor(project, agent, runtime, this.#place, this.#transcript)
   }
 
@@ -191,6 +195,8 @@ class Runner {
     const survivors = await stopProcessesOf(this.#agent.id, [], { polite: this.#runtime.stopSignal })
     if (survivors.length > 0) await this.#note('agent.survivors', { pids: survivors.map((who) => who.pid) })
     await this.#hooks?.close()
+    await this.#countTokens()
+    this.#tokens?.close()
     const { worktree } = this.#place
     await keepCommits(this.#project, this.#agent.id, worktree, this.#base)
     await this.#handover.conclude()
@@ -400,7 +406,7 @@ class Runner {
         await this.#handover.accepted(event.text)
         return null
       case 'usage':
-        await recordUsage(this.#project.db, this.#agent.id, this.#meter(event), this.#project.clock.now())
+        await this.#count(event)
         return null
       case 'ask':
         this.#session?.answer(
@@ -410,6 +416,7 @@ class Runner {
         return null
       case 'turn_end':
         this.#setbacks = 0
+        await this.#countTokens()
         await this.#handover.settle()
         this.#said = event.text ?? this.#said
         if (this.#persistent) await updateAgent(this.#project.db, this.#agent, { mid_turn: 0 })
@@ -432,6 +439,14 @@ class Runner {
         this.#said = event.text
         return null
     }
+  }
+
+  #count(event: Extract<AgentEvent, { type: 'usage' }>): Promise<void> {
+    return recordUsage(this.#project.db, this.#agent.id, this.#meter(event), this.#project.clock.now())
+  }
+
+  async #countTokens(): Promise<void> {
+    for (const event of this.#tokens?.take(this.#sessionId) ?? []) await this.#count(event)
   }
 
   async #onFailure(event: Extract<AgentEvent, { type: 'failed' }>): Promise<EndState | null> {
@@ -550,12 +565,16 @@ class Runner {
       reminded: me?.reminded === 1,
       speaks: this.#runtime.can.reports === 'mail',
       persistent: this.#persistent,
+      attended: this.#session?.attended ?? false,
     })
     switch (next.do) {
       case 'finish':
         return { name: 'done' }
       case 'wait':
-        if (me?.state !== 'waiting' || me.waiting_on !== next.on) await this.#become({ name: 'waiting', on: next.on })
+        if (me?.state !== 'waiting' || me.waiting_on !== next.on) {
+          const why = next.why === undefined ? {} : { why: next.why }
+          await this.#become({ name: 'waiting', on: next.on, ...why })
+        }
         if (next.on === 'merge') this.#drive()
         if (next.on === 'mail' && this.#persistent && this.#said !== '') await this.#passOnWords()
         return null

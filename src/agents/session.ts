@@ -31,6 +31,8 @@ export interface Session {
   endInput(): void
   /** Why nothing goes on until a person has acted, in words for them; null as a rule. */
   readonly held: string | null
+  /** A person is at its screen, or has prompted it there. */
+  readonly attended: boolean
   /** The last that its process said on stderr, or what its screen showed last, trimmed; empty when it said nothing. */
   readonly lastWords: string
 }
@@ -250,6 +252,7 @@ export function openSession(options: SessionOptions): Session {
       child?.stdin?.end()
     },
     held: null,
+    attended: false,
     get lastWords() {
       return lastWords()
     },

@@ -1,6 +1,7 @@
-import type { AgentRuntime, SessionSpec } from '../contract/runtime.ts'
+import type { AgentEvent, AgentRuntime, SessionSpec } from '../contract/runtime.ts'
 import type { Transcript } from '../mail/deliver.ts'
 import { findBelow, linesOf } from '../os/files.ts'
+import { endOfLines, type Growing, growing } from '../os/tail.ts'
 
 /** The file in which a runtime keeps a session's conversation; null when there is none. */
 export function sessionFile(
@@ -37,5 +38,56 @@ export function transcriptOf(
       }
       return false
     },
+  }
+}
+
+type UsageEvent = Extract<AgentEvent, { type: 'usage' }>
+
+/** The tokens a transcript tells of. */
+export interface TokenCounts {
+  /** What was told since the last call. */
+  take(session: string | undefined): UsageEvent[]
+  close(): void
+}
+
+/**
+ * Counts tokens by the file a session keeps; undefined where they are told elsewhere.
+ *
+ * @param resumed the session that was taken up: what it used before was counted before
+ */
+export function tokensIn(
+  runtime: AgentRuntime,
+  place: Pick<SessionSpec, 'environment' | 'privateDir' | 'interactive'>,
+  resumed: string | undefined,
+): TokenCounts | undefined {
+  const { transcript } = runtime
+  const used = transcript?.used
+  if (transcript === undefined || used === undefined) return undefined
+  let of: string | undefined
+  let file: Growing | null = null
+  const counted = new Set<string>()
+  const open = (session: string) => {
+    if (session === of && file !== null) return
+    const { folder, endsWith } = transcript.locate(session, place)
+    const path = findBelow(folder, endsWith)
+    if (path === null) return
+    file?.close()
+    file = growing(path, session === resumed && of === undefined ? endOfLines(path) : 0)
+    of = session
+  }
+  if (resumed !== undefined) open(resumed)
+  return {
+    take(session) {
+      if (session === undefined) return []
+      open(session)
+      const last = new Map<string, UsageEvent>()
+      for (const line of file?.read() ?? []) {
+        const told = used(line)
+        if (told !== null && !counted.has(told.request)) last.set(told.request, told.event)
+      }
+      for (const [request, { scope }] of last) if (scope === 'added') counted.add(request)
+      return [...last.values()]
+    },
+    close: () => file?.close(),
   }
 }

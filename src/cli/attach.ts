@@ -12,7 +12,7 @@ import type { Project } from '../project.ts'
 export async function attachTo(
   project: Project,
   agent: Agent,
-  { write, json }: { write: boolean; json: boolean },
+  { write = agent.mode === 'interactive', json }: { write?: boolean; json: boolean },
 ): Promise<{ agent: string; command: string[] } | undefined> {
   const command = await screenOf(project, agent, { write })
   if (json) return { agent: agent.name, command }
@@ -20,6 +20,16 @@ export async function attachTo(
     throw new OvError('user', 'attach.no-terminal', 'To attach takes a terminal.', {
       hint: `Follow it instead: ov logs ${agent.name} -f`,
     })
+  }
+  if (['', 'dumb', 'unknown'].includes(process.env.TERM ?? '')) {
+    throw new OvError(
+      'user',
+      'attach.dumb-terminal',
+      `This terminal can't show a screen (TERM=${process.env.TERM ?? ''}).`,
+      {
+        hint: `Follow it instead: ov logs ${agent.name} -f`,
+      },
+    )
   }
   // tmux refuses to run inside another one; ours is a server of its own, so it may.
   const { TMUX: _outer, ...env } = process.env

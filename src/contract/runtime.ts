@@ -303,6 +303,11 @@ export interface TranscriptFacts {
   ): { readonly folder: string; readonly endsWith: string }
   /** Prompts and tool outputs in one line of it that entered the context; none in any other line. Never throws. */
   entered(line: string): readonly string[]
+  /**
+   * The tokens that one line of it tells of, where a session on its own screen tells them nowhere else; null for any
+   * other line. Of lines with the same `request` the last holds. Never throws.
+   */
+  used?(line: string): { readonly request: string; readonly event: Extract<AgentEvent, { type: 'usage' }> } | null
 }
 
 export interface AgentRuntime {

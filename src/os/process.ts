@@ -390,6 +390,11 @@ export function spawnOnTerminal(
 const MODES_OFF =
   '\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[>4m\x1b[?1l\x1b>\x1b[?1049l\x1b[?25h\x1b[0m\r\n'
 
+/** Clears our own terminal, what has scrolled away too. */
+export function clearTerminal(): void {
+  if (process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[2J\x1b[3J')
+}
+
 /** Puts our own terminal right that a program has left as it was when it died. */
 export async function mendTerminal(): Promise<void> {
   if (!process.stdout.isTTY) return

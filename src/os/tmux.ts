@@ -118,6 +118,8 @@ export interface PaneView {
   /** The lines of its screen, no more. */
   readonly text: string
   readonly title: string
+  /** The pane's own process. A new server gives the same names to other panes; the process tells them apart. */
+  readonly pid: number
   /** Clients that are attached to its session. */
   readonly clients: number
   readonly columns: number
@@ -129,7 +131,7 @@ export function ownPane(): string | null {
   return process.env.TMUX_PANE ?? null
 }
 
-const VIEW = '#{session_attached} #{window_width} #{window_height} #{pane_title}'
+const VIEW = '#{pane_pid} #{session_attached} #{window_width} #{window_height} #{pane_title}'
 
 /** Looks at a pane, in one call. Null when there is no such pane, no server, or no answer in time. */
 export async function viewPane(tmux: Tmux, pane: string): Promise<PaneView | null> {
@@ -137,10 +139,11 @@ export async function viewPane(tmux: Tmux, pane: string): Promise<PaneView | nul
   const outcome = await run(command(tmux, ...args), { timeoutMs: ANSWER_MS })
   if (!outcome.ok) return null
   const end = outcome.stdout.indexOf('\n')
-  const [clients, columns, lines, ...title] = outcome.stdout.slice(0, end).split(' ')
+  const [pid, clients, columns, lines, ...title] = outcome.stdout.slice(0, end).split(' ')
   return {
     text: outcome.stdout.slice(end + 1),
     title: title.join(' '),
+    pid: Number(pid),
     clients: Number(clients),
     columns: Number(columns),
     lines: Number(lines),

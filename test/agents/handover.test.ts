@@ -125,7 +125,7 @@ test('the dispatch is the prompt itself, marked like any mail', async () => {
     payload: { task: agent.task_id, capability: 'builder' },
   })
   const prompt = await handover().nextPrompt()
-  expect(prompt).toMatch(/^# Your task\n\n\/paint it blue\n/)
+  expect(prompt).toMatch(/^Your task:\n\n\/paint it blue\n/)
   expect(prompt).toContain(markOf(mail?.id ?? ''))
 })
 

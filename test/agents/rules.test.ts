@@ -9,9 +9,15 @@ const turn: TurnFacts = {
   reminded: false,
   speaks: true,
   persistent: false,
+  attended: false,
 }
 
 const login = 'example login'
+
+test('whoever has a person at its screen is neither reminded nor failed, but waits for them', () => {
+  expect(afterTurn({ ...turn, reminded: true, attended: true })).toMatchObject({ do: 'wait', on: 'human' })
+  expect(afterTurn({ ...turn, attended: true, claimedDone: true })).toEqual({ do: 'wait', on: 'merge' })
+})
 
 test('a turn without a word gets one reminder, then an honest failure', () => {
   expect(afterTurn(turn)).toEqual({ do: 'remind' })

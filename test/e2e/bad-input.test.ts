@@ -292,7 +292,7 @@ describe('a task’s text', () => {
     const env = fakeClaude(home, `head -n 2 > '${heard}'; echo '{"type":"keep_alive"}'; exit 1`)
     const thinking = await home.ov(repo, ['sling', '--runtime', 'claude', '--task-file', file, '--wait'], { env })
     const frame = JSON.parse(readFileSync(heard, 'utf8').split('\n')[1] ?? '') as { message: { content: string } }
-    expect(frame.message.content.startsWith(`# Your task\n\n${text}\n\n[`)).toBe(true)
+    expect(frame.message.content.startsWith(`Your task:\n\n${text}\n\n[`)).toBe(true)
 
     const command = 'cp "$OV_TASK_FILE" task.txt; printf %s "$OV_TASK" > beginning.txt; cat task.txt'
     const [, , , , , ...more] = sling('', command, '--wait')

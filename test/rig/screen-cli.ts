@@ -22,9 +22,9 @@ export interface Options {
   readonly turnMs?: number
   /** Shows a question at its start that only a person can answer; any key does. */
   readonly asks?: string
-  /** Draws nothing at all. */
+  /** Draws nothing at all, and does nothing. */
   readonly blank?: boolean
-  /** Draws what nobody knows. */
+  /** Draws what nobody knows, and does nothing. */
   readonly strange?: boolean
   /** Whether it calls the hooks of its settings. */
   readonly hooks?: boolean
@@ -167,4 +167,5 @@ process.stdout.write('\x1b[?2004h')
 hook('SessionStart', { source: 'startup' })
 draw()
 const given = args.includes('--') ? (args.at(-1) ?? '') : ''
-if (given !== '') setTimeout(() => take(given), options.deafMs ?? 0)
+const works = !options.blank && !options.strange
+if (given !== '' && works) setTimeout(() => take(given), options.deafMs ?? 0)

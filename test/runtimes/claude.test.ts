@@ -149,6 +149,25 @@ test('what a hook gave has entered the context, what it printed has not', () => 
   expect(claude.transcript.entered(line({ type: 'hook_success', content: '', stdout: 'MAIL' }))).toEqual([])
 })
 
+test('its transcript tells the tokens of each request, once for all lines of it', () => {
+  const line = (id: string) =>
+    JSON.stringify({
+      type: 'assistant',
+      message: { id, model: 'm', usage: { input_tokens: 7, output_tokens: 3, cache_read_input_tokens: 2 } },
+    })
+  expect(claude.transcript.used(line('msg_1'))).toEqual({
+    request: 'msg_1',
+    event: {
+      type: 'usage',
+      usage: { input: 7, output: 3, cacheRead: 2, cacheWrite: null, costUsd: null, model: 'm' },
+      scope: 'added',
+      costScope: 'added',
+    },
+  })
+  for (const other of ['', '{}', 'null', '{"type":"user","message":{"content":"x"}}'])
+    expect(claude.transcript.used(other)).toBeNull()
+})
+
 test('its transcript is looked for where its configuration lies', () => {
   expect(claude.transcript.locate('abc', { environment: { HOME: '/home/me' }, privateDir: '/private' })).toEqual({
     folder: '/home/me/.claude/projects',
