@@ -166,6 +166,8 @@ export function openHooks(options: HooksOptions): Hooks {
         return NOTHING
       }
       const verdict = await verdictOn(ask)
+      // More may wait than is handed over at once.
+      if (ask.when !== 'before_tool') await remark(project.db, project.stateDir, agent.id)
       held.delete(question.call)
       act(verdict.allow ? events : events.filter((event) => event.type !== 'turn_end'))
       if (!verdict.allow && ask.when === 'before_tool') {

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import claude from '../../runtimes/claude.ts'
 import { type Handover, handoverFor } from '../../src/agents/handover.ts'
@@ -9,7 +10,8 @@ import type { Priority } from '../../src/contract/mail.ts'
 import type { AgentEvent, HookEvent } from '../../src/contract/runtime.ts'
 import { write } from '../../src/db/open.ts'
 import { recentEvents } from '../../src/events/store.ts'
-import { sendMail } from '../../src/mail/send.ts'
+import { markOf } from '../../src/mail/frame.ts'
+import { postMail, sendMail } from '../../src/mail/send.ts'
 import { countWaiting } from '../../src/mail/store.ts'
 import { ownIdentity } from '../../src/os/process.ts'
 import { type HookYard, hookYard } from '../rig/hook-yard.ts'
@@ -158,6 +160,33 @@ describe('mail', () => {
     await send('hello')
     expect((await ask('stop', { stop_hook_active: true })).stdout).toBeNull()
     expect(await countWaiting(room.db, agent.id)).toBe(1)
+  })
+
+  test('mail that is taken back with its transaction makes no marker', async () => {
+    const draft = { from: 'human', to: 'builder-1', type: 'status', subject: 'hello' } as const
+    const failing = write(room.db, async (tx) => {
+      await postMail(tx, draft, room.clock.now())
+      throw new Error('rolled back')
+    })
+    await expect(failing).rejects.toThrow('rolled back')
+    expect(yard.has('mail')).toBe(false)
+  })
+
+  test('a reader that asks only when it sees the marker gets all of 100 mails that are sent meanwhile, each once', async () => {
+    let sending = true
+    const sent = Promise.all(Array.from({ length: 100 }, (_, at) => send(`mail ${at}`))).finally(() => {
+      sending = false
+    })
+    while (sending || yard.has('mail')) {
+      if (yard.has('mail')) {
+        context += JSON.stringify((await ask('stop')).stdout)
+        await handover.seen()
+      }
+      await setImmediate()
+    }
+    const ids = (await sent).map(([mail]) => mail?.id ?? '')
+    expect(ids.filter((id) => context.split(markOf(id)).length !== 2)).toEqual([])
+    expect(await countWaiting(room.db, agent.id)).toBe(0)
   })
 
   test('a marker that was lost is made again, and none for mail that is in hand', async () => {

