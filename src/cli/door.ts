@@ -7,10 +7,6 @@ export async function enter(argv: readonly string[]): Promise<void> {
     const { runnerMain } = await import('../agents/runner-main.ts')
     return runnerMain(argv.slice(1))
   }
-  if (argv[0] === 'watcher') {
-    const { watcherMain } = await import('./watcher.ts')
-    return watcherMain(argv.slice(1))
-  }
   if (argv[0] === 'tend') {
     const { tendMain } = await import('../watchdog/tend-main.ts')
     return tendMain(argv.slice(1), interruption())

@@ -74,6 +74,12 @@ function orderOf(project: Project, interval: number | null, style: WatchStyle): 
   return { spec: watchSpec(project), interval, style }
 }
 
+/**
+ * A process that mostly sleeps needs no compiled code and no large nursery: 10 MB less. Flags of V8, which only versions
+ * of Node are given that are known to know them: an unknown one would be the end.
+ */
+const SMALL = /^v(22|24)\./.test(process.version) ? ['--max-semi-space-size=1', '--lite-mode'] : []
+
 function commandOf(order: WatcherOrder): string[] {
-  return [process.execPath, OV_MAIN, 'watcher', JSON.stringify(order)]
+  return [process.execPath, ...SMALL, OV_MAIN, 'watcher', JSON.stringify(order)]
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf } from '../errors.ts'
@@ -48,6 +48,50 @@ export function liveness(who: ProcessIdentity): Liveness {
     return 'unknown'
   }
 }
+
+/** A process that is asked after again and again. */
+export interface HeldProcess {
+  readonly who: ProcessIdentity
+  liveness(): Liveness
+  /** Lets go of it, at the latest when it is gone. */
+  release(): void
+}
+
+/**
+ * Holds a process by its entry in /proc: asking after it then costs a third, and no other process can take its place
+ * there. What the kernel doesn't let be held is asked after as `liveness` does.
+ */
+export function holdProcess(who: ProcessIdentity): HeldProcess {
+  let entry: number | null = null
+  try {
+    entry = openSync(`/proc/${who.pid}/stat`, 'r')
+    // Opened before it was made sure that it is this very process: so it stays that.
+    if (liveness(who) !== 'alive') letGo()
+  } catch {
+    // Gone, hidden from us, or no Linux: `liveness` tells them apart each time.
+  }
+  function letGo(): void {
+    if (entry !== null) closeSync(entry)
+    entry = null
+  }
+  return {
+    who,
+    liveness() {
+      if (entry === null) return liveness(who)
+      try {
+        const text = statBuffer.toString('latin1', 0, readSync(entry, statBuffer, 0, statBuffer.length, 0))
+        const state = text[text.lastIndexOf(')') + 2]
+        return state === undefined ? 'unknown' : state === 'Z' || state === 'X' ? 'gone' : 'alive'
+      } catch (error) {
+        return codeOf(error) === 'ESRCH' ? 'gone' : 'unknown'
+      }
+    },
+    release: letGo,
+  }
+}
+
+/** Longer than any line of /proc/PID/stat up to the process's state. */
+const statBuffer = Buffer.alloc(256)
 
 /** A process as the kernel describes it. */
 export interface Stat extends ProcessIdentity {

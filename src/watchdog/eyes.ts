@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type Agent, openAgents, ownerOf } from '../agents/store.ts'
+import { ownerOf, type WatchedAgent, watchedAgents } from '../agents/store.ts'
 import type { Clock } from '../clock.ts'
 import { HUMAN } from '../contract/mail.ts'
 import { leaseHolder } from '../db/lease.ts'
@@ -10,7 +10,7 @@ import { hookFolder, privateFolder } from '../hooks/folder.ts'
 import { waitingReaders } from '../mail/store.ts'
 import { openLandings, openMerges, TRAIN_LEASE } from '../merge/store.ts'
 import { fileState, readFrom } from '../os/files.ts'
-import { liveness } from '../os/process.ts'
+import { bootId, type HeldProcess, holdProcess, type Liveness, liveness, type ProcessIdentity } from '../os/process.ts'
 import type { AgentSeen, Seen } from './rules.ts'
 
 /** What the watchdog needs to know of a project. Plain data: the watcher holds no project open. */
@@ -32,7 +32,7 @@ const HISTORY = 100
 
 /** The facts of the database as they were at the last reading. */
 interface Facts {
-  readonly agents: readonly Agent[]
+  readonly agents: readonly WatchedAgent[]
   readonly stranded: readonly string[]
   /** Open agents for whom mail waits. */
   readonly waiting: readonly string[]
@@ -59,6 +59,7 @@ export class Eyes {
   readonly #db: Db
   readonly #clock: Clock
   readonly #signs = new Map<string, Signs>()
+  readonly #held = new Map<string, HeldProcess>()
   #facts: Facts | null = null
   #seenEvents: number | null = null
 
@@ -68,14 +69,14 @@ export class Eyes {
   }
 
   /** Everybody who is not at an end, as last read. */
-  get agents(): readonly Agent[] {
+  get agents(): readonly WatchedAgent[] {
     return this.#facts?.agents ?? []
   }
 
   /** Reads what is committed. Gives the events that came since the last reading, oldest first; none at the first. */
   async read(place: Place): Promise<readonly EventRow[]> {
     const events = await this.#newEvents()
-    const agents = await openAgents(this.#db)
+    const agents = await watchedAgents(this.#db)
     const open = new Set(agents.map(({ id }) => id))
     const readers = await waitingReaders(this.#db)
     const landings = await openLandings(this.#db)
@@ -88,7 +89,7 @@ export class Eyes {
       merges: driven ? [] : entries.map(({ id }) => id),
       landings,
     }
-    for (const id of this.#signs.keys()) if (!open.has(id)) this.#signs.delete(id)
+    for (const id of this.#signs.keys()) if (!open.has(id)) this.#forget(id)
     for (const agent of agents) if (!this.#signs.has(agent.id)) this.#signs.set(agent.id, await this.#firstSigns(agent))
     for (const event of events) this.#note(event)
     return events
@@ -112,7 +113,7 @@ export class Eyes {
     }
   }
 
-  #lookAt(agent: Agent, place: Place, nudged: (id: string) => boolean, shown: Shown): AgentSeen {
+  #lookAt(agent: WatchedAgent, place: Place, nudged: (id: string) => boolean, shown: Shown): AgentSeen {
     const { id, state, fence } = agent
     const owner = state === 'queued' ? null : ownerOf(agent)
     const signs = this.#signs.get(id)
@@ -122,11 +123,35 @@ export class Eyes {
       id,
       state,
       fence,
-      runner: owner === null ? null : liveness(owner),
+      runner: owner === null ? null : this.#ask(id, owner),
       mark: `${agent.state_since}:${signs?.event ?? 0}:${signs?.output ?? 0}:${screen}`,
       busy: (signs?.tools ?? 0) > 0,
       persistent: agent.persistent === 1,
     }
+  }
+
+  /** Asks the kernel after an agent's owner, who stays the same for long. */
+  #ask(id: string, owner: ProcessIdentity): Liveness {
+    const before = this.#held.get(id)
+    const same = before !== undefined && before.who.pid === owner.pid && before.who.start === owner.start
+    const held = same ? before : holdProcess(owner)
+    if (held !== before) {
+      before?.release()
+      this.#held.set(id, held)
+    }
+    return owner.boot === bootId() && owner.start !== 'unknown' ? held.liveness() : liveness(owner)
+  }
+
+  #forget(id: string): void {
+    this.#signs.delete(id)
+    this.#held.get(id)?.release()
+    this.#held.delete(id)
+  }
+
+  /** Lets go of all that it holds. */
+  close(): void {
+    for (const held of this.#held.values()) held.release()
+    this.#held.clear()
   }
 
   async #newEvents(): Promise<EventRow[]> {
@@ -139,7 +164,7 @@ export class Eyes {
     return events
   }
 
-  async #firstSigns(agent: Agent): Promise<Signs> {
+  async #firstSigns(agent: WatchedAgent): Promise<Signs> {
     const signs: Signs = { event: 0, tools: 0, output: 0, size: 0 }
     const events = await recentEvents(this.#db, { agentId: agent.id }, HISTORY)
     // Those that are not read yet are noted when they are.

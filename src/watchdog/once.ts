@@ -45,10 +45,10 @@ export async function lookOnce(project: Project, gone: AbortSignal): Promise<Loo
   const { db, clock } = project
   const lease = await claimWatch(db, clock)
   if ('pid' in lease) throw busy(lease, clock.now())
+  const eyes = new Eyes(db, clock)
   try {
     const spec = watchSpec(project)
     const limits = { nudgeAfter: spec.nudgeAfter ?? Number.POSITIVE_INFINITY, toolLimit: spec.toolLimit }
-    const eyes = new Eyes(db, clock)
     const round = firstRound(db, clock, lease, eyes)
     const verdicts: Verdict[] = []
     for (const first of [true, false]) {
@@ -75,6 +75,7 @@ export async function lookOnce(project: Project, gone: AbortSignal): Promise<Loo
       said: events.flatMap((event) => wordsFor(event, nameOf)?.text ?? []),
     }
   } finally {
+    eyes.close()
     await write(db, (tx) => releaseLease(tx, lease))
   }
 }

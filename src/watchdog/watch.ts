@@ -106,6 +106,7 @@ export async function watchFleet(
   } finally {
     unwatch()
     sessions?.close()
+    round.eyes.close()
     await hands.close(LEAVING_MS)
     await write(db, async (tx) => {
       await releaseLease(tx, claimed)
