@@ -103,7 +103,11 @@ export function openHooks(options: HooksOptions): Hooks {
         else act(events)
       }
       // Whatever a hook was given stands in the transcript by the time of the next call.
-      if (taken.length > 0 && handover.underway) await handover.seen()
+      if (taken.length > 0 && handover.underway) {
+        await handover.seen()
+        // More may wait than was handed over at once, and could not be before that had arrived.
+        await remark(project.db, project.stateDir, agent.id)
+      }
       if (unfinished) gather(AGAIN_MS)
       if (!more) return
     }
@@ -166,8 +170,6 @@ export function openHooks(options: HooksOptions): Hooks {
         return NOTHING
       }
       const verdict = await verdictOn(ask)
-      // More may wait than is handed over at once.
-      if (ask.when !== 'before_tool') await remark(project.db, project.stateDir, agent.id)
       held.delete(question.call)
       act(verdict.allow ? events : events.filter((event) => event.type !== 'turn_end'))
       if (!verdict.allow && ask.when === 'before_tool') {

@@ -180,7 +180,8 @@ describe('mail', () => {
     while (sending || yard.has('mail')) {
       if (yard.has('mail')) {
         context += JSON.stringify((await ask('stop')).stdout)
-        await handover.seen()
+        await yard.call('tool-start')
+        await hooks.tick()
       }
       await setImmediate()
     }
