@@ -4,6 +4,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -11,7 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { createWhole, findProgram, isPrivateFolder } from '../../src/os/files.ts'
+import { createWhole, findProgram, isPrivateFolder, linkWhole, programBehind } from '../../src/os/files.ts'
 
 let folder: string
 beforeEach(() => {
@@ -47,4 +48,23 @@ test('a private folder is a folder itself, of this user, closed to others', () =
   expect(isPrivateFolder(join(folder, 'link'))).toBe(false)
   chmodSync(path, 0o750)
   expect(isPrivateFolder(path)).toBe(false)
+})
+
+test('behind a launcher is the program it would start, beside where the launcher really lies; without one, itself', () => {
+  mkdirSync(join(folder, 'lib', 'launcher'), { recursive: true })
+  mkdirSync(join(folder, 'lib', 'native'))
+  writeFileSync(join(folder, 'lib', 'launcher', 'tool.js'), '', { mode: 0o755 })
+  symlinkSync(join(folder, 'lib', 'launcher', 'tool.js'), join(folder, 'tool'))
+  const behind = () => programBehind(join(folder, 'tool'), ['native/tool', '../native/tool'])
+  expect(behind()).toBe(join(folder, 'tool'))
+  writeFileSync(join(folder, 'lib', 'native', 'tool'), '', { mode: 0o755 })
+  expect(behind()).toBe(join(folder, 'lib', 'native', 'tool'))
+})
+
+test('a link takes the place of whatever file was there, and its folder is made', () => {
+  const path = join(folder, 'new', 'link')
+  linkWhole(path, '/first')
+  linkWhole(path, '/second')
+  expect(readlinkSync(path)).toBe('/second')
+  expect(readdirSync(join(folder, 'new'))).toEqual(['link'])
 })

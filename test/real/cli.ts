@@ -14,7 +14,7 @@ export interface Cli {
   /** What the human has in the environment; `login` instead of the usual one. */
   environment(url: string, login?: Readonly<Record<string, string>>): Readonly<Record<string, string>>
   /** Its section of the configuration, where it needs one. */
-  section(url: string): Readonly<Record<string, unknown>> | null
+  section(url: string): { readonly args: readonly string[] } | null
   /** Puts into the home folder what a login leaves there. */
   logIn(home: string): void
   /** What is typed to log in, and what its refusal of a key says. */

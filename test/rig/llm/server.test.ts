@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { always, call, drop, hang, held, refuse, say } from './script.ts'
+import { always, call, drop, hang, held, refuse, say, shell } from './script.ts'
 import { type Llm, startLlm } from './server.ts'
 
 let llm: Llm
@@ -89,4 +89,67 @@ test('greetings and token counts are answered beside the script; anything else i
   expect(await (await post({}, '/v1/messages/count_tokens')).json()).toMatchObject({ input_tokens: expect.any(Number) })
   expect((await post({}, '/v1/other')).status).toBe(404)
   expect(llm.unscripted).toEqual([])
+})
+
+/** As Codex asks. */
+function ask(more: Record<string, unknown> = {}): Promise<Response> {
+  return fetch(`${llm.url}/v1/responses`, {
+    method: 'POST',
+    body: JSON.stringify({
+      model: 'm',
+      instructions: 'Base.',
+      tools: [{ type: 'function', name: 'exec_command' }, { type: 'web_search' }],
+      input: [
+        { type: 'message', role: 'developer', content: [{ type: 'input_text', text: 'You are B.' }] },
+        { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Hi' }] },
+        { type: 'function_call', call_id: 'c1', name: 'exec_command', arguments: '{"cmd":"ls"}' },
+        { type: 'function_call_output', call_id: 'c1', output: 'a.txt' },
+      ],
+      ...more,
+    }),
+  })
+}
+
+test('one script answers both services, each by its own tools', async () => {
+  llm.play('a', everybody, [shell('ls'), shell('ls')])
+  expect(await (await post({})).json()).toMatchObject({
+    content: [{ type: 'tool_use', name: 'Bash', input: { command: 'ls' } }],
+  })
+  const events = (await (await ask()).text()).split('\n').filter((line) => line.startsWith('data: '))
+  const items = events.map((line) => JSON.parse(line.slice(6))).filter((event) => event.type.endsWith('item.done'))
+  expect(items).toMatchObject([{ item: { type: 'function_call', name: 'exec_command' } }])
+  expect(JSON.parse(items[0].item.arguments)).toMatchObject({ cmd: 'ls' })
+})
+
+test('the Responses API: developers speak to the system, calls and outputs belong to the conversation', async () => {
+  llm.play('a', (one) => one.system.includes('You are B.'), [say('Done.')])
+  const text = await (await ask()).text()
+  expect(text.match(/(?<=^event: ).*/gm)).toEqual([
+    'response.created',
+    'response.output_item.added',
+    'response.output_text.delta',
+    'response.output_item.done',
+    'response.completed',
+  ])
+  const [asked] = llm.asked('a')
+  expect(asked).toMatchObject({
+    system: 'Base.\nYou are B.',
+    tools: ['exec_command'],
+    messages: [
+      { role: 'user', text: 'Hi' },
+      { role: 'assistant', toolCalls: [{ id: 'c1', name: 'exec_command', input: { cmd: 'ls' } }] },
+      { role: 'user', toolResults: [{ id: 'c1', text: 'a.txt' }] },
+    ],
+  })
+})
+
+test('the Responses API refuses in its own words, calls free-text tools, and cuts streams', async () => {
+  llm.play('a', everybody, [
+    refuse(429, { type: 'usage_limit_reached', details: { resets_at: 7 } }),
+    call('apply_patch', '*** Begin Patch'),
+    drop(),
+  ])
+  expect(await (await ask()).json()).toMatchObject({ error: { type: 'usage_limit_reached', resets_at: 7 } })
+  expect(await (await ask()).text()).toContain('"type":"custom_tool_call","input":"*** Begin Patch"')
+  await expect((await ask()).text()).rejects.toThrow()
 })
