@@ -59,7 +59,8 @@ export default {
     prompts: true,
     echo: true,
   },
-  environment: ['CODEX_CA_CERTIFICATE'],
+  // Its folder is the human's, from which the login is taken; the agent's own takes its place.
+  environment: ['CODEX_CA_CERTIFICATE', 'CODEX_HOME'],
   models: {},
   start: (session) =>
     session.interactive === undefined ? structured(session) : onScreen(session, session.interactive),
@@ -158,7 +159,7 @@ function structured(session: SessionSpec): LaunchPlan {
     argv: ['codex', 'app-server', ...session.extraArgs],
     env: { CODEX_HOME: `${session.privateDir}/${HOME}` },
     files: [{ path: `${HOME}/config.toml`, content: configFor(session) }],
-    links: [{ path: `${HOME}/auth.json`, to: loginOf(session) }],
+    links: linksFor(session),
     hello: [
       request(HELLO, 'initialize', {
         clientInfo: { name: 'oversling', title: 'ov', version: '1' },
@@ -179,10 +180,15 @@ function structured(session: SessionSpec): LaunchPlan {
   }
 }
 
-/**
- * On its own screen. The repository is declared untrusted, as in trusting it its `.codex` would be run outside the sandbox;
- * it then asks whether to open it restricted, and leaves the repository's AGENTS.md out, which it gets as its own.
- */
+/** What is shared: the human's login, and the repository's AGENTS.md, which is left out of an untrusted folder, as its own. */
+function linksFor(session: SessionSpec): NonNullable<LaunchPlan['links']> {
+  return [
+    { path: `${HOME}/auth.json`, to: loginOf(session) },
+    { path: `${HOME}/AGENTS.md`, to: `${session.worktree}/AGENTS.md` },
+  ]
+}
+
+/** On its own screen it asks whether an untrusted folder is to be opened restricted; that is answered by `screen`. */
 function onScreen(session: SessionSpec, { repository }: InteractiveFacts): LaunchPlan {
   const short = Buffer.byteLength(session.prompt) <= LONGEST_ARGUMENT
   return {
@@ -201,9 +207,7 @@ function onScreen(session: SessionSpec, { repository }: InteractiveFacts): Launc
         path: `${HOME}/config.toml`,
         content: [
           configFor(session),
-          ...[...new Set([repository, session.worktree])].map(
-            (path) => `[projects.${quoted(path)}]\ntrust_level = "untrusted"`,
-          ),
+          ...(repository === session.worktree ? [] : [untrusted(repository)]),
           '[notice]\nhide_rate_limit_model_nudge = true',
           ...(session.model === undefined ? [] : [`[notice.model_migrations]\n${quoted(session.model)} = "gpt-6-sol"`]),
           ...(session.hook === undefined ? [] : hookTrust(session.hook, `${session.privateDir}/${HOME}/hooks.json`)),
@@ -211,10 +215,7 @@ function onScreen(session: SessionSpec, { repository }: InteractiveFacts): Launc
         ].join('\n'),
       },
     ],
-    links: [
-      { path: `${HOME}/auth.json`, to: loginOf(session) },
-      { path: `${HOME}/AGENTS.md`, to: `${session.worktree}/AGENTS.md` },
-    ],
+    links: linksFor(session),
     firstPrompt: short ? 'included' : 'at-once',
   }
 }
@@ -329,9 +330,14 @@ function threadFor(session: SessionSpec): Readonly<Record<string, unknown>> {
 }
 
 /**
- * Its config.toml. The project is not declared trusted: then the repository's AGENTS.md is read, while its `.codex`
- * (servers and hooks, which would run outside the sandbox) is not.
+ * A trusted folder's `.codex` names servers and hooks, which are run outside the sandbox. Without a word on it Codex
+ * trusts the folder that an agent writes to, and notes it down.
  */
+function untrusted(path: string): string {
+  return `[projects.${quoted(path)}]\ntrust_level = "untrusted"`
+}
+
+/** Its config.toml. */
 function configFor(session: SessionSpec): string {
   const interactive = session.interactive !== undefined
   const writable = session.readOnly ? [] : [session.worktree, ...session.gitFolders]
@@ -365,6 +371,7 @@ function configFor(session: SessionSpec): string {
     ...Object.entries(files).map(([path, access]) => `${quoted(path)} = "${access}"`),
     '[permissions.ov.network]',
     'enabled = true',
+    untrusted(session.worktree),
     '',
   ].join('\n')
 }

@@ -6,7 +6,7 @@ import { run } from '../../src/os/process.ts'
 import { always, call, drop, hang, refuse, say, shell } from '../rig/llm/script.ts'
 import { CODEX } from './cli.ts'
 import { commandLinesWith, context, pidsOf, times, wholeOf } from './fleet.ts'
-import { certify, of } from './jobs.ts'
+import { certify, commit, of } from './jobs.ts'
 
 const stage = certify(CODEX)
 
@@ -39,6 +39,21 @@ test('in its own sandbox it commits and speaks to ov, and writes nowhere else', 
   expect(readdirSync(OUTSIDE)).toEqual([])
   expect(fleet.git('tag')).toBe('')
   expect(fleet.git('config', 'user.name')).toBe('Test')
+})
+
+test('a newer model, which writes programs instead of calling tools, does a job the same way', async () => {
+  const { fleet } = stage()
+  fleet.llm.play('builder', of('builder-1'), [
+    commit('new', 'new.txt', 'Newer'),
+    shell('ov done --summary "By a program"'),
+    say('Done.'),
+  ])
+  const { outcome } = await (await fleet.sling('--model', 'gpt-6-sol', '--task', 'Write new.txt')).exit
+  expect(outcome.state).toBe('merged')
+  expect(fleet.llm.asked('builder')[0]).toMatchObject({
+    model: 'gpt-6-sol',
+    tools: expect.arrayContaining(['functions.exec']),
+  })
 })
 
 test('a scout can write nothing but temporary files, and reports by its summary alone', async () => {
@@ -117,7 +132,7 @@ test('without a login it says so at once, and how to log in; with nothing at the
   await fleet.ov('sling', '--runtime', 'codex', '--name', 'cut-off', '--task', 'Anything')
   await expect.poll(async () => (await fleet.ov('inspect', 'cut-off')).output, POLL).toContain('cause=network')
   rmSync(join(fleet.home.env.HOME ?? '', '.codex', 'auth.json'))
-  const { outcome } = await (await fleet.sling('--task', 'Anything')).exit
+  const { outcome } = await (await fleet.sling('--task', 'Something else')).exit
   expect(outcome.reason).toContain('Codex is not logged in')
   expect(outcome.reason).toContain('codex login')
 })

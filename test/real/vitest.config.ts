@@ -6,6 +6,8 @@ export default defineConfig({
   root: resolve(import.meta.dirname, '..', '..'),
   test: {
     include: ['test/real/**/*.test.ts'],
+    // Codex lets agents write to /tmp: what they must not write to lies elsewhere.
+    env: { TMPDIR: '/var/tmp' },
     testTimeout: 120_000,
     hookTimeout: 300_000,
     maxWorkers: 2,

@@ -44,10 +44,10 @@ test('it may write its worktree, what a commit needs, and temporary files; a rea
 test('the human’s login is shared by a link, wherever their folder lies, and what the model runs can’t read it', () => {
   const plan = codex.start(spec)
   expect(plan.env).toEqual({ CODEX_HOME: '/private/codex' })
-  expect(plan.links).toEqual([{ path: 'codex/auth.json', to: '/home/me/.codex/auth.json' }])
+  expect(plan.links).toContainEqual({ path: 'codex/auth.json', to: '/home/me/.codex/auth.json' })
   expect(configOf(spec)).toContain('"/home/me/.codex/auth.json" = "deny"')
   const elsewhere = { ...spec, environment: { HOME: '/home/me', CODEX_HOME: '/cfg' } }
-  expect(codex.start(elsewhere).links).toEqual([{ path: 'codex/auth.json', to: '/cfg/auth.json' }])
+  expect(codex.start(elsewhere).links).toContainEqual({ path: 'codex/auth.json', to: '/cfg/auth.json' })
 })
 
 test('a fresh session begins a thread that asks nobody; a resumed one takes up its own', () => {
@@ -61,10 +61,11 @@ test('a fresh session begins a thread that asks nobody; a resumed one takes up i
   })
 })
 
-test('a repository is never declared trusted, and on a screen declared untrusted', () => {
-  expect(configOf(spec)).not.toContain('trust_level')
+test('the repository is declared untrusted, or Codex would trust it and run its servers; its AGENTS.md is passed on', () => {
+  for (const session of [spec, onScreen])
+    expect(configOf(session)).toContain(`[projects.${JSON.stringify(spec.worktree)}]\ntrust_level = "untrusted"`)
   expect(configOf(onScreen)).toContain('[projects."/repo"]\ntrust_level = "untrusted"')
-  expect(configOf(onScreen)).not.toContain('"trusted"')
+  expect(codex.start(spec).links).toContainEqual({ path: 'codex/AGENTS.md', to: `${spec.worktree}/AGENTS.md` })
 })
 
 test('the hooks of a screen are trusted by the digest that Codex itself would write', () => {

@@ -44,7 +44,9 @@ export const responses: Wire = {
 
 const part = z.looseObject({ type: z.string(), text: z.string().optional() })
 const content = z.union([z.string(), z.array(part)])
-const tool = z.looseObject({ type: z.string(), name: z.string().optional() })
+const named = z.looseObject({ type: z.string(), name: z.string().optional() })
+/** Some are in a namespace; it is part of their name here, as `functions.exec`. */
+const tool = named.extend({ tools: z.array(named).optional() })
 const item = z.looseObject({
   type: z.string().optional(),
   role: z.string().optional(),
@@ -80,9 +82,14 @@ function askOf(request: z.infer<typeof requestSchema>): Ask {
     ].join('\n'),
     messages,
     // Those without a name are the service's own.
-    tools: aside ? [] : tools.flatMap((one) => one.name ?? []),
+    tools: aside ? [] : tools.flatMap(namesOf),
     stream: true,
   }
+}
+
+function namesOf({ name, tools }: z.infer<typeof tool>): string[] {
+  if (name === undefined) return []
+  return tools === undefined ? [name] : tools.map((one) => `${name}.${one.name}`)
 }
 
 function messageOf(one: Item): Message[] {
@@ -158,7 +165,7 @@ function eventsOf(
       item: {
         id: `item_${id}_${index}`,
         call_id: `call_${id}_${index}`,
-        name: tool,
+        ...placeOf(tool),
         status: 'completed',
         ...(typeof input === 'string'
           ? { type: 'custom_tool_call', input }
@@ -167,6 +174,11 @@ function eventsOf(
     })),
     { type: 'response.completed', response: { id: `resp_${id}`, usage: USAGE } },
   ]
+}
+
+function placeOf(tool: string): { readonly name: string; readonly namespace?: string } {
+  const [namespace, name] = tool.split('.')
+  return name === undefined ? { name: tool } : { name, namespace: namespace ?? '' }
 }
 
 function begin(response: ServerResponse, id: string): void {

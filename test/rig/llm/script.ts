@@ -83,6 +83,12 @@ export function shell(command: string): Step {
 const SHELLS: readonly (readonly [string, (command: string) => ToolInput])[] = [
   ['Bash', (command) => ({ command, description: 'run' })],
   ['exec_command', (cmd) => ({ cmd, yield_time_ms: 30_000 })],
+  // Newer models of Codex write a program that calls the tools.
+  [
+    'functions.exec',
+    (cmd) =>
+      `const ran = await tools.exec_command(${JSON.stringify({ cmd, yield_time_ms: 30_000 })}); text(JSON.stringify(ran))`,
+  ],
 ]
 
 interface Refusal {
