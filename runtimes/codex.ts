@@ -141,6 +141,18 @@ export default {
       const { payload } = entry.data
       return [payload.type === 'message' ? textOf(payload.content) : textOf(payload.output)]
     },
+    used(line) {
+      const told = countSchema.safeParse(parsed(line))
+      if (!told.success) return null
+      const { total_token_usage: total } = told.data.payload.info
+      const event = usageOf({
+        inputTokens: total.input_tokens,
+        cachedInputTokens: total.cached_input_tokens,
+        cacheWriteInputTokens: total.cache_write_input_tokens,
+        outputTokens: total.output_tokens,
+      })
+      return { request: 'thread', event }
+    },
   },
   screen({ text, title }) {
     const lines = text.split('\n').map((line) => line.trimEnd())
@@ -526,6 +538,22 @@ const entrySchema = z.looseObject({
   ]),
 })
 
+/** Lines of a transcript that count: the thread's totals, after each request. */
+const countSchema = z.looseObject({
+  type: z.literal('event_msg'),
+  payload: z.looseObject({
+    type: z.literal('token_count'),
+    info: z.looseObject({
+      total_token_usage: z.looseObject({
+        input_tokens: count,
+        cached_input_tokens: count.default(0),
+        cache_write_input_tokens: count.default(0),
+        output_tokens: count,
+      }),
+    }),
+  }),
+})
+
 function meaning(message: Answer | Notification | ServerRequest, line: string): readonly AgentEvent[] {
   if (message.method === undefined) return answered(message as Answer, line)
   if (message.id !== undefined) return [{ type: 'ask', ask: askOf(message as ServerRequest) }]
@@ -673,7 +701,7 @@ function finished(one: Item): readonly AgentEvent[] {
   return [{ type: 'tool_end', id: one.id, ok, summary: brief(one.aggregatedOutput ?? '') }]
 }
 
-function usageOf(total: z.infer<typeof usageSchema>['tokenUsage']['total']): AgentEvent {
+function usageOf(total: z.infer<typeof usageSchema>['tokenUsage']['total']): Extract<AgentEvent, { type: 'usage' }> {
   const cacheRead = total.cachedInputTokens ?? 0
   const cacheWrite = total.cacheWriteInputTokens ?? 0
   return {
