@@ -205,7 +205,9 @@ function listRows<R>(
 
 function titleLine(titles: Line, range: string, width: number): Line {
   if (range === '') return [{ text: ' ' }, ...titles]
-  return [...fill([{ text: ' ' }, ...titles], Math.max(0, width - widthOf(range))), { text: range, paint: style.dim }]
+  // The last title is followed by nothing but spaces.
+  const ended = titles.map((span, index) => (index < titles.length - 1 ? span : { ...span, text: span.text.trimEnd() }))
+  return [...fill([{ text: ' ' }, ...ended], Math.max(0, width - widthOf(range))), { text: range, paint: style.dim }]
 }
 
 /** A list beside or below the one that is moved in: its beginning, or its end. */

@@ -6,14 +6,16 @@ import { type Ui, VIEWS, type View } from './keys.ts'
 import { fill, type Line, type Span, spread, widthOfLine } from './line.ts'
 import { age, money } from './lists.ts'
 
-/** The first line: where this is, how it goes, what it has cost. What matters least goes first where it is tight. */
+/** The first line: where this is, how it goes, what it has cost. Where it is tight, words go before facts. */
 export function headerLine(report: MonitorReport, width: number, now: number, trouble: string | null): Line {
   const left = leftParts(report, now, trouble)
-  const right = rightParts(report)
-  const room = (): number => width - widthOfLine(joined(left, '  ')) - widthOfLine(joined(right, '  ')) - 2
-  while (room() < 0 && right.length > 2) right.pop()
-  while (room() < 0 && left.length > 1) left.pop()
-  while (room() < 0 && right.length > 1) right.pop()
+  const fits = (right: readonly Line[], of: readonly Line[] = left) =>
+    widthOfLine(joined(of, '  ')) + widthOfLine(joined(right, '  ')) + 2 <= width
+  const words = rightParts(report, 'words')
+  if (!fits(words) && fits(words, left.slice(0, -1))) left.pop()
+  const right = fits(words) ? words : rightParts(report, 'signs')
+  while (!fits(right) && left.length > 1) left.pop()
+  while (!fits(right) && right.length > 1) right.pop()
   return fill(spread(joined(left, '  '), joined(right, '  '), width), width)
 }
 
@@ -35,7 +37,7 @@ function leftParts({ project, run, branch, landing }: MonitorReport, now: number
 }
 
 /** Counts by state, those first that somebody should know of; then tokens and cost. */
-function rightParts({ agents, spent }: MonitorReport): Line[] {
+function rightParts({ agents, spent }: MonitorReport, as: 'words' | 'signs'): Line[] {
   const count = (is: (agent: MonitoredAgent) => boolean) => agents.filter(is).length
   const needsHuman = ({ condition, waitingOn }: MonitoredAgent) =>
     condition === 'waiting' && (waitingOn === 'human' || waitingOn === 'budget')
@@ -52,7 +54,11 @@ function rightParts({ agents, spent }: MonitorReport): Line[] {
   return [
     ...counts
       .filter(([number]) => number > 0)
-      .map(([number, sign, what, paint]): Line => [{ text: `${sign} ${number} ${what}`, paint }]),
+      .map(
+        ([number, sign, what, paint]): Line => [
+          { text: as === 'words' ? `${sign} ${number} ${what}` : `${sign} ${number}`, paint },
+        ],
+      ),
     ...(spent.tokens === null ? [] : [[{ text: `${short(spent.tokens)} tokens` }]]),
     ...(spent.costUsd === null ? [] : [[{ text: money(spent.costUsd), paint: style.bold }]]),
   ]

@@ -1,3 +1,4 @@
+import { plainText } from '../../mail/frame.ts'
 import type { Paint } from '../style.ts'
 import { cutTo, padTo, widthOf } from '../width.ts'
 
@@ -109,7 +110,7 @@ function bare(letter: string): string | null {
  */
 export function steady(text: string): string {
   if (/^[\x20-\x7e]*$/.test(text)) return text
-  return text
+  return plainText(text)
     .replace(/\s/gu, ' ')
     .replace(
       /[\u{FE00}-\u{FE0F}]|[\u{200B}-\u{200F}]|\u{2060}|\u{20E3}|[\u{1F3FB}-\u{1F3FF}]|[\u{E0020}-\u{E007F}]/gu,
