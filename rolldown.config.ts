@@ -1,24 +1,30 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, globSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig, type Plugin } from 'rolldown'
 import about from './package.json' with { type: 'json' }
 import { manPage } from './src/cli/man.ts'
 
 /*
- * dist/ in two parts, for two ways to start (docs/performance.md):
+ * dist/ is CommonJS, which Node starts faster (docs/performance.md), in three parts that load nothing of one another
+ * unless they are asked to:
  *
- *   dist/src/       CommonJS, which Node starts faster: the binary and its fast door
+ *   dist/src/       the binary and its fast door
  *   dist/src/watcher.js  the process of `ov watch`: one small file for what is resident all day
- *   dist/commands/  ES modules, one file a command: oclif finds them by their place
- *   dist/runtimes/  ES modules, one file a runtime
+ *   dist/commands/  one file a command: oclif finds them by their place
+ *   dist/runtimes/  one file a runtime
  *   dist/engine/    what those share, each part loaded when it is needed
+ *   dist/screen/    the live screen: its libraries exist as ES modules only
  */
 
 const ROOT = import.meta.dirname
 const DIST = join(ROOT, 'dist')
-/** Where each part finds the door to oclif, from dist/src. */
-const OCLIF_DOOR = '../engine/door.js'
+/** What one part asks of another, and where it finds it. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  './door.ts': '../engine/door.js',
+  './screen.tsx': '../screen/screen.js',
+  './cli/watcher.ts': './watcher.js',
+}
 
 /** Looked for by a package and never there. */
 const EXTERNAL = ['typescript', 'react-devtools-core']
@@ -31,12 +37,11 @@ function inPlace(patterns: string[]): Record<string, string> {
   return Object.fromEntries(globSync(patterns, { cwd: ROOT }).map((file) => [file.replace(/\.tsx?$/, ''), file]))
 }
 
-/** The CommonJS part imports the others at run time, by their place. */
-const othersAreOutside: Plugin = {
-  name: 'others-are-outside',
-  resolveId: (id) => {
-    if (id === './cli/watcher.ts') return { id: './watcher.js', external: true }
-    return id === './door.ts' ? { id: OCLIF_DOOR, external: true } : null
+const elsewhere: Plugin = {
+  name: 'elsewhere',
+  resolveId(id) {
+    const place = ELSEWHERE[id]
+    return place === undefined ? null : { id: place, external: true }
   },
 }
 
@@ -44,7 +49,6 @@ const filesBeside: Plugin = {
   name: 'files-beside',
   writeBundle() {
     chmodSync(join(DIST, 'src', 'main.js'), 0o755)
-    writeFileSync(join(DIST, 'src', 'package.json'), '{ "type": "commonjs" }\n')
     cpSync(join(ROOT, 'src', 'capabilities'), join(DIST, 'src', 'capabilities'), { recursive: true })
     cpSync(join(ROOT, 'src', 'hooks', 'ov-hook'), join(DIST, 'src', 'hooks', 'ov-hook'), { recursive: true })
   },
@@ -99,42 +103,45 @@ const manifest: Plugin = {
 }
 
 rmSync(DIST, { recursive: true, force: true })
+for (const [folder, type] of [
+  [DIST, 'commonjs'],
+  [join(DIST, 'screen'), 'module'],
+] as const) {
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'package.json'), `{ "type": "${type}" }\n`)
+}
+
+const common = {
+  platform: 'node',
+  external: EXTERNAL,
+  checks: CHECKS,
+  // What is used of Node's modules is loaded, not what else the same files could use.
+  treeshake: { moduleSideEffects: [{ test: /^node:/, sideEffects: false }] },
+} as const
+const output = { dir: DIST, entryFileNames: '[name].js', comments: false } as const
 
 export default defineConfig([
   {
+    ...common,
+    input: { 'screen/screen': 'src/cli/monitor/screen.tsx' },
+    output: { ...output, format: 'esm', chunkFileNames: 'screen/[name].js' },
+  },
+  {
+    ...common,
     input: { ...inPlace(['commands/**/*.ts', 'runtimes/*.ts']), 'engine/door': 'src/cli/door.ts' },
-    platform: 'node',
-    external: EXTERNAL,
-    checks: CHECKS,
-    plugins: [sqliteInside, manifest],
-    // What is written for CommonJS finds itself all the same.
-    transform: { define: { __dirname: 'import.meta.dirname', __filename: 'import.meta.filename' } },
-    output: { dir: DIST, format: 'esm', entryFileNames: '[name].js', chunkFileNames: 'engine/[name].js' },
+    plugins: [sqliteInside, elsewhere, noIdleBuiltins, manifest],
+    output: { ...output, format: 'cjs', chunkFileNames: 'engine/[name].js', strict: true },
   },
   {
+    ...common,
     input: { 'src/main': 'src/main.ts' },
-    platform: 'node',
-    external: EXTERNAL,
-    checks: CHECKS,
-    plugins: [sqliteInside, othersAreOutside, noIdleBuiltins, filesBeside, rootHelp],
-    // What is used of Node's modules is loaded, not what else the same files could use.
-    treeshake: { moduleSideEffects: [{ test: /^node:/, sideEffects: false }] },
-    output: {
-      dir: DIST,
-      format: 'cjs',
-      entryFileNames: '[name].js',
-      chunkFileNames: 'src/[name].js',
-      strict: true,
-      comments: false,
-    },
+    plugins: [sqliteInside, elsewhere, noIdleBuiltins, filesBeside, rootHelp],
+    output: { ...output, format: 'cjs', chunkFileNames: 'src/[name].js', strict: true },
   },
   {
+    ...common,
     input: { 'src/watcher': 'src/cli/watcher.ts' },
-    platform: 'node',
-    external: EXTERNAL,
-    checks: CHECKS,
     plugins: [sqliteInside, noIdleBuiltins],
-    treeshake: { moduleSideEffects: [{ test: /^node:/, sideEffects: false }] },
     // Names and blanks would be a tenth of its memory.
     output: { dir: DIST, format: 'cjs', entryFileNames: '[name].js', strict: true, minify: true },
   },

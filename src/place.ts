@@ -9,6 +9,9 @@ const FOLDER = join(import.meta.dirname, '..')
 /** `.ts` where Node runs the sources, `.js` where they are built. */
 export const EXTENSION = import.meta.filename.endsWith('.ts') ? '.ts' : '.js'
 
+/** The folder of package.json. */
+export const PACKAGE_FOLDER = EXTENSION === '.ts' ? FOLDER : join(FOLDER, '..')
+
 /** The binary. */
 export const OV_MAIN = join(FOLDER, 'src', `main${EXTENSION}`)
 

@@ -1,4 +1,5 @@
 import { EXIT_CODES } from '../errors.ts'
+import { PACKAGE_FOLDER } from '../place.ts'
 import { interruption, isInterrupted } from './interruption.ts'
 
 /** Everything that the fast door leaves: the runner, which loads no command framework, and what oclif runs. */
@@ -15,7 +16,7 @@ export async function enter(argv: readonly string[]): Promise<void> {
   const words = meant(argv)
   try {
     // Without oclif's own flush: it waits for ever where whoever read our output has gone, and Node writes all by itself.
-    await run(words, import.meta.url)
+    await run(words, PACKAGE_FOLDER)
     // A command that ended in good order because it was interrupted was interrupted all the same.
     if (isInterrupted()) process.exitCode = EXIT_CODES.interrupted
   } catch (error) {
@@ -29,7 +30,7 @@ export async function enter(argv: readonly string[]): Promise<void> {
       import('./explained.ts'),
     ])
     // Loaded once more, since a configuration handed to `run` is loaded once more by it.
-    const config = await Config.load(import.meta.url)
+    const config = await Config.load(PACKAGE_FOLDER)
     const commands = config.commands.filter(({ hidden }) => !hidden).map(({ id }) => id.replaceAll(':', ' '))
     const failure = explain(error, 'ov', { commands })
     process.exitCode = failure.exitCode
