@@ -4,7 +4,12 @@
  */
 const { options } = require('./.dependency-cruiser.cjs')
 
-const WHEN_NEEDED = ['^src/cli/door\\.ts$', '^src/contract/mail-payloads\\.ts$']
+const WHEN_NEEDED = [
+  '^src/cli/door\\.ts$',
+  '^src/contract/mail-payloads\\.ts$',
+  '^src/config/load\\.ts$',
+  '^src/agents/manifest\\.ts$',
+]
 
 module.exports = {
   forbidden: [

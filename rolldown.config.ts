@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { defineConfig, type Plugin } from 'rolldown'
+import { defineConfig, type Plugin, type RolldownOptions } from 'rolldown'
 import about from './package.json' with { type: 'json' }
 import { manPage } from './src/cli/man.ts'
 
@@ -111,13 +111,13 @@ for (const [folder, type] of [
   writeFileSync(join(folder, 'package.json'), `{ "type": "${type}" }\n`)
 }
 
-const common = {
+const common: RolldownOptions = {
   platform: 'node',
   external: EXTERNAL,
   checks: CHECKS,
   // What is used of Node's modules is loaded, not what else the same files could use.
   treeshake: { moduleSideEffects: [{ test: /^node:/, sideEffects: false }] },
-} as const
+}
 const output = { dir: DIST, entryFileNames: '[name].js', comments: false } as const
 
 export default defineConfig([

@@ -1,19 +1,19 @@
 import type * as z from 'zod'
-import { AGENT_OPERATIONS } from './agents/operations.ts'
+import type { AGENT_OPERATIONS } from './agents/operations.ts'
 import type { Operation, Speaker } from './broker/operation.ts'
 import { OvError } from './errors.ts'
-import { MAIL_OPERATIONS } from './mail/operations.ts'
+import type { MAIL_OPERATIONS } from './mail/operations.ts'
 import type { Project } from './project.ts'
 
 /**
  * Everything that can be asked of `ov` from inside an agent as well as outside. A command calls one of these; inside
  * an agent the call goes through the broker, outside it runs here. One table, two doors; each domain has its part.
  */
-export const OPERATIONS = { ...AGENT_OPERATIONS, ...MAIL_OPERATIONS } as const
+type Operations = typeof AGENT_OPERATIONS & typeof MAIL_OPERATIONS
 
-export type OperationName = keyof typeof OPERATIONS
-export type OperationInput<N extends OperationName> = z.input<(typeof OPERATIONS)[N]['input']>
-export type OperationResult<N extends OperationName> = Awaited<ReturnType<(typeof OPERATIONS)[N]['run']>>
+export type OperationName = keyof Operations
+export type OperationInput<N extends OperationName> = z.input<ReturnType<Operations[N]['input']>>
+export type OperationResult<N extends OperationName> = Awaited<ReturnType<Operations[N]['run']>>
 
 /** Performs an operation for a speaker, checking its input. The broker's and the command line's only way in. */
 export async function perform(
@@ -23,9 +23,10 @@ export async function perform(
   input: unknown,
   gone: AbortSignal,
 ): Promise<unknown> {
-  if (!Object.hasOwn(OPERATIONS, name)) throw new OvError('user', 'broker.unknown', `There is no operation "${name}".`)
-  const { input: schema, run } = OPERATIONS[name as OperationName] as Operation<z.ZodType, unknown>
-  const parsed = schema.safeParse(input)
+  const table = (await tableOf(name)) as Readonly<Record<string, Operation<z.ZodType, unknown>>>
+  const operation = Object.hasOwn(table, name) ? table[name] : undefined
+  if (operation === undefined) throw new OvError('user', 'broker.unknown', `There is no operation "${name}".`)
+  const parsed = operation.input().safeParse(input)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
     throw new OvError(
@@ -34,5 +35,21 @@ export async function perform(
       `${name}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is not right'}`.trim(),
     )
   }
-  return run(project, speaker, parsed.data, gone)
+  return operation.run(project, speaker, parsed.data, gone)
+}
+
+/** The part of the table that an operation stands in; a short command loads no other. */
+async function tableOf(name: string): Promise<object> {
+  return name.startsWith('mail.')
+    ? (await import('./mail/operations.ts')).MAIL_OPERATIONS
+    : (await import('./agents/operations.ts')).AGENT_OPERATIONS
+}
+
+/** Loads all that any operation needs, for a process that lives longer than the files it was started from may. */
+export async function loadOperations(): Promise<void> {
+  await Promise.all([
+    import('./mail/operations.ts'),
+    import('./contract/mail-payloads.ts'),
+    import('./agents/operations.ts').then(({ loadStories }) => loadStories()),
+  ])
 }

@@ -205,21 +205,28 @@ function projectAt(
 ): Project {
   const stateDir = stateDirOf(root)
   const databasePath = databaseOf(root)
-  const socketDir = openSocketFolder(root, { make: !toRead })
   const db = toRead ? openDatabaseToRead(databasePath) : openDatabase(databasePath)
+  let socketDir: string | undefined
+  let tmux: Tmux | null | undefined
   return {
     root,
     bare,
     configRoot,
     stateDir,
-    socketDir,
+    get socketDir() {
+      socketDir ??= openSocketFolder(root, { make: !toRead })
+      return socketDir
+    },
     databasePath,
     config,
     roles,
     db,
     git: gitAt(root),
     clock,
-    tmux: tmuxAt(join(socketDir, 'tmux.sock')),
+    get tmux() {
+      if (tmux === undefined) tmux = tmuxAt(join(this.socketDir, 'tmux.sock'))
+      return tmux
+    },
     name: config.project.name ?? basename(root),
     notes,
     misconfigured,

@@ -15,13 +15,16 @@ export type Speaker =
       readonly transcript?: Transcript
     }
 
-/** One thing that can be asked of `ov`: what it takes, and what it does for whom. `gone` aborts when the caller hangs up. */
+/**
+ * One thing that can be asked of `ov`: what it takes (made when it is asked for: schemas take their time), and what it
+ * does for whom. `gone` aborts when the caller hangs up.
+ */
 export interface Operation<I extends z.ZodType, R> {
-  readonly input: I
+  input(): I
   run(project: Project, speaker: Speaker, input: z.infer<I>, gone: AbortSignal): Promise<R>
 }
 
-export function operation<I extends z.ZodType, R>(input: I, run: Operation<I, R>['run']): Operation<I, R> {
+export function operation<I extends z.ZodType, R>(input: () => I, run: Operation<I, R>['run']): Operation<I, R> {
   return { input, run }
 }
 

@@ -31,45 +31,63 @@ export function tell({ json }: Manner, document: unknown, lines: string): void {
 }
 
 /** The way to `ov` of whoever has typed this: an agent's broker, or the project of the human. */
-export type Way =
+export type Way<P> =
   | { readonly is: 'broker'; call(operation: string, input: unknown): Promise<unknown> }
-  | { readonly is: 'post'; readonly post: Post }
+  | { readonly is: 'project'; readonly project: P }
+
+/** What can be opened of a project, to be closed again. */
+interface Opened {
+  readonly db: Post['db']
+  close(): Promise<void>
+}
 
 /**
  * Does the work of a command by its way. False, with nothing done, where the way is not plain to see: in a place that is
  * no ordinary project, or with a configuration that has to be read anew.
+ *
+ * @param open opens the project whose root this is
  */
-export async function travel(manner: Manner, work: (way: Way) => Promise<void>): Promise<boolean> {
+export async function travel<P extends Opened>(
+  manner: Manner,
+  open: (root: string) => Promise<P>,
+  work: (way: Way<P>) => Promise<void>,
+): Promise<boolean> {
   const broker = process.env[BROKER_VARIABLE]
-  if (broker) return byBroker(broker, manner, work)
+  if (broker) {
+    await said(manner, () => byBroker(broker, work))
+    return true
+  }
   // An agent without its broker is told off by the other door.
   if (broker !== undefined || process.env[AGENT_MARKER] !== undefined) return false
   const root = plainCheckoutAround(process.cwd())
   if (root === null || recallSettings(root, stateDirOf(root)) === null) return false
   await said(manner, async () => {
-    const databasePath = databaseOf(root)
-    const db = openDatabase(databasePath)
+    const project = await open(root)
     try {
-      await refuseAgents({ db })
-      await work({ is: 'post', post: { db, clock: systemClock, databasePath } })
+      await refuseAgents(project)
+      await work({ is: 'project', project })
     } finally {
-      await db.destroy()
+      await project.close()
     }
   })
   return true
 }
 
-async function byBroker(path: string, manner: Manner, work: (way: Way) => Promise<void>): Promise<true> {
-  await said(manner, async () => {
-    const { openBrokerLine } = await import('../broker/client.ts')
-    const line = openBrokerLine(path)
-    try {
-      await work({ is: 'broker', call: line.call })
-    } finally {
-      line.close()
-    }
-  })
-  return true
+/** Opens what mail needs of a project. */
+export async function openPost(root: string): Promise<Post & Opened> {
+  const databasePath = databaseOf(root)
+  const db = openDatabase(databasePath)
+  return { db, clock: systemClock, databasePath, close: () => db.destroy() }
+}
+
+async function byBroker(path: string, work: (way: Way<never>) => Promise<void>): Promise<void> {
+  const { openBrokerLine } = await import('../broker/client.ts')
+  const line = openBrokerLine(path)
+  try {
+    await work({ is: 'broker', call: line.call })
+  } finally {
+    line.close()
+  }
 }
 
 /** Says what is thrown as the other door does. */

@@ -1,6 +1,7 @@
 import { PRIORITIES, SENDABLE_TYPES } from '../contract/mail.ts'
+import type { Post } from '../mail/deliver.ts'
 import { checkMail, confirmMail, type Sent, sendFrom, type Taken } from '../mail/service.ts'
-import { plain, say, tell, travel, type Way } from './hot-call.ts'
+import { openPost, plain, say, tell, travel, type Way } from './hot-call.ts'
 import { plainWords } from './hot-words.ts'
 import { letterText, shortId } from './letter-text.ts'
 
@@ -10,7 +11,7 @@ const HUMAN = { kind: 'human' } as const
 export async function mailCheck(argv: readonly string[]): Promise<boolean> {
   const words = plainWords(argv, { inject: { type: 'boolean' } })
   if (words === null) return false
-  return travel(words, async (way) => {
+  return travel(words, openPost, async (way) => {
     const { offer, mail, prompt, left } = await taken(way)
     const isFramed = words.inject === true || way.is === 'broker'
     const letters =
@@ -24,15 +25,15 @@ export async function mailCheck(argv: readonly string[]): Promise<boolean> {
   })
 }
 
-async function taken(way: Way): Promise<Taken> {
+async function taken(way: Way<Post>): Promise<Taken> {
   if (way.is === 'broker') return (await way.call('mail.check', {})) as Taken
-  return checkMail(way.post, HUMAN, new AbortController().signal)
+  return checkMail(way.project, HUMAN, new AbortController().signal)
 }
 
-async function confirm(way: Way, offer: string, mail: Taken['mail']): Promise<void> {
+async function confirm(way: Way<Post>, offer: string, mail: Taken['mail']): Promise<void> {
   const ids = mail.map(({ id }) => id)
   if (way.is === 'broker') await way.call('mail.confirm', { offer, ids })
-  else await confirmMail(way.post, HUMAN, offer, ids)
+  else await confirmMail(way.project, HUMAN, offer, ids)
 }
 
 /** `ov mail send`, as in commands/mail/send.ts. False, with nothing done, where that one has to do it. */
@@ -53,11 +54,11 @@ export async function mailSend(argv: readonly string[]): Promise<boolean> {
   // It carries its options, which are checked there.
   if (type === 'decision_gate') return false
   const draft = { to, subject, body, type, priority }
-  return travel(words, async (way) => {
+  return travel(words, openPost, async (way) => {
     const result =
       way.is === 'broker'
         ? ((await way.call('mail.send', draft)) as { sent: Sent[] })
-        : await sendFrom(way.post, HUMAN, draft)
+        : await sendFrom(way.project, HUMAN, draft)
     tell(words, result, `Sent to ${result.sent.map((mail) => `${mail.to} (${shortId(mail.id)})`).join(', ')}.\n`)
   })
 }

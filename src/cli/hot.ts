@@ -23,6 +23,10 @@ export async function enter(argv: readonly string[]): Promise<void> {
     const { mailCheck, mailSend } = await import('./hot-mail.ts')
     if (await (second === 'check' ? mailCheck : mailSend)(argv.slice(2))) return
   }
+  if (first === 'status' && argv.includes('--json') && isForNobody()) {
+    const { statusDocument } = await import('./hot-status.ts')
+    if (await statusDocument(argv.slice(1))) return
+  }
   const door = await import('./door.ts')
   await door.enter(argv)
 }

@@ -16,33 +16,31 @@ import { waitForMail } from './wait.ts'
 /** Most mails listed at once. */
 const MAX_LIST = 1_000
 
-const filter = {
-  from: z.string().optional(),
-  to: z.string().optional(),
-  types: z.array(z.enum(MAIL_TYPES)).optional(),
-  thread: z.string().optional(),
-}
+const text = () => z.string().optional()
+const types = () => z.array(z.enum(MAIL_TYPES)).optional()
 
 /** What can be asked about mail. */
 export const MAIL_OPERATIONS = {
   'mail.send': operation(
-    z.strictObject({
-      to: z.string(),
-      subject: z.string(),
-      body: z.string(),
-      type: z.enum(SENDABLE_TYPES),
-      priority: z.enum(PRIORITIES),
-      payload: z.unknown().optional(),
-    }),
+    () =>
+      z.strictObject({
+        to: z.string(),
+        subject: z.string(),
+        body: z.string(),
+        type: z.enum(SENDABLE_TYPES),
+        priority: z.enum(PRIORITIES),
+        payload: z.unknown().optional(),
+      }),
     (project, speaker, input) => sendFrom(project, speaker, input),
   ),
   'mail.reply': operation(
-    z.strictObject({
-      id: z.string(),
-      body: z.string(),
-      type: z.enum(SENDABLE_TYPES).optional(),
-      priority: z.enum(PRIORITIES).optional(),
-    }),
+    () =>
+      z.strictObject({
+        id: z.string(),
+        body: z.string(),
+        type: z.enum(SENDABLE_TYPES).optional(),
+        priority: z.enum(PRIORITIES).optional(),
+      }),
     async (project, speaker, { id, body, type, priority }) => {
       const mail = await meantMail(project.db, id, visibleTo(speaker))
       const sent = await replyTo(project, senderOf(speaker), mail, {
@@ -54,21 +52,28 @@ export const MAIL_OPERATIONS = {
     },
   ),
   /** Takes what waits. The caller shows it and then confirms; hanging up before lets go of it. */
-  'mail.check': operation(z.strictObject({}), (project, speaker, _input, gone) => checkMail(project, speaker, gone)),
+  'mail.check': operation(
+    () => z.strictObject({}),
+    (project, speaker, _input, gone) => checkMail(project, speaker, gone),
+  ),
   /** What waits, by its heads alone, taking nothing. */
-  'mail.peek': operation(z.strictObject({}), async (project, speaker): Promise<{ mail: MailHead[] }> => {
-    const mails = await findMail(project.db, { reader: senderOf(speaker), unread: true }, MAX_LIST)
-    const ordered = mails.sort((a, b) => a.priority_rank - b.priority_rank || a.seq - b.seq)
-    return { mail: await headsOf(project.db, ordered) }
-  }),
+  'mail.peek': operation(
+    () => z.strictObject({}),
+    async (project, speaker): Promise<{ mail: MailHead[] }> => {
+      const mails = await findMail(project.db, { reader: senderOf(speaker), unread: true }, MAX_LIST)
+      const ordered = mails.sort((a, b) => a.priority_rank - b.priority_rank || a.seq - b.seq)
+      return { mail: await headsOf(project.db, ordered) }
+    },
+  ),
   /** Waits for mail and takes it, as `mail.check` does. */
   'mail.wait': operation(
-    z.strictObject({
-      from: filter.from,
-      types: filter.types,
-      thread: filter.thread,
-      timeoutMs: z.number().positive().optional(),
-    }),
+    () =>
+      z.strictObject({
+        from: text(),
+        types: types(),
+        thread: text(),
+        timeoutMs: z.number().positive().optional(),
+      }),
     async (project, speaker, input, gone) => {
       const wanted: Wanted = {
         ...(input.from === undefined ? {} : { sender: await meantParty(project.db, input.from) }),
@@ -82,15 +87,19 @@ export const MAIL_OPERATIONS = {
     },
   ),
   'mail.confirm': operation(
-    z.strictObject({ offer: z.string(), ids: z.array(z.string()) }),
+    () => z.strictObject({ offer: z.string(), ids: z.array(z.string()) }),
     (project, speaker, { offer, ids }) => confirmMail(project, speaker, offer, ids),
   ),
   'mail.list': operation(
-    z.strictObject({
-      ...filter,
-      unread: z.boolean().optional(),
-      limit: z.number().int().min(1).max(MAX_LIST),
-    }),
+    () =>
+      z.strictObject({
+        from: text(),
+        to: text(),
+        types: types(),
+        thread: text(),
+        unread: z.boolean().optional(),
+        limit: z.number().int().min(1).max(MAX_LIST),
+      }),
     async (project, speaker, input): Promise<{ mail: MailHead[] }> => {
       const query: MailQuery = {
         ...ownOf(speaker),
@@ -105,7 +114,7 @@ export const MAIL_OPERATIONS = {
   ),
   /** Whole mails by id. Unread mail of one's own is taken by it, and confirmed like any other. */
   'mail.read': operation(
-    z.strictObject({ ids: z.array(z.string()).min(1).max(MAX_LIST) }),
+    () => z.strictObject({ ids: z.array(z.string()).min(1).max(MAX_LIST) }),
     async (project, speaker, { ids }, gone) => {
       const mails: Mail[] = []
       for (const id of ids) mails.push(await meantMail(project.db, id, visibleTo(speaker)))
@@ -120,7 +129,7 @@ export const MAIL_OPERATIONS = {
   ),
   /** Mails that hold a text in subject or body, newest first. */
   'mail.search': operation(
-    z.strictObject({ text: z.string(), limit: z.number().int().min(1).max(MAX_LIST) }),
+    () => z.strictObject({ text: z.string(), limit: z.number().int().min(1).max(MAX_LIST) }),
     async (project, speaker, { text, limit }): Promise<{ mail: (MailHead & { excerpt: string })[] }> => {
       if (text.trim() === '')
         throw new OvError('user', 'mail.no-text', 'What is to be looked for?', { hint: 'ov mail search "login form"' })

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import {
   accessSync,
   closeSync,
@@ -30,10 +29,15 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { createInterface } from 'node:readline'
 import { codeOf } from '../errors.ts'
 
+/** A name beside a file that nobody else uses at this moment. */
+function draftOf(path: string): string {
+  return `${path}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`
+}
+
 /** Writes a file whole or not at all, making its folder. */
 export function writeWhole(path: string, content: string, mode = 0o644): void {
   mkdirSync(dirname(path), { recursive: true })
-  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`
+  const draft = draftOf(path)
   try {
     writeFileSync(draft, content, { mode, flush: true })
     renameSync(draft, path)
@@ -45,7 +49,7 @@ export function writeWhole(path: string, content: string, mode = 0o644): void {
 
 /** Writes a new file whole; gives false and changes nothing when something is there already, even if it came this instant. */
 export function createWhole(path: string, content: string, mode = 0o644): boolean {
-  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`
+  const draft = draftOf(path)
   try {
     writeFileSync(draft, content, { mode, flush: true })
     linkSync(draft, path)
@@ -66,7 +70,7 @@ export function copyWhole(path: string, from: string, mode = 0o600): void {
 /** Makes a symbolic link in place of whatever was there, and its folder. */
 export function linkWhole(path: string, to: string): void {
   mkdirSync(dirname(path), { recursive: true })
-  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`
+  const draft = draftOf(path)
   symlinkSync(to, draft)
   renameSync(draft, path)
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
@@ -482,7 +481,8 @@ export async function commitAll(git: Git, message: string): Promise<string> {
 
 /** A short, stable name for a path, for places where paths are too long. */
 export function pathDigest(path: string): string {
-  return createHash('sha256').update(path).digest('hex').slice(0, 12)
+  // Loaded only here: it takes longer to load than the rest of a short command to run.
+  return process.getBuiltinModule('node:crypto').createHash('sha256').update(path).digest('hex').slice(0, 12)
 }
 
 /** Those of the paths (relative to the checkout) that git ignores. Git quotes what holds quotes or control characters. */
