@@ -136,6 +136,9 @@ export function openHooks(options: HooksOptions): Hooks {
   const verdictOn = async (ask: Ask): Promise<Verdict> => {
     switch (ask.when) {
       case 'before_tool':
+        // Only guarded tools ask. One that says nothing the guard can look at may be a later version's, and is refused.
+        if (ask.writes === undefined && ask.interactive !== true)
+          return { allow: false, reason: `${ask.tool || 'It'} does not say which file it writes, so it is refused.` }
         return guardVerdict(ask, { worktree: place.worktree, readOnly: options.readOnly })
       case 'after_tool': {
         let context: string | undefined
@@ -169,7 +172,15 @@ export function openHooks(options: HooksOptions): Hooks {
           throw new OvError('failed', 'hook.unreadable', 'What the tool is about to do could not be read.')
         return NOTHING
       }
-      const verdict = await verdictOn(ask)
+      let verdict: Verdict
+      try {
+        verdict = await verdictOn(ask)
+      } catch (error) {
+        // Without an answer a guarded tool is refused, and anything else takes its course.
+        held.delete(question.call)
+        if (ask.when !== 'before_tool') act(events)
+        throw error
+      }
       held.delete(question.call)
       act(verdict.allow ? events : events.filter((event) => event.type !== 'turn_end'))
       if (!verdict.allow && ask.when === 'before_tool') {

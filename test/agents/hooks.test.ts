@@ -190,6 +190,13 @@ describe('mail', () => {
     expect(await countWaiting(room.db, agent.id)).toBe(0)
   })
 
+  test('a turn’s end that can’t be answered is the end of the turn', async () => {
+    await write(room.db, (tx) => takeOver(tx, agent, ['working'], ownIdentity(), 'working', room.clock.now()))
+    await send('hello')
+    await expect(ask('stop')).rejects.toMatchObject({ code: 'agent.fenced' })
+    expect(types()).toEqual(['turn_end'])
+  })
+
   test('a marker that was lost is made again, and none for mail that is in hand', async () => {
     await send('hello')
     yard.removeMarkers()
@@ -213,6 +220,12 @@ describe('a guard', () => {
     })
     expect(reported.at(-1)).toMatchObject({ type: 'tool_end', ok: false })
     expect((await ask('tool-start', edit('/tmp/a'))).stdout).toBeNull()
+  })
+
+  test('refuses a tool that does not say which file it writes', async () => {
+    const { stdout } = await ask('tool-start', { tool_name: 'Edit', tool_use_id: 't', tool_input: { path: '/tmp/a' } })
+    expect(stdout).toMatchObject({ hookSpecificOutput: { permissionDecision: 'deny' } })
+    expect((await ask('tool-start', {})).stdout).toMatchObject({ hookSpecificOutput: { permissionDecision: 'deny' } })
   })
 
   test('refuses what it can’t read', async () => {
