@@ -28,7 +28,7 @@ Exit codes: 4 somebody watches already · 130 ended by Ctrl-C.`
   ]
   static override flags = {
     once: Flags.boolean({
-      description: 'look once, do what is to be done, say what it was',
+      description: 'look once, do what is to be done, say what it was; nudges nobody',
       exclusive: ['background', 'interval'],
     }),
     interval: Flags.integer({
@@ -67,7 +67,6 @@ Exit codes: 4 somebody watches already · 130 ended by Ctrl-C.`
 }
 
 function linesOf({ agents, said }: Look): string[] {
-  const states = Map.groupBy(agents, ({ state }) => state)
-  const seen = statusLine(new Map([...states].map(([state, those]) => [state, those.length])))
+  const seen = statusLine(Map.groupBy(agents, ({ state }) => state))
   return [seen, ...said.map((line) => `· ${line}`), ...(said.length === 0 ? ['There was nothing to do.'] : [])]
 }

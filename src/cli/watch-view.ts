@@ -8,7 +8,7 @@ export interface WatchView {
   /** Something to say that is no event. */
   say(text: string): void
   events(events: readonly EventRow[], nameOf: (agent: string) => string): void
-  count(states: ReadonlyMap<string, number>): void
+  count(agents: ReadonlyMap<string, readonly unknown[]>): void
   /** Takes the status line away. */
   close(): void
 }
@@ -45,10 +45,10 @@ export function watchView(out: NodeJS.WriteStream, style: WatchStyle): WatchView
         line(style === 'json' ? JSON.stringify(documentOf(event, nameOf)) : `${dim(stamp(event.at))} ${paint(words)}`)
       }
     },
-    count(states) {
+    count(agents) {
       if (!live) return
       const width = (out.columns || 80) - 1
-      const next = statusLine(states).slice(0, Math.max(0, width))
+      const next = statusLine(agents).slice(0, Math.max(0, width))
       if (next === status) return
       out.write(`${clear()}${next}`)
       status = next
@@ -69,10 +69,10 @@ function documentOf(event: EventRow, nameOf: (agent: string) => string): unknown
 }
 
 /** `2 working · 1 waiting · 3 queued`, or that nobody is there. */
-export function statusLine(states: ReadonlyMap<string, number>): string {
+export function statusLine(agents: ReadonlyMap<string, readonly unknown[]>): string {
   const parts = ['starting', 'working', 'waiting', 'queued'].flatMap((state) => {
-    const count = states.get(state)
-    return count === undefined ? [] : `${count} ${state}`
+    const those = agents.get(state)
+    return those === undefined ? [] : `${those.length} ${state}`
   })
   return parts.length === 0 ? 'Nobody is at work.' : parts.join(' · ')
 }

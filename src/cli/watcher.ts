@@ -25,7 +25,13 @@ export async function watcherMain([order = '']: readonly string[]): Promise<void
   const db = openDatabase(spec.databasePath)
   try {
     view.say(`Watching ${spec.name}.`)
-    await watchFleet(db, systemClock, spec, { gone, interval, tell: view.events, count: view.count })
+    await watchFleet(db, systemClock, spec, {
+      gone,
+      interval,
+      tell: view.events,
+      count: view.count,
+      complain: view.say,
+    })
     process.exitCode = EXIT_CODES.interrupted
   } catch (error) {
     if (!(error instanceof OvError)) throw error

@@ -1,19 +1,19 @@
 import type { Kysely } from 'kysely'
 import type { Clock } from '../clock.ts'
-import { releaseLease } from '../db/lease.ts'
+import { type Lease, releaseLease } from '../db/lease.ts'
 import { write } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
 import { OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
 import { fileState, watchDatabase } from '../os/files.ts'
 import { tmuxAt } from '../os/tmux.ts'
-import { watchSessions } from '../os/tmux-control.ts'
+import { type SessionWatch, watchSessions } from '../os/tmux-control.ts'
 import { type EventRow, Eyes, type Shown } from './eyes.ts'
-import { type Ended, handsFor, type Work } from './hands.ts'
+import { type Ended, type Hands, handsFor, type Work } from './hands.ts'
 import { claimWatch, type Watcher } from './lease.ts'
 import type { Verdict } from './rules.ts'
 import type { WatchSpec } from './spec.ts'
-import { firstRound, tick } from './tick.ts'
+import { firstRound, type Round, tick } from './tick.ts'
 
 /** Runners whose end tmux tells are asked after this often, in ms: it could be missed. */
 const PULSE_MS = 1_000
@@ -21,6 +21,8 @@ const PULSE_MS = 1_000
 const QUICK_PULSE_MS = 50
 /** What is committed in a burst is read together. */
 const READ_PAUSE_MS = 50
+/** A database that can't be written to is tried again after this long. */
+const TROUBLE_PAUSE_MS = 1_000
 /** So often in a row the same work may fail before the watcher gives up, and with it the right to watch. */
 const MOST_FAILURES = 5
 /** Those who act for a watcher that ends may take this long to end too. */
@@ -33,81 +35,27 @@ export interface Watching {
   readonly interval: number | null
   /** What was recorded since the watcher looked first, oldest first, with the names of the agents they are about. */
   readonly tell: (events: readonly EventRow[], nameOf: (agent: string) => string) => void
-  /** After every round: how many agents are in which state. */
-  readonly count: (states: ReadonlyMap<string, number>) => void
+  /** After every reading: who is in which state. */
+  readonly count: (agents: ReadonlyMap<string, readonly unknown[]>) => void
+  /** What is wrong with the database, for as long as nothing can be recorded. */
+  readonly complain: (trouble: string) => void
 }
 
 /**
  * Watches a fleet until `gone`: one round at a time, whenever something is committed, a session ends or begins, or time
- * is up. Acts by `Hands`. Gives up the watch at its end, whatever ends it.
+ * is up. Gives up the watch at its end, whatever ends it.
  *
- * @throws {OvError} `watch.busy` when somebody watches already, `watch.lost`, `watch.helpless`
+ * @throws {OvError} `watch.busy` when somebody watches already, `watch.lost`, `watch.helpless`, `watch.no-project`
  */
-export async function watchFleet(
-  db: Kysely<Schema>,
-  clock: Clock,
-  first: WatchSpec,
-  { gone, interval, tell, count }: Watching,
-): Promise<void> {
+export async function watchFleet(db: Kysely<Schema>, clock: Clock, spec: WatchSpec, watching: Watching): Promise<void> {
   const claimed = await claimWatch(db, clock)
   if ('pid' in claimed) throw busy(claimed, clock.now())
   await recordEvent(db, { at: clock.now(), type: 'watch.started', data: { pid: process.pid } })
-  const round = firstRound(db, clock, claimed, new Eyes(db, clock))
-  const wakes = waker(gone)
-  const troubles = new Troubles()
-  let spec = interval === null ? first : { ...first, interval }
-  let config = stateOfConfig(spec)
-  const hands = handsFor(
-    () => spec,
-    (work, ended) => {
-      if (ended.ok) spec = interval === null ? ended.spec : { ...ended.spec, interval }
-      troubles.note(work, ended)
-      wakes.wake()
-    },
-  )
-  const tmux = spec.tmuxSocket === null ? null : tmuxAt(spec.tmuxSocket)
-  const sessions = tmux === null ? null : watchSessions(tmux, wakes.wake)
-  let dirty = true
-  const unwatch = watchDatabase(spec.databasePath, () => {
-    dirty = true
-    wakes.wake()
-  })
-  const names = new Map<string, string>()
+  const watch = new Watch(db, clock, claimed, spec, watching)
   try {
-    for (let readAt = 0, lastRead = 0; !gone.aborted; ) {
-      const now = clock.monotonic()
-      const read = now >= readAt || (dirty && now - lastRead >= READ_PAUSE_MS)
-      if (read) {
-        dirty = false
-        lastRead = now
-        readAt = now + spec.interval
-      }
-      const shown = sessions?.panes ?? null
-      const pulse = pulseOf(round.eyes, shown)
-      const due = Math.min(readAt, now + pulse)
-      const limits = { nudgeAfter: spec.nudgeAfter ?? Number.POSITIVE_INFINITY, toolLimit: spec.toolLimit }
-      const { verdicts, events, next } = await tick(round, spec, limits, { read, due, shown })
-      act(verdicts, (work, silences) => hands.send(work, { fence: claimed.fence, silences }))
-      if (read) {
-        for (const { id, name } of round.eyes.agents) names.set(id, name)
-        if (events.length > 0) tell(events, (id) => names.get(id) ?? 'an agent')
-        count(countStates(round.eyes))
-        const found = stateOfConfig(spec)
-        if (found !== config) hands.send('fleet', { fence: claimed.fence, silences: [] })
-        config = found
-      }
-      await troubles.record(db, clock)
-      if (round.eyes.agents.some(({ state }) => state !== 'queued')) sessions?.connect()
-      if (round.eyes.agents.some(({ mode, state }) => mode === 'interactive' && state === 'working'))
-        sessions?.refresh()
-      const wakeAt = Math.min(due, next, dirty ? lastRead + READ_PAUSE_MS : due)
-      await wakes.sleep(Math.max(1, wakeAt - clock.monotonic()))
-    }
+    await watch.run()
   } finally {
-    unwatch()
-    sessions?.close()
-    round.eyes.close()
-    await hands.close(LEAVING_MS)
+    await watch.close()
     await write(db, async (tx) => {
       await releaseLease(tx, claimed)
       await recordEvent(tx, { at: clock.now(), type: 'watch.stopped', data: { pid: process.pid } })
@@ -115,14 +63,132 @@ export async function watchFleet(
   }
 }
 
-/** Has done what the verdicts ask for. */
-function act(
-  verdicts: readonly Verdict[],
-  send: (work: Work, silences: Extract<Verdict, { do: 'nudge' }>[]) => void,
-): void {
-  const silences = verdicts.filter((verdict) => verdict.do === 'nudge')
-  if (silences.length > 0 || verdicts.some((verdict) => verdict.do === 'tend')) send('fleet', silences)
-  if (verdicts.some((verdict) => verdict.do === 'merge')) send('merges', [])
+class Watch {
+  readonly #db: Kysely<Schema>
+  readonly #clock: Clock
+  readonly #watching: Watching
+  readonly #round: Round
+  readonly #wakes: Wakes
+  readonly #troubles = new Troubles()
+  readonly #hands: Hands
+  readonly #sessions: SessionWatch | null
+  readonly #unwatch: () => void
+  readonly #names = new Map<string, string>()
+  #spec: WatchSpec
+  #config: string
+  /** Something was committed since the last reading. */
+  #dirty = true
+  /** Monotonic ms of the last reading, and by when the next comes whatever happens. */
+  #lastRead = 0
+  #readAt = 0
+  #complaint = ''
+
+  constructor(db: Kysely<Schema>, clock: Clock, lease: Lease, spec: WatchSpec, watching: Watching) {
+    this.#db = db
+    this.#clock = clock
+    this.#watching = watching
+    this.#spec = this.#asWanted(spec)
+    this.#config = stateOfConfig(spec)
+    this.#round = firstRound(db, clock, lease, new Eyes(db, clock))
+    this.#wakes = wakesOf(watching.gone)
+    this.#hands = handsFor(
+      () => this.#spec,
+      (work, ended) => {
+        if (ended.ok) this.#spec = this.#asWanted(ended.spec)
+        this.#troubles.note(work, ended)
+        this.#wakes.wake()
+      },
+    )
+    const tmux = spec.tmuxSocket === null ? null : tmuxAt(spec.tmuxSocket)
+    this.#sessions = tmux === null ? null : watchSessions(tmux, this.#wakes.wake)
+    this.#unwatch = watchDatabase(spec.databasePath, () => {
+      this.#dirty = true
+      this.#wakes.wake()
+    })
+  }
+
+  async run(): Promise<void> {
+    while (!this.#watching.gone.aborted) {
+      const wakeAt = await this.#look().catch((error: unknown) => this.#bear(error))
+      await this.#wakes.sleep(Math.max(1, wakeAt - this.#clock.monotonic()))
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#unwatch()
+    this.#sessions?.close()
+    this.#round.eyes.close()
+    await this.#hands.close(LEAVING_MS)
+  }
+
+  /** One round, and what follows from it. Gives the monotonic ms by which the next is due. */
+  async #look(): Promise<number> {
+    const { eyes } = this.#round
+    const now = this.#clock.monotonic()
+    const read = now >= this.#readAt || (this.#dirty && now - this.#lastRead >= READ_PAUSE_MS)
+    if (read) this.#beginReading(now)
+    const shown = this.#sessions?.panes ?? null
+    const { nudgeAfter, toolLimit } = this.#spec
+    const limits = { nudgeAfter: nudgeAfter ?? Number.POSITIVE_INFINITY, toolLimit }
+    const due = Math.min(this.#readAt, now + pulseOf(eyes, shown))
+    const { verdicts, events, next } = await tick(this.#round, this.#spec, limits, { read, due, shown })
+    this.#act(verdicts)
+    if (read) this.#tell(events)
+    await this.#troubles.record(this.#db, this.#clock)
+    if (eyes.agents.some(({ state }) => state !== 'queued')) this.#sessions?.connect()
+    if (eyes.agents.some(({ mode, state }) => mode === 'interactive' && state === 'working')) this.#sessions?.refresh()
+    this.#complaint = ''
+    const readAgainAt = this.#dirty ? this.#lastRead + READ_PAUSE_MS : this.#readAt
+    return Math.min(readAgainAt, now + pulseOf(eyes, shown), next)
+  }
+
+  #beginReading(now: number): void {
+    this.#dirty = false
+    this.#lastRead = now
+    this.#readAt = now + this.#spec.interval
+    if (fileState(this.#spec.databasePath) !== null) return
+    throw new OvError('failed', 'watch.no-project', 'There is no project here any more, so nothing to watch.', {
+      hint: 'ov init',
+    })
+  }
+
+  /** Has done what the verdicts ask for, and what a changed configuration asks for. */
+  #act(verdicts: readonly Verdict[]): void {
+    const silences = verdicts.filter((verdict) => verdict.do === 'nudge')
+    const { fence } = this.#round.lease
+    const config = stateOfConfig(this.#spec)
+    const tend = silences.length > 0 || config !== this.#config || verdicts.some((verdict) => verdict.do === 'tend')
+    this.#config = config
+    if (tend) this.#hands.send('fleet', { fence, silences })
+    if (verdicts.some((verdict) => verdict.do === 'merge')) this.#hands.send('merges', { fence, silences: [] })
+  }
+
+  #tell(events: readonly EventRow[]): void {
+    const { agents } = this.#round.eyes
+    for (const { id, name } of agents) this.#names.set(id, name)
+    if (events.length > 0) this.#watching.tell(events, (id) => this.#names.get(id) ?? nameIn(events, id))
+    this.#watching.count(Map.groupBy(agents, ({ state }) => state))
+  }
+
+  /** A database that is busy, or a disk that is full, passes: it is said once, and tried again. Anything else ends the watch. */
+  #bear(error: unknown): number {
+    if (!(error instanceof OvError) || !['db.busy', 'db.full'].includes(error.code)) throw error
+    if (error.message !== this.#complaint) this.#watching.complain(error.message)
+    this.#complaint = error.message
+    this.#dirty = true
+    return this.#clock.monotonic() + TROUBLE_PAUSE_MS
+  }
+
+  #asWanted(spec: WatchSpec): WatchSpec {
+    const { interval } = this.#watching
+    return interval === null ? spec : { ...spec, interval }
+  }
+}
+
+/** The name of an agent that came and went between two readings. */
+function nameIn(events: readonly EventRow[], id: string): string {
+  const slung = events.find(({ type, agent_id: agent }) => type === 'agent.slung' && agent === id)
+  return slung === undefined ? 'an agent' : String(JSON.parse(slung.data_json).name)
 }
 
 /** How soon the kernel is to be asked again: rarely when every runner is the process of a pane that tmux watches. */
@@ -132,18 +198,17 @@ function pulseOf(eyes: Eyes, panes: Shown): number {
   return live.every(({ owner_pid: pid }) => pid !== null && panes?.has(pid)) ? PULSE_MS : QUICK_PULSE_MS
 }
 
-function countStates(eyes: Eyes): Map<string, number> {
-  const states = new Map<string, number>()
-  for (const { state } of eyes.agents) states.set(state, (states.get(state) ?? 0) + 1)
-  return states
-}
-
 function stateOfConfig({ configFiles }: WatchSpec): string {
   return JSON.stringify(configFiles.map(fileState))
 }
 
+interface Wakes {
+  readonly wake: () => void
+  readonly sleep: (ms: number) => Promise<void>
+}
+
 /** Lets a loop sleep until time is up or somebody wakes it. A wake-up between two sleeps ends the next one at once. */
-function waker(gone: AbortSignal): { wake: () => void; sleep: (ms: number) => Promise<void> } {
+function wakesOf(gone: AbortSignal): Wakes {
   let woken = false
   let rise: (() => void) | null = null
   const wake = () => {

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ownerOf } from '../../src/agents/store.ts'
 import { eventsBeyond } from '../../src/events/store.ts'
 import { hookFolder, privateFolder } from '../../src/hooks/folder.ts'
+import { findProgram } from '../../src/os/files.ts'
 import { identify, liveness, run } from '../../src/os/process.ts'
 import { fakeClaude } from '../rig/fake-claude.ts'
 import { type Fleet, makeFleet } from '../rig/fleet.ts'
@@ -26,6 +27,13 @@ async function background(...more: string[]): Promise<number> {
   const outcome = await home.ov(fleet.repo, ['watch', '--background', '--json', ...more])
   expect(outcome.code, outcome.output).toBe(0)
   return JSON.parse(outcome.stdout).pid
+}
+
+/** A folder for PATH with links to just these programs. */
+function pathOf(...programs: string[]): string {
+  const folder = mkdtempSync(join(home.path, 'path-'))
+  for (const name of programs) symlinkSync(findProgram(name) ?? `/no ${name}`, join(folder, name))
+  return folder
 }
 
 async function runnerOf(name: string): Promise<number> {
@@ -130,6 +138,33 @@ test('agents whose tmux server is killed live: nobody is reported gone, and thei
   process.kill(pid, 'SIGKILL')
   await fleet.expectState('one', 'failed')
   expect(((await happened('agent.runner-gone'))[0]?.at ?? 0) - killed).toBeLessThan(1_000)
+})
+
+test('without tmux too a death is noticed at once, of agents that were there before the watcher', async () => {
+  fleet = await makeFleet(home)
+  const env = { PATH: pathOf('git', 'sh', 'cat', 'env', 'setsid', 'sleep', 'touch', 'unshare') }
+  const slung = await home.ov(
+    fleet.repo,
+    ['sling', '--runtime', 'shell', '--name', 'bare', '--task', 'Hang', '--command', HANG],
+    { env },
+  )
+  expect(slung.code, slung.output).toBe(0)
+  await fleet.expectState('bare', 'working')
+  const pid = await runnerOf('bare')
+  const started = await home.ov(fleet.repo, ['watch', '--background'], { env })
+  expect(started.code, started.output).toBe(0)
+  const killed = Date.now()
+  process.kill(pid, 'SIGKILL')
+  await fleet.expectState('bare', 'failed')
+  expect(((await happened('agent.runner-gone'))[0]?.at ?? 0) - killed).toBeLessThan(1_000)
+})
+
+test('a watcher whose project is removed ends', async () => {
+  fleet = await makeFleet(home)
+  const who = identify(await background('--interval', '1'))
+  if (who === null) throw new Error('no watcher')
+  rmSync(join(fleet.repo, '.overstory'), { recursive: true })
+  await expect.poll(() => liveness(who), { timeout: 10_000 }).toBe('gone')
 })
 
 test('a watcher keeps no tmux server alive, changes no screen, and ov stop works beside it', async () => {
