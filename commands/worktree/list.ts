@@ -2,6 +2,7 @@ import { relative } from 'node:path'
 import { OvCommand } from '../../src/cli/command.ts'
 import { screenWidth, style } from '../../src/cli/style.ts'
 import { table } from '../../src/cli/table.ts'
+import { poolFacts } from '../../src/worktrees/pool.ts'
 import { surveyWorktrees } from '../../src/worktrees/survey.ts'
 
 export default class WorktreeList extends OvCommand {
@@ -42,6 +43,8 @@ export default class WorktreeList extends OvCommand {
       )
       for (const line of lines) this.log(line)
     }
-    return { worktrees }
+    const pool = await poolFacts(project)
+    if (pool.wanted > 0 || pool.ready > 0) this.say(`Prepared for the next agents: ${pool.ready} of ${pool.wanted}.`)
+    return { worktrees, pool }
   }
 }

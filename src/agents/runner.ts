@@ -26,6 +26,7 @@ import { countAttempt, getTask, setTaskState, type Task } from '../tasks/store.t
 import { reconcileUnwatched } from '../watchdog/reconcile.ts'
 import { startingPoint } from '../worktrees/base.ts'
 import { keepCommits } from '../worktrees/keep.ts'
+import { fillPool, recycle, takePooled } from '../worktrees/pool.ts'
 import { commitFolders, gitIn, prepareWorktree, setUpWorktree } from '../worktrees/prepare.ts'
 import { freshenReading, prepareReading } from '../worktrees/reading.ts'
 import { claimDone } from './claim.ts'
@@ -180,6 +181,10 @@ class Runner {
     const unfit = await this.#prepare()
     if (unfit !== null) return this.end({ name: 'failed', reason: unfit })
     let outcome = await this.#betweenTurns(false)
+    // The agent is at its first turn: time to prepare what the next one will need.
+    const filled = fillPool(this.#project).catch((error: unknown) =>
+      this.#note('pool.trouble', { why: messageOf(error) }),
+    )
     while (outcome === null) {
       const handled = await this.#handle(await this.#inbox.next())
       if (handled === 'lost') return
@@ -187,6 +192,7 @@ class Runner {
     }
     await this.end(outcome)
     await this.#train
+    await filled
   }
 
   /** Ends the agent: its processes gone, its commits kept, its state and all that follows from it recorded. */
@@ -205,7 +211,7 @@ class Runner {
     await dispatchQueued(this.#project)
     if (state.name !== 'done') return
     // Merged or without changes, and clean: only then does the folder go. Git itself refuses a dirty one.
-    if ((await uncommitted(gitIn(this.#project, worktree))).length === 0)
+    if ((await uncommitted(gitIn(this.#project, worktree))).length === 0 && !(await recycle(this.#project, worktree)))
       await removeWorktree(this.#project.git, worktree)
     clearOut(this.#place)
   }
@@ -302,7 +308,9 @@ class Runner {
     const base = begun ?? (await this.#begin())
     this.#base = base
     const { branch } = this.#agent
-    await prepareWorktree(this.#project, { path: this.#place.worktree, branch, base, resumed: begun !== null })
+    const wanted = { path: this.#place.worktree, branch, base }
+    const pooled = () => takePooled(this.#project, this.#agent, wanted)
+    await prepareWorktree(this.#project, { ...wanted, resumed: begun !== null, pooled })
   }
 
   /** A persistent agent has no branch: it reads what is merged, as new as it is when a turn begins. */

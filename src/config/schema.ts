@@ -183,6 +183,14 @@ export function configSchemaFor(runtimes: readonly string[]) {
           .prefault([])
           .describe('Ignored files that a worktree needs too. They are copied from the project where they exist.')
           .meta({ examples: [['.env']] }),
+        pool: z
+          .int()
+          .min(0)
+          .max(100)
+          .default(0)
+          .describe(
+            'Worktrees kept prepared, so that an agent starts at once in a large repository (from some thousand files on). Clean ones of agents that are done are used again. 0: each is made when it is needed.',
+          ),
       })
       .prefault({})
       .describe('Where agents work.'),

@@ -97,4 +97,10 @@ export const MIGRATIONS: readonly string[] = [
     agent_id TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (agent_id, name)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE pool (
+    id TEXT PRIMARY KEY, state TEXT NOT NULL, base_sha TEXT, owner_pid INTEGER, owner_start TEXT, owner_boot TEXT,
+    created_at INTEGER NOT NULL
+  ) STRICT;
+  `,
 ]

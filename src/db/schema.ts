@@ -23,7 +23,20 @@ export interface Schema {
   trains: TrainRow
   landings: LandingRow
   usage: UsageRow
+  pool: PoolRow
   hook_calls: HookCallRow
+}
+
+export interface PoolRow {
+  /** Name of its folder, too. */
+  id: string
+  state: 'making' | 'ready' | 'taken'
+  /** The commit it is at, once it is ready. */
+  base_sha: string | null
+  owner_pid: number | null
+  owner_start: string | null
+  owner_boot: string | null
+  created_at: number
 }
 
 export interface RunRow {

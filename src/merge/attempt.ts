@@ -1,19 +1,21 @@
 import { type Lease, ownsLease } from '../db/lease.ts'
 import { write } from '../db/open.ts'
 import { recordEvent } from '../events/store.ts'
-import { commitTree, GitFailure, isAncestor, type MergeTree, mergeOf, mergeTree } from '../os/git.ts'
+import { GitFailure, isAncestor, type MergeTree, mergeOf, mergeTree } from '../os/git.ts'
 import { swapRefs } from '../os/refs.ts'
 import type { Project } from '../project.ts'
 import type { Task } from '../tasks/store.ts'
 import { type Checked, checkCommit, type Red } from './check.ts'
 import { conflictNotice, mergeMessage } from './message.ts'
 import { intendedCommits, intendMerge, type MergeEntry, noteTrain } from './store.ts'
+import type { Tools } from './tools.ts'
 import { isSameTrack, readTrack, swapOf, type Track } from './track.ts'
 
 /** What a drive of the train has in all it does. */
 export interface Driver {
   readonly project: Project
   readonly lease: Lease
+  readonly tools: Tools
   /** The canonical branch. */
   readonly branch: string
   /** Whoever asked has had enough. */
@@ -63,7 +65,7 @@ export async function attemptMerge(driver: Driver, entry: MergeEntry, task: Task
   if (merged.tree === ground.tree && (await isAncestor(git, entry.head_sha, ground.sha)))
     return { is: 'merged-already', commit: await mergeOf(git, entry.head_sha, ground.sha, entry.intended_as) }
   const message = await mergeMessage(db, entry, task)
-  const commit = await commitTree(git, merged.tree, [ground.sha, entry.head_sha], message)
+  const commit = await driver.tools.commit(merged.tree, [ground.sha, entry.head_sha], message)
   const checked = await checkCommit(project, commit, {
     onGate: (gate) => tellGate(driver, entry, gate),
     gone: driver.gone,
@@ -78,9 +80,8 @@ export async function attemptMerge(driver: Driver, entry: MergeEntry, task: Task
     return null
   })
   if (refused !== null) return refused
-  const swapped = await swapRefs(git, swapOf(ground.track, commit), `ov: merge ${entry.branch}`, () =>
-    intendedCommits(db),
-  )
+  const moves = swapOf(ground.track, commit)
+  const swapped = await swapRefs(git, moves, 'ov: merge', () => intendedCommits(db), driver.tools.refs)
   return swapped ? { is: 'swapped', commit, tree: merged.tree, gates: checked.gates } : { is: 'moved' }
 }
 

@@ -173,7 +173,7 @@ async function bringCheckout(act: Act, track: Track, from: string, to: string): 
       hint: 'When none is at work, remove that file, then: ov land',
     }
   }
-  const found = await readyIndex(act)
+  const [found, changes] = await Promise.all([readyIndex(act), changesBetween(act.git, from, to)])
   if (found.branch !== track.branch || found.head !== from) return 'changed'
   const changed = [...new Set([...found.staged, ...found.unstaged])]
   if (changed.length > 0) {
@@ -183,7 +183,7 @@ async function bringCheckout(act: Act, track: Track, from: string, to: string): 
       hint: 'Commit or stash it, then: ov land',
     }
   }
-  const inTheWay = filesInTheWay(act.folder, await changesBetween(act.git, from, to))
+  const inTheWay = filesInTheWay(act.folder, changes)
   if (inTheWay.length > 0) {
     return {
       why: 'untracked',

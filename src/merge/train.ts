@@ -32,6 +32,7 @@ import {
   TRAIN_LEASE,
   trainFacts,
 } from './store.ts'
+import { openTools } from './tools.ts'
 import { fenceRef, readTrack, type Track } from './track.ts'
 
 /** Whoever holds it drives the train. */
@@ -83,12 +84,14 @@ export async function driveTrain(project: Project, options: TrainOptions = {}): 
   const lease = await write(project.db, (tx) => claimLease(tx, TRAIN_LEASE, ownIdentity(), project.clock, LEASE_MS))
   if (lease === null) return nothing
   const say = options.onProgress ?? (() => undefined)
-  const drive = new Drive({ project, lease, branch, gone: options.gone, say }, options)
+  const tools = openTools(project.git)
+  const drive = new Drive({ project, lease, tools, branch, gone: options.gone, say }, options)
   const renewal = setInterval(() => void drive.renew(), LEASE_MS / 3)
   try {
     return await drive.run()
   } finally {
     clearInterval(renewal)
+    tools.close()
     await write(project.db, (tx) => releaseLease(tx, lease))
   }
 }

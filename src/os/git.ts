@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
@@ -5,8 +6,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { OvError } from '../errors.ts'
 import { findProgram } from './files.ts'
 import { adminDirOf, commonDirAt, commonDirOf, gitDirOf } from './git-folder.ts'
+import type { Identities } from './objects.ts'
+import { spawnPiped } from './process.ts'
 import { type RefFiles, refFilesIn } from './ref-files.ts'
 import { remembered } from './remembered.ts'
+import type { Expected } from './scrub.ts'
 import { forgetWorktree, recordsPlainly, recordWorktree } from './worktree-record.ts'
 
 /**
@@ -19,6 +23,8 @@ export interface Git {
   raw(...args: string[]): Promise<string>
   /** The same with text for git's standard input. */
   feed(input: string, ...args: string[]): Promise<string>
+  /** Starts a git that lives on and is spoken to by its pipes. */
+  open(...args: string[]): ChildProcess
   /** The same git with more environment. */
   with(environment: Readonly<Record<string, string>>): Git
   /** The refs of the repository, where they can be read without git; else null. */
@@ -80,6 +86,8 @@ export function gitAt(directory: string, environment: Readonly<Record<string, st
     directory,
     raw: (...args) => pastHalfMade(args, () => runGit(directory, env, args)),
     feed: (input, ...args) => pastHalfMade(args, () => runGit(directory, env, args, input)),
+    open: (...args) =>
+      spawnPiped(['git', ...SAFE_CONFIG.flatMap((setting) => ['-c', setting]), ...args], { cwd: directory, env }),
     with: (more) => gitAt(directory, { ...environment, ...more }),
     get refs() {
       const gitDir = environment.GIT_COMMON_DIR ?? environment.GIT_DIR ?? gitDirOf(directory)
@@ -332,6 +340,19 @@ export async function mergeOf(git: Git, head: string, tip: string, intended: str
   return merges.findLast(([, , ...others]) => others.includes(head))?.[0] ?? merges.findLast(([sha]) => sha)?.[0] ?? tip
 }
 
+/**
+ * Who commits are by at present, to be written by `writeCommit`. Null where that takes more than a name: none is
+ * configured, or commits are not written in UTF-8.
+ */
+export async function identitiesOf(git: Git): Promise<Identities | null> {
+  const text = await unless([1, 128], git.raw('-c', 'user.useConfigOnly=true', 'var', '-l'))
+  if (text === null || /^i18n\.commitencoding=/im.test(text)) return null
+  const found = (name: string) => new RegExp(`^${name}=(.+ <.*>) \\d+ ([+-]\\d{4})$`, 'm').exec(text)
+  const [author, committer] = [found('GIT_AUTHOR_IDENT'), found('GIT_COMMITTER_IDENT')]
+  if (author?.[1] === undefined || committer?.[1] === undefined || committer[2] === undefined) return null
+  return { author: author[1], committer: committer[1], zone: committer[2] }
+}
+
 /** Writes a text as an object; gives its name. */
 export async function writeBlob(git: Git, text: string): Promise<string> {
   return (await git.feed(text, 'hash-object', '-w', '--stdin')).trim()
@@ -383,6 +404,50 @@ export async function uncommitted(git: Git): Promise<string[]> {
   const text = await git.raw('status', '--porcelain', '-z', '--untracked-files=all', '--ignore-submodules=all')
   return text.split('\0').filter((entry) => entry !== '')
 }
+
+/** What could keep git from looking at every file: settings by which it believes an index. */
+const LOOK_AT_ALL = [
+  'core.ignoreStat=false',
+  'core.trustctime=true',
+  'core.checkStat=default',
+  'core.sparseCheckout=false',
+  'core.untrackedCache=false',
+  'core.splitIndex=false',
+  'index.sparse=false',
+].flatMap((setting) => ['-c', setting])
+
+/** All that differs from HEAD in a worktree, untracked and ignored files and submodules included; empty: nothing. */
+export function statusOfAll(git: Git): Promise<string> {
+  const all = ['--untracked-files=all', '--ignored=traditional', '--ignore-submodules=none']
+  return git.raw(...LOOK_AT_ALL, 'status', '--porcelain', '-z', ...all)
+}
+
+/**
+ * Makes the tracked files of a worktree without an index those of a commit. Each that is there is compared by its
+ * content, whatever its times say; what differs or is missing is written.
+ */
+export async function resetWhole(git: Git, commit: string): Promise<void> {
+  await git.raw(...LOOK_AT_ALL, 'read-tree', commit)
+  // Ends with 1 when files are missing or differ.
+  await unless([1], git.raw(...LOOK_AT_ALL, 'update-index', '-q', '--really-refresh'))
+  await git.raw(...LOOK_AT_ALL, ...SIDE_BY_SIDE, 'reset', '--quiet', '--hard', commit)
+}
+
+/** The files of a commit, by path. Null when there are submodules among them, or names that are no UTF-8. */
+export async function contentsOf(git: Git, commit: string): Promise<Map<string, Expected> | null> {
+  const found = new Map<string, Expected>()
+  for (const entry of (await git.raw('ls-tree', '-r', '-l', '-z', commit)).split('\0')) {
+    if (entry === '') continue
+    const [mode = '', , , size] = entry.slice(0, entry.indexOf('\t')).split(/ +/)
+    const path = entry.slice(entry.indexOf('\t') + 1)
+    const kind = KINDS[mode]
+    if (kind === undefined || path.includes('\ufffd')) return null
+    found.set(path, { kind, size: Number(size) })
+  }
+  return found
+}
+
+const KINDS: Readonly<Record<string, Expected['kind']>> = { '100644': 'file', '100755': 'program', '120000': 'link' }
 
 /** Number of commits reachable from `tip` and not from `base`. */
 export async function commitsBetween(git: Git, base: string, tip: string): Promise<number> {

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { readFileSync, rmSync, statSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf } from '../errors.ts'
@@ -37,12 +38,14 @@ export interface RefMove {
  *
  * @param reason for the reflog
  * @param recorded commits that a process of ours meant to swap in and may have been killed at
+ * @param writer a git that is open for this, with a reason of its own
  */
 export async function swapRefs(
   git: Git,
   moves: readonly RefMove[],
   reason: string,
   recorded: () => Promise<readonly string[]> = async () => [],
+  writer?: RefWriter,
 ): Promise<boolean> {
   const objectName = (sha: string | null, like: string | null) => sha ?? '0'.repeat(like?.length ?? 40)
   const lines = moves.map(({ ref, from, to }) =>
@@ -51,14 +54,16 @@ export async function swapRefs(
       : `update ${ref} ${objectName(to, from)} ${objectName(from, to)}`,
   )
   const input = `start\n${lines.join('\n')}\nprepare\ncommit\n`
-  const marked = git.with({ [SWAP_MARKER]: git.directory })
+  const once = onceFor(git, reason)
   const deadline = performance.now() + REF_PATIENCE_MS
   for (let attempt = 0; ; attempt++) {
     try {
-      await marked.feed(input, 'update-ref', '-m', reason, '--stdin')
+      await (attempt === 0 && writer !== undefined ? writer : once).write(input)
       return true
     } catch (error) {
       if (!(error instanceof GitFailure)) throw error
+      // Whatever ended the open git, one of its own says what is the matter.
+      if (attempt === 0 && writer !== undefined) continue
       const lock = /Unable to create '(.+?\.lock)': File exists/s.exec(error.stderr)?.[1]
       if (lock === undefined) {
         if (/but expected|reference already exists|unable to resolve reference/.test(error.stderr)) return false
@@ -69,6 +74,75 @@ export async function swapRefs(
       if (!(!isAlive && removeDeadLock(lock, ours)) && performance.now() > deadline) throw error
       await delay(10 + Math.random() * Math.min(200, 10 * 2 ** attempt))
     }
+  }
+}
+
+/** A git that writes refs, one transaction after the other. */
+export interface RefWriter {
+  /** Carries out one transaction. One that is refused, or fails, is a `GitFailure`. */
+  write(transaction: string): Promise<void>
+  /** Lets the git end. */
+  close(): void
+}
+
+/** One process for each transaction. */
+function onceFor(git: Git, reason: string): RefWriter {
+  return {
+    async write(transaction) {
+      await git.with({ [SWAP_MARKER]: git.directory }).feed(transaction, 'update-ref', '-m', reason, '--stdin')
+    },
+    close: () => undefined,
+  }
+}
+
+/** One process for all transactions; another one when it has ended, as it does when it refuses one. */
+export function openRefWriter(git: Git, reason: string): RefWriter {
+  let open: ChildProcess | null = null
+  const start = () => {
+    const child = git.with({ [SWAP_MARKER]: git.directory }).open('update-ref', '-m', reason, '--stdin')
+    // That it has ended is told by its `close`.
+    child.stdin?.on('error', () => undefined)
+    child.on('close', () => {
+      if (open === child) open = null
+    })
+    return child
+  }
+  return {
+    write(transaction) {
+      open ??= start()
+      const child = open
+      return new Promise((resolve, reject) => {
+        let [stdout, stderr] = ['', '']
+        const onOut = (text: Buffer) => {
+          stdout += text.toString()
+          if (!stdout.endsWith('commit: ok\n')) return
+          done()
+          resolve()
+        }
+        const onErr = (text: Buffer) => {
+          stderr += text.toString()
+        }
+        const onError = (error: Error) => onClose(-1, error.message)
+        const onClose = (code: number | null, why = '') => {
+          done()
+          reject(new GitFailure(code ?? -1, stdout, stderr + why))
+        }
+        const ended = (code: number | null) => onClose(code)
+        const done = () => {
+          child.stdout?.off('data', onOut)
+          child.stderr?.off('data', onErr)
+          child.off('close', ended).off('error', onError)
+        }
+        child.stdout?.on('data', onOut)
+        child.stderr?.on('data', onErr)
+        child.on('close', ended).on('error', onError)
+        child.stdin?.write(transaction)
+      })
+    },
+    close() {
+      open?.stdin?.end()
+      open = null
+    },
   }
 }
 

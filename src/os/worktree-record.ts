@@ -32,6 +32,7 @@ export function recordsPlainly(common: string): boolean {
 export function recordWorktree(path: string, common: string, commit: string): string {
   const folder = join(common, 'worktrees')
   mkdirSync(folder, { recursive: true })
+  mkdirSync(dirname(path), { recursive: true })
   mkdirSync(path)
   const real = realpathSync(path)
   const draft = mkdtempSync(join(common, 'ov-worktree-'))
@@ -53,11 +54,66 @@ export function recordWorktree(path: string, common: string, commit: string): st
   }
 }
 
+/**
+ * Gives a worktree another folder. The record says so before it is: who is killed in between leaves a record whose folder
+ * is not there, and a folder without a record.
+ */
+export function moveWorktree(from: string, to: string, common: string): void {
+  const admin = adminDirOf(from, common)
+  if (admin === null) throw new Error(`${from} is no worktree of the repository`)
+  const lock = join(admin, 'locked')
+  // Else somebody's `git worktree prune` would take the record for one that is left over.
+  writeFileSync(lock, 'ov moves it\n')
+  const draft = join(admin, 'gitdir.new')
+  writeFileSync(draft, `${join(realpathSync(dirname(to)), basename(to), '.git')}\n`)
+  renameSync(draft, join(admin, 'gitdir'))
+  renameSync(from, to)
+  rmSync(lock)
+}
+
+/** What the record of a worktree consists of, besides the index. */
+const RECORD = ['commondir', 'gitdir']
+
+/**
+ * Makes the record of a worktree what it is for a new one with nothing checked out: whatever else lies in it (an index
+ * with its flags, a rebase or bisect under way, sparse patterns, settings and refs of its own) is removed.
+ *
+ * @throws {Error} when it can't be for certain: a submodule's repository lies in it, or it is locked
+ */
+export function renewRecord(path: string, common: string, commit: string): string {
+  const admin = adminDirOf(path, common)
+  if (admin === null) throw new Error(`${path} is no worktree of the repository`)
+  const names = readdirSync(admin)
+  for (const name of ['modules', 'locked'])
+    if (names.includes(name)) throw new Error(`the record of ${path} has ${name} in it`)
+  for (const name of names) if (!RECORD.includes(name)) rmSync(join(admin, name), { recursive: true, force: true })
+  writeFileSync(join(admin, 'HEAD'), `${commit}\n`)
+  writeFileSync(join(admin, 'commondir'), '../..\n')
+  rmSync(join(path, '.git'), { recursive: true, force: true })
+  writeFileSync(join(path, '.git'), `gitdir: ${admin}\n`)
+  return admin
+}
+
 /** Takes back a record that nothing was checked out to yet, or that is to go with all its files. */
 export function forgetWorktree(path: string, common: string): void {
   const admin = adminDirOf(path, common)
   rmSync(path, { recursive: true, force: true })
   if (admin !== null) rmSync(admin, { recursive: true, force: true })
+}
+
+/** Removes the record of a worktree's folder, also when a move that was killed had it name another that is not there. */
+export function forgetFolder(path: string, common: string): void {
+  const admin = adminDirOf(path, common) ?? namedBy(path, common)
+  if (admin !== null) rmSync(admin, { recursive: true, force: true })
+}
+
+/** The record that the `.git` of a folder names, when that record is of no folder that is there. */
+function namedBy(path: string, common: string): string | null {
+  const dotGit = join(path, '.git')
+  if (lstatSync(dotGit, { throwIfNoEntry: false })?.isFile() !== true) return null
+  const admin = /^gitdir: (.+)$/m.exec(readFileSync(dotGit, 'utf8'))?.[1] ?? ''
+  if (dirname(admin) !== join(common, 'worktrees') || !existsSync(join(admin, 'gitdir'))) return null
+  return existsSync(readFileSync(join(admin, 'gitdir'), 'utf8').trim()) ? null : admin
 }
 
 /** True for what a killed `recordWorktree` leaves: a folder with nothing but a `.git` that names no record of ours. */

@@ -15,6 +15,7 @@ import { runnersOf, stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
 import { getTask } from '../tasks/store.ts'
 import { keepCommits } from '../worktrees/keep.ts'
+import { sweepPool } from '../worktrees/pool.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
 import { isWatched } from './lease.ts'
 
@@ -55,6 +56,7 @@ export async function reconcile(project: Project): Promise<Agent[]> {
     ended.push(taken)
   }
   await mendLandings(project)
+  await sweepPool(project)
   await bounceStranded(project)
   await dispatchQueued(project)
   return ended

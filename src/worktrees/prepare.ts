@@ -6,7 +6,7 @@ import { isWithin } from '../os/files.ts'
 import { addWorktree, commitOf, type Git, GitFailure, gitInWorktree, removeWorktree, uncommitted } from '../os/git.ts'
 import { adminDirOf, commonDirAt, headOf } from '../os/git-folder.ts'
 import { run } from '../os/process.ts'
-import { isStub } from '../os/worktree-record.ts'
+import { forgetWorktree, isStub } from '../os/worktree-record.ts'
 import type { Project } from '../project.ts'
 
 /** Absolute path of an agent's worktree. */
@@ -23,7 +23,20 @@ export function worktreePath(project: Pick<Project, 'root' | 'config'>, worktree
  */
 export async function prepareWorktree(
   project: Project,
-  { path, branch, base, resumed }: { path: string; branch: string; base: string; resumed: boolean },
+  {
+    path,
+    branch,
+    base,
+    resumed,
+    pooled,
+  }: {
+    path: string
+    branch: string
+    base: string
+    resumed: boolean
+    /** Makes one of the pool's the agent's; false when there is none. */
+    pooled?: () => Promise<boolean>
+  },
 ): Promise<void> {
   const common = commonDirAt(project.root)
   const admin = adminDirOf(path, common)
@@ -32,13 +45,15 @@ export async function prepareWorktree(
     if (await isWhole(project, path, admin, branch)) return
     await removeWorktree(project.git, path, { force: true })
   }
-  if (admin !== null) await project.git.raw('worktree', 'prune')
+  if (resumed && admin !== null && !existsSync(path)) forgetWorktree(path, common)
+  else if (admin !== null) await project.git.raw('worktree', 'prune')
   if (resumed && isStub(path, common)) rmSync(path, { recursive: true })
   if (existsSync(path)) throw taken(path)
   const exists = (await commitOf(project.git, `refs/heads/${branch}`)) !== null
   if (exists && !resumed) throw branchTaken(branch)
   await ignoreFolder(project, dirname(path))
   mkdirSync(dirname(path), { recursive: true })
+  if (!exists && !resumed && (await pooled?.())) return
   await addWorktree(project.git, path, exists ? { existing: branch } : { branch, base })
 }
 

@@ -167,7 +167,7 @@ test('a disk that is full while merging is an honest error, and the branch stays
     .split(':')
     .map((path) => join(path, 'git'))
     .find((path) => existsSync(path))
-  const script = `#!/bin/sh\ncase "$*" in *commit-tree*) echo "fatal: write error: No space left on device" >&2; exit 128;; esac\nexec ${real} "$@"\n`
+  const script = `#!/bin/sh\ncase "$*" in *merge-tree*) echo "fatal: write error: No space left on device" >&2; exit 128;; esac\nexec ${real} "$@"\n`
   writeFileSync(join(bin, 'git'), script, { mode: 0o755 })
   const full = { ...yard.project, git: yard.project.git.with({ PATH: `${bin}:${process.env.PATH}` }) }
   await expect(driveTrain(full)).rejects.toMatchObject({ code: 'git.disk-full', exitCode: 1 })

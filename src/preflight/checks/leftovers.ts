@@ -11,6 +11,7 @@ import { processesIn, runnersOf } from '../../os/tree.ts'
 import type { Project } from '../../project.ts'
 import { reconcile } from '../../watchdog/reconcile.ts'
 import { keepFromRecord } from '../../worktrees/keep.ts'
+import { removeStranger, strangersInPool } from '../../worktrees/pool.ts'
 import type { Check, Found } from '../diagnosis.ts'
 
 /** Git holds a ref lock for milliseconds; what is this old and open in no process was left by a killed one. */
@@ -70,7 +71,13 @@ export async function checkAgents(project: Project): Promise<Check> {
 /** What killed processes left: records of worktrees that are gone, scratch worktrees, locks, drafts of files. */
 export async function checkLeftovers(project: Project): Promise<Check> {
   const found = (
-    await Promise.all([lostWorktrees(project), scratchLeft(project), locksLeft(project), draftsLeft(project)])
+    await Promise.all([
+      lostWorktrees(project),
+      poolLeft(project),
+      scratchLeft(project),
+      locksLeft(project),
+      draftsLeft(project),
+    ])
   ).flat()
   return { name: 'leftovers', summary: found.length === 0 ? 'none' : `${found.length} kinds`, found }
 }
@@ -108,6 +115,24 @@ async function lostWorktrees(project: Project): Promise<Found[]> {
           if (!existsSync(tree.path)) await removeWorktree(project.git, tree.path, { force: true })
         }
         return `${countOf(lost.length, 'record')} of lost worktrees dropped, ${countOf(kept, 'commit')} kept by a ref.`
+      },
+    },
+  ]
+}
+
+/** Prepared worktrees that the database knows nothing of: no agent has ever worked in one. */
+async function poolLeft(project: Project): Promise<Found[]> {
+  const left = await strangersInPool(project)
+  if (left.length === 0) return []
+  return [
+    {
+      severity: 'warning',
+      code: 'pool.unknown',
+      message: `${countOf(left.length, 'prepared worktree')} that nobody will use: ${some(left)}.`,
+      hint: 'Remove them: ov doctor --fix',
+      fix: async () => {
+        for (const path of left) removeStranger(project, path)
+        return `${countOf(left.length, 'prepared worktree')} removed.`
       },
     },
   ]
