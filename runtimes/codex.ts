@@ -52,7 +52,7 @@ export default {
     resume: true,
     steer: true,
     block: false,
-    inject: false,
+    inject: true,
     usage: true,
     cost: false,
     reports: 'mail',
@@ -61,7 +61,14 @@ export default {
   },
   // Its folder is the human's, from which the login is taken; the agent's own takes its place.
   environment: ['CODEX_CA_CERTIFICATE', 'CODEX_HOME'],
-  models: {},
+  models: {
+    astra: 'gpt-6-astra',
+    'gpt-5': 'gpt-5.5',
+    'gpt-6': 'gpt-6-sol',
+    luna: 'gpt-6-luna',
+    sol: 'gpt-6.1-sol',
+    terra: 'gpt-6.1-terra',
+  },
   start: (session) =>
     session.interactive === undefined ? structured(session) : onScreen(session, session.interactive),
   sendInput: (text, { session, sequence, interactive }) =>
@@ -533,7 +540,8 @@ const part = z.looseObject({ text: z.string().optional() })
 const entrySchema = z.looseObject({
   type: z.literal('response_item'),
   payload: z.discriminatedUnion('type', [
-    z.looseObject({ type: z.literal('message'), role: z.literal('user'), content: z.unknown() }),
+    // What a hook says comes in a developer's name.
+    z.looseObject({ type: z.literal('message'), role: z.literal(['user', 'developer']), content: z.unknown() }),
     z.looseObject({ type: z.literal(['function_call_output', 'custom_tool_call_output']), output: z.unknown() }),
   ]),
 })

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import codex from '../../runtimes/codex.ts'
 import { run } from '../../src/os/process.ts'
-import { always, call, drop, hang, refuse, say, shell } from '../rig/llm/script.ts'
+import { always, call, drop, hang, held, refuse, say, shell } from '../rig/llm/script.ts'
 import { CODEX } from './cli.ts'
 import { commandLinesWith, context, pidsOf, times, wholeOf } from './fleet.ts'
 import { certify, commit, of } from './jobs.ts'
@@ -103,6 +103,44 @@ test('nothing of the human’s gets in but the login, nothing in the repository 
   expect(seen).not.toContain('THEIR-')
   expect(existsSync(marker)).toBe(false)
   expect(readdirSync(theirs)).toEqual(before)
+})
+
+test('on its own screen it reports by its hooks and takes mail by them, into the running turn and at its end', async () => {
+  const { fleet } = stage()
+  const working = held(shell('echo second'))
+  const ending = held(say('All is written.'))
+  fleet.llm.play('builder', of('builder-1'), [
+    shell('echo first; exit 3'),
+    working,
+    patch('inside.txt', 'yes'),
+    ending,
+    shell('git add -A && git commit -q -m "Write inside" && ov done --summary "Written"'),
+    say('Done.'),
+  ])
+  const slung = await fleet.sling('--interactive', '--task', 'Write inside.txt')
+  await working.reached
+  await fleet.ov('mail', 'send', '--to', 'builder-1', '--subject', 'Urgent', '--body', 'U-body', '--priority', 'urgent')
+  working.release()
+  await ending.reached
+  await fleet.ov('mail', 'send', '--to', 'builder-1', '--subject', 'Later', '--body', 'L-body')
+  ending.release()
+  const { outcome } = await slung.exit
+  expect(outcome).toMatchObject({ state: 'merged' })
+  const seen = wholeOf(fleet.llm.asked('builder').at(-1))
+  expect([times(seen, 'U-body'), times(seen, 'L-body')]).toEqual([1, 1])
+  const { output } = await fleet.ov('logs', 'builder-1', '--events')
+  expect([...output.matchAll(/^tool\.(\w+ (?:tool|ok)=\w+)/gm)].map(([, what]) => what)).toEqual([
+    'start tool=Bash',
+    // Its hook says what a command printed, not how it ended.
+    'end ok=true',
+    'start tool=Bash',
+    'end ok=true',
+    'start tool=apply_patch',
+    'end ok=true',
+    'start tool=Bash',
+    'end ok=true',
+  ])
+  expect([times(output, 'mail.delivered'), times(output, 'mail.bounced')]).toEqual([3, 0])
 })
 
 test('each failure is told with its one cause', async () => {

@@ -192,6 +192,7 @@ test('its transcript tells which prompts and tool outputs entered the context, a
     .split('\n')
     .flatMap((line) => codex.transcript.entered(line))
   expect(texts).toEqual([
+    expect.stringContaining('You are `builder-1`'),
     expect.stringContaining('<environment_context>'),
     'Go.',
     expect.stringContaining('held'),
