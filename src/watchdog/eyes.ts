@@ -25,8 +25,8 @@ export type EventRow = Schema['events']
 /** When panes last showed something new, by the pid of their process, in s since the epoch; null where tmux can't be asked. */
 export type Shown = ReadonlyMap<number, number> | null
 
-/** Events beyond this many at once are not caught up with in one look. */
-const MOST_EVENTS = 2_000
+/** So many events are read at once; the rest at the next reading. */
+export const MOST_EVENTS = 2_000
 /** Of an agent that was there before the watcher, so many events tell whether a tool of its runs. */
 const HISTORY = 100
 

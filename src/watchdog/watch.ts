@@ -8,7 +8,7 @@ import { recordEvent } from '../events/store.ts'
 import { fileState, watchDatabase } from '../os/files.ts'
 import { tmuxAt } from '../os/tmux.ts'
 import { type SessionWatch, watchSessions } from '../os/tmux-control.ts'
-import { type EventRow, Eyes, type Shown } from './eyes.ts'
+import { type EventRow, Eyes, MOST_EVENTS, type Shown } from './eyes.ts'
 import { type Ended, type Hands, handsFor, type Work } from './hands.ts'
 import { claimWatch, type Watcher } from './lease.ts'
 import type { Verdict } from './rules.ts'
@@ -134,6 +134,7 @@ class Watch {
     const { verdicts, events, next } = await tick(this.#round, this.#spec, limits, { read, due, shown })
     this.#act(verdicts)
     if (read) this.#tell(events)
+    if (events.length === MOST_EVENTS) this.#dirty = true
     await this.#troubles.record(this.#db, this.#clock)
     if (eyes.agents.some(({ state }) => state !== 'queued')) this.#sessions?.connect()
     if (eyes.agents.some(({ mode, state }) => mode === 'interactive' && state === 'working')) this.#sessions?.refresh()
