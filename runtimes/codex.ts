@@ -165,8 +165,7 @@ export default {
     const lines = text.split('\n').map((line) => line.trimEnd())
     const shown = lines.filter((line) => line !== '')
     if (shown.length === 0) return { is: 'loading' }
-    const question = shown.findIndex((line) => ASKS.test(line))
-    if (question >= 0) return dialog(shown)
+    if (ASKS.test(shown.at(-1) ?? '')) return dialog(shown)
     if (/^[\u2800-\u28ff] /u.test(title) || shown.some((line) => BUSY.test(line))) return { is: 'busy' }
     return promptOn(lines)
   },
@@ -282,14 +281,16 @@ const TOOLS: ToolFacts = {
   guard: () => ({}),
 }
 
-/** The footers of its questions. */
-const ASKS = /^\s+(enter (continue|confirm)|enter\/esc confirm)/i
+/** The last lines of its questions. */
+const ASKS = /^\s+(enter (continue|confirm)|enter\/esc confirm|press enter to continue)/i
 const BUSY = /^[•◦] .*\(.* • esc to interrupt\)/
 
 /** Questions at the start: what each is about, and which option is taken. */
 const QUESTIONS: readonly (readonly [string, RegExp, RegExp])[] = [
   ['open the untrusted folder restricted', /^\s*Folder access/, /Open restricted/],
   ['stay with the model that was chosen', /^\s*Meet /, /Use existing model/],
+  // Nobody but a person can.
+  ['sign in (codex login)', /Sign in with ChatGPT/, /$^/],
 ]
 
 /** The keys that take the cursor from where it stands to the option that is meant; a strange question is left to a person. */

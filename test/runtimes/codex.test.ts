@@ -162,6 +162,11 @@ test('what would be a command, a mention or a shell line on its screen is typed 
   expect(typed('ends in \\')).toBe('ends in \\\n')
 })
 
+test('a screen that asks for a login is left to a person, who is told what to type', () => {
+  const pane = panes().find((one) => one.file.endsWith('codex-0.169.0.screen-dialog-sign-in.txt'))
+  expect(pane && codex.screen(pane)).toEqual({ is: 'dialog', about: 'sign in (codex login)', answer: null })
+})
+
 test('its start-up questions are answered from wherever the cursor stands; a strange one is left to a person', () => {
   const pane = panes().find((one) => one.file.endsWith('codex-0.169.0.screen-dialog-trust.txt'))
   if (!pane) throw new Error('no pane')
