@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { render, Text, Transform, useApp, useInput, usePaste, useWindowSize } from 'ink'
 import { useEffect, useSyncExternalStore } from 'react'
 import { codeOf } from '../../errors.ts'
@@ -10,7 +11,7 @@ function Screen({ live, lent }: { readonly live: Live; readonly lent: (lend: Len
   useSyncExternalStore(live.subscribe, live.lines)
   const { rows } = useWindowSize()
   const { suspendTerminal } = useApp()
-  useEffect(() => lent((work) => suspendTerminal(work)), [lent, suspendTerminal])
+  useEffect(() => lent((work) => suspendTerminal(() => withoutUs(work))), [lent, suspendTerminal])
   useInput((input, key) => {
     for (const one of keysOf(input, key)) live.press(one)
   })
@@ -22,6 +23,15 @@ function Screen({ live, lent }: { readonly live: Live; readonly lent: (lend: Len
       <Text>{Array.from({ length: rows }, () => ' ').join('\n')}</Text>
     </Transform>
   )
+}
+
+/** Does something while this process reads no key: ink only stops listening, and would take the other's keys away. */
+async function withoutUs(work: () => Promise<void>): Promise<void> {
+  // A stream with a listener that has just gone can be paused from the next round on, and has stopped in the one after.
+  await setImmediate()
+  process.stdin.pause()
+  await setImmediate()
+  await work()
 }
 
 type InkKey = Parameters<Parameters<typeof useInput>[0]>[1]
