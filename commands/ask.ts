@@ -32,6 +32,8 @@ Exit codes with --wait: 0 answered · 1 none will come · 7 --timeout is over.`
     }),
   }
 
+  protected static override forAgents = 'everyone' as const
+
   async run() {
     const { args, flags } = await this.parse(Ask)
     const asked = await this.call('ask', {

@@ -14,6 +14,8 @@ export default class Done extends OvCommand {
     'no-changes': Flags.boolean({ description: 'nothing had to change' }),
   }
 
+  protected static override forAgents = 'task' as const
+
   async run() {
     const { flags } = await this.parse(Done)
     const claim = await this.call('done', { summary: flags.summary, noChanges: flags['no-changes'] })

@@ -10,6 +10,8 @@ export default class Fail extends OvCommand {
     reason: Flags.string({ char: 'r', required: true, description: 'why, so that somebody else can do better' }),
   }
 
+  protected static override forAgents = 'task' as const
+
   async run() {
     const { flags } = await this.parse(Fail)
     const result = await this.call('fail', { reason: flags.reason })

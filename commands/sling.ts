@@ -57,6 +57,8 @@ Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or
     timeout: Flags.integer({ min: 1, description: 'seconds to wait with --wait', dependsOn: ['wait'] }),
   }
 
+  protected static override forAgents = 'spawner' as const
+
   async run() {
     const { flags } = await this.parse(Sling)
     const { 'task-file': file, wait, timeout, json: _json, quiet: _quiet, 'no-input': _input, ...request } = flags

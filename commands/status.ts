@@ -19,6 +19,8 @@ export default class Status extends OvCommand {
 
   protected static override evenMisconfigured = true
 
+  protected static override forAgents = 'everyone' as const
+
   async run() {
     const { flags } = await this.parse(Status)
     const report = await this.call('status', {

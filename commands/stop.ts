@@ -24,6 +24,8 @@ Exit code 1: a process survived, or may have; it is named.`
 
   protected static override evenMisconfigured = true
 
+  protected static override forAgents = 'spawner' as const
+
   async run() {
     const { argv, flags } = await this.parse(Stop)
     const { all, tree, reason } = flags

@@ -23,3 +23,6 @@ export const CAPABILITIES_FOLDER = join(FOLDER, 'src', 'capabilities')
 
 /** What the hooks of an agent's CLI call; each agent gets a copy, which finds its folder by where it lies. */
 export const OV_HOOK = join(FOLDER, 'src', 'hooks', 'ov-hook')
+
+/** What the build knows of every command; it lies beside dist/. */
+export const MANIFEST = join(FOLDER, ...(EXTENSION === '.ts' ? [] : ['..']), 'oclif.manifest.json')

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Config } from '@oclif/core'
 import { beforeAll, expect, test } from 'vitest'
+import { quotedInCode, quotedInMarkdown } from './rig/quoted.ts'
 
 /** What prompts, documents and hints tell people and agents to type must be there. */
 
@@ -15,21 +16,6 @@ function files(folder: string, ending: string): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith(ending))
     .map((path) => join(folder, path))
-}
-
-/** Command lines of `ov` in code spans and code blocks. */
-function typedInMarkdown(text: string): string[] {
-  const blocks = [...text.matchAll(/^```[a-z]*\n(.*?)^```/gms)].flatMap((match) => (match[1] ?? '').split('\n'))
-  const spans = [...text.replace(/^```.*?^```/gms, '').matchAll(/`([^`\n]+)`/g)].map((match) => match[1] ?? '')
-  return [...blocks, ...spans].map((line) => line.trim().replace(/^\$ /, '')).filter((line) => /^ov [a-z]/.test(line))
-}
-
-/** Command lines of `ov` in string literals: hints, prompts, messages. */
-function typedInCode(text: string): string[] {
-  return [...text.matchAll(/(?<=['"`:(] ?|- )ov [a-z][a-z-]*(?: [a-z][a-z-]*)?(?: [^'`\n]*)?/g)].flatMap((match) =>
-    // A sentence may name several.
-    match[0].split(/(?<=: )(?=ov [a-z])/),
-  )
 }
 
 /** Sentences about `ov`, and what only `ov` itself types. */
@@ -54,18 +40,18 @@ function fault(line: string): string | null {
 const faults = (lines: readonly string[]) => [...new Set(lines.map(fault).filter((one) => one !== null))]
 
 test.each(files('src/capabilities', '.md'))('%s teaches only commands and flags that exist', (file) => {
-  const lines = typedInMarkdown(readFileSync(join(ROOT, file), 'utf8'))
+  const lines = quotedInMarkdown(readFileSync(join(ROOT, file), 'utf8'))
   expect(lines.length).toBeGreaterThan(3)
   expect(faults(lines)).toEqual([])
 })
 
 test.each(['README.md', ...files('docs', '.md')])('%s names only commands and flags that exist', (file) => {
-  expect(faults(typedInMarkdown(readFileSync(join(ROOT, file), 'utf8')))).toEqual([])
+  expect(faults(quotedInMarkdown(readFileSync(join(ROOT, file), 'utf8')))).toEqual([])
 })
 
 test('hints, prompts and messages name only commands and flags that exist', () => {
   const sources = [...files('src', '.ts'), ...files('commands', '.ts'), ...files('runtimes', '.ts')]
-  const lines = sources.flatMap((file) => typedInCode(readFileSync(join(ROOT, file), 'utf8')))
+  const lines = sources.flatMap((file) => quotedInCode(readFileSync(join(ROOT, file), 'utf8')))
   expect(lines.length).toBeGreaterThan(20)
   expect(faults(lines.filter((line) => !NO_COMMAND_LINE.test(line)))).toEqual([])
 })

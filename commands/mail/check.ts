@@ -18,6 +18,8 @@ export default class MailCheck extends MailCommand {
     peek: Flags.boolean({ description: 'show what waits, without its text, and take nothing', exclusive: ['inject'] }),
   }
 
+  protected static override forAgents = 'everyone' as const
+
   async run() {
     const { flags } = await this.parse(MailCheck)
     if (flags.peek) {

@@ -22,6 +22,8 @@ export default class MailList extends OvCommand {
     limit: Flags.integer({ min: 1, max: 1000, default: 50, description: 'so many at most, the newest' }),
   }
 
+  protected static override forAgents = 'everyone' as const
+
   async run() {
     const { flags } = await this.parse(MailList)
     const { from, to, type, unread, thread, limit } = flags

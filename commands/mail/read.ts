@@ -14,6 +14,8 @@ export default class MailRead extends MailCommand {
     }),
   }
 
+  protected static override forAgents = 'everyone' as const
+
   async run() {
     const { argv } = await this.parse(MailRead)
     const { offer, taken, mail, prompt } = await this.call('mail.read', { ids: argv.map(String) })

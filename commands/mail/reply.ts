@@ -26,6 +26,8 @@ export default class MailReply extends OvCommand {
     priority: Flags.option({ options: PRIORITIES })({ description: 'instead of that of the mail' }),
   }
 
+  protected static override forAgents = 'everyone' as const
+
   async run() {
     const { args, flags } = await this.parse(MailReply)
     const result = await this.call('mail.reply', {

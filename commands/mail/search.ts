@@ -14,6 +14,8 @@ export default class MailSearch extends OvCommand {
     limit: Flags.integer({ min: 1, max: 1000, default: 20, description: 'so many at most, the newest' }),
   }
 
+  protected static override forAgents = 'everyone' as const
+
   async run() {
     const { args, flags } = await this.parse(MailSearch)
     const result = await this.call('mail.search', { text: args.text, limit: flags.limit })

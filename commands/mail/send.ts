@@ -30,6 +30,8 @@ export default class MailSend extends OvCommand {
     payload: Flags.string({ description: 'what the type carries, as JSON (docs/mail.md)', helpValue: 'JSON' }),
   }
 
+  protected static override forAgents = 'everyone' as const
+
   async run() {
     const { flags } = await this.parse(MailSend)
     const { to, subject, type, priority } = flags

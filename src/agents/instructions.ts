@@ -6,6 +6,7 @@ import { CAPABILITIES_FOLDER } from '../place.ts'
 import type { Project } from '../project.ts'
 import type { Task } from '../tasks/store.ts'
 import type { Agent } from './store.ts'
+import { agentsCommands, vocabulary } from './vocabulary.ts'
 
 /**
  * The instructions of a capability: the file the manifest names, else the built-in one.
@@ -19,9 +20,9 @@ export function instructionsFile(project: Pick<Project, 'roles'>, capability: Ca
   })
 }
 
-/** What an agent is told for good: its role, then its task's overlay (scope, gates, how to speak to `ov`, when it is done). */
+/** What an agent is told for good: its role, what it may type, then what is its own: place, scope, gates. */
 export function instructionsFor(project: Project, agent: Agent, task: Task, parentName: string): string {
-  const role = project.roles[agent.capability]
+  const { tools, readOnly, maySpawn } = project.roles[agent.capability]
   const scope: string[] = task.files_json === null ? [] : JSON.parse(task.files_json)
   const gates = project.config.project.qualityGates.map((gate) =>
     typeof gate === 'string' ? gate : `${gate.name} (\`${gate.command}\`)`,
@@ -35,12 +36,14 @@ export function instructionsFor(project: Project, agent: Agent, task: Task, pare
     ...(scope.length === 0
       ? []
       : [`- Scope: change only files under ${scope.map((path) => `\`${path}\``).join(', ')}.`]),
-    ...(role.tools === undefined ? [] : [`- Use only these tools: ${role.tools.join(', ')}.`]),
-    ...(role.readOnly
+    ...(tools === undefined ? [] : [`- Use only these tools: ${tools.join(', ')}.`]),
+    ...(readOnly
       ? ['- You are read-only: change no file.']
       : [
           `- Quality gates that run on your work after the merge: ${gates.length === 0 ? 'none are configured' : gates.join(', ')}. Run them yourself first.`,
         ]),
   ]
-  return `${readFileSync(instructionsFile(project, agent.capability), 'utf8').trim()}\n\n${overlay.join('\n')}\n`
+  const role = readFileSync(instructionsFile(project, agent.capability), 'utf8').trim()
+  const words = vocabulary(agentsCommands(), { hasTask: agent.persistent === 0, maySpawn })
+  return `${[role, words, overlay.join('\n')].filter((part) => part !== '').join('\n\n')}\n`
 }

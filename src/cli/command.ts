@@ -1,4 +1,5 @@
 import { Command, Errors, Flags } from '@oclif/core'
+import type { Audience } from '../agents/vocabulary.ts'
 import { refuseAgents } from '../agents/whose.ts'
 import { type BrokerLine, openBrokerLine } from '../broker/client.ts'
 import { BROKER_VARIABLE } from '../broker/protocol.ts'
@@ -24,6 +25,9 @@ export abstract class OvCommand extends Command {
   protected static evenMisconfigured = false
   /** Commands that only look open the database so that nothing can be written by it. */
   protected static toRead = false
+
+  /** Which agents are told of this command; null: it is the human's, or none of their business. */
+  protected static forAgents: Audience | null = null
 
   #project: Project | undefined
   #broker: BrokerLine | undefined

@@ -8,6 +8,8 @@ export interface Talking {
   readonly env: Record<string, string>
   /** All prompts of all its conversations in the order in which they came, and which conversation each was in. */
   heard(): { readonly session: string; readonly prompt: string }[]
+  /** The standing instructions it was last started with, by the name of the agent. */
+  instructions(agent: string): string
   /** Forgets all its conversations. */
   forget(): void
 }
@@ -36,6 +38,7 @@ export function talkingClaude(home: Home, brain: string): Talking {
             .filter(Boolean)
             .map((line) => JSON.parse(line))
         : [],
+    instructions: (agent) => readFileSync(join(bin, `${agent}.md`), 'utf8'),
     forget() {
       rmSync(projects, { recursive: true, force: true })
     },
@@ -43,7 +46,7 @@ export function talkingClaude(home: Home, brain: string): Talking {
 }
 
 const PROGRAM = String.raw`
-const { appendFileSync, existsSync, mkdirSync } = require('node:fs')
+const { appendFileSync, copyFileSync, existsSync, mkdirSync } = require('node:fs')
 const { spawn } = require('node:child_process')
 const { createInterface } = require('node:readline')
 const { join } = require('node:path')
@@ -55,6 +58,7 @@ if (args[0] === '--version') {
 const after = (flag) => (args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined)
 const resumed = after('--resume')
 const session = resumed ?? after('--session-id')
+copyFileSync(after('--append-system-prompt-file'), join(__dirname, process.env.OV_AGENT + '.md'))
 const folder = join(process.env.HOME, '.claude', 'projects', process.cwd().replaceAll(/[^a-zA-Z0-9]/g, '-'))
 mkdirSync(folder, { recursive: true })
 const transcript = join(folder, session + '.jsonl')
