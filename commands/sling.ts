@@ -73,7 +73,11 @@ Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or
           ? `${agent.name} waits for a free place: ${task.title}`
           : `${agent.name} is on its way: ${task.title}`,
       )
-      this.say(`Follow it: ov logs ${agent.name} -f`)
+      this.say(
+        this.insideAgent
+          ? 'End your turn when you have nothing else to do; mail tells you what becomes of it.'
+          : `Follow it: ov logs ${agent.name} -f`,
+      )
       return { task: task.id, agent: agent.name, state: task.state, branch: agent.branch, queued: slung.queued }
     }
     const limit = timeout === undefined ? {} : { timeoutMs: timeout * 1000 }
