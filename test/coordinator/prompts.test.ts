@@ -33,7 +33,7 @@ beforeAll(async () => {
     `name=$(grep -o 'Be [a-z0-9-]*' | head -1 | cut -c4-); [ -e "${scripts()}/$name" ] && sh "${scripts()}/$name"; echo Well.`,
   )
   fleet = await makeFleet(home, {
-    config: 'runtime: { default: claude }\nagents: { maxConcurrent: 30, maxSessionsPerRun: 200 }\n',
+    config: 'runtime: { default: claude }\nagents: { maxConcurrent: 100, maxSessionsPerRun: 200 }\n',
   })
   // Somebody to write to.
   await fleet.sling('peer', 'sleep 600')
