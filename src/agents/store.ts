@@ -2,6 +2,7 @@ import type { AgentState, Capability, Mode, WaitingOn } from '../contract/states
 import { LIVE_STATES, OPEN_STATES } from '../contract/states.ts'
 import type { Db } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
+import { standingQuery } from '../db/standing.ts'
 import { OvError } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { ProcessIdentity } from '../os/process.ts'
@@ -123,15 +124,14 @@ const WATCHED = [
 export type WatchedAgent = Pick<Agent, (typeof WATCHED)[number]>
 
 /** The same agents as `openAgents` gives, with little of each: they are read very often. */
-export function watchedAgents(db: Db): Promise<WatchedAgent[]> {
-  return db
+export const watchedAgents: (db: Db) => Promise<WatchedAgent[]> = standingQuery((db) =>
+  db
     .selectFrom('agents')
     .select(WATCHED)
     .where('state', 'in', [...OPEN_STATES])
     .orderBy('created_at')
-    .orderBy('id')
-    .execute()
-}
+    .orderBy('id'),
+)
 
 /** Agents that hold one of the `maxConcurrent` places. A persistent one holds none: it would keep its own workers out. */
 export async function countLive(db: Db): Promise<number> {

@@ -3,6 +3,7 @@ import type { MailType, Priority } from '../contract/mail.ts'
 import { priorityRank } from '../contract/mail.ts'
 import type { Db } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
+import { standingQuery } from '../db/standing.ts'
 import { newId } from '../ids.ts'
 import type { ProcessIdentity } from '../os/process.ts'
 
@@ -231,16 +232,13 @@ export async function withdrawMail(
     .execute()
 }
 
+const waiting = standingQuery((db) =>
+  db.selectFrom('mail').select('reader').distinct().where('delivered_at', 'is', null).where('bounced_at', 'is', null),
+)
+
 /** Everybody for whom mail waits. */
 export async function waitingReaders(db: Db): Promise<string[]> {
-  const rows = await db
-    .selectFrom('mail')
-    .select('reader')
-    .distinct()
-    .where('delivered_at', 'is', null)
-    .where('bounced_at', 'is', null)
-    .execute()
-  return rows.map((row) => row.reader)
+  return (await waiting(db)).map((row) => row.reader)
 }
 
 export async function getMail(db: Db, id: string): Promise<Mail | undefined> {

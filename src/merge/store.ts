@@ -1,6 +1,7 @@
 import type { LandingState, MergeState } from '../contract/states.ts'
 import type { Db } from '../db/open.ts'
 import type { Schema, TrainRow } from '../db/schema.ts'
+import { standingQuery } from '../db/standing.ts'
 import { newId } from '../ids.ts'
 import type { ProcessIdentity } from '../os/process.ts'
 
@@ -152,9 +153,9 @@ export async function dropMerges(tx: Db, taskId: string, reason: string, now: nu
 }
 
 /** The queue, in the order in which it is merged. */
-export function openMerges(db: Db): Promise<MergeEntry[]> {
-  return db.selectFrom('merges').selectAll().where('state', 'in', ['ready', 'merging']).orderBy('id').execute()
-}
+export const openMerges: (db: Db) => Promise<MergeEntry[]> = standingQuery((db) =>
+  db.selectFrom('merges').selectAll().where('state', 'in', ['ready', 'merging']).orderBy('id'),
+)
 
 export function getMerge(db: Db, id: string): Promise<MergeEntry | undefined> {
   return db.selectFrom('merges').selectAll().where('id', '=', id).executeTakeFirst()
@@ -273,9 +274,9 @@ export async function forgetLanding(tx: Db, id: string): Promise<void> {
   await tx.deleteFrom('landings').where('id', '=', id).where('state', '=', 'landing').execute()
 }
 
-export function openLandings(db: Db): Promise<LandingEntry[]> {
-  return db.selectFrom('landings').selectAll().where('state', '=', 'landing').execute()
-}
+export const openLandings: (db: Db) => Promise<LandingEntry[]> = standingQuery((db) =>
+  db.selectFrom('landings').selectAll().where('state', '=', 'landing'),
+)
 
 /** The newest `limit` entries that are settled, newest first. */
 export function settledMerges(db: Db, runId: string, limit: number): Promise<MergeEntry[]> {
