@@ -48,9 +48,9 @@ const BATCH_BYTES = 16 * 1024 * 1024
 /** A longer payload is broken. The hooks of a tool carry its whole output. */
 const LONGEST = 16 * 1024 * 1024
 /** A file that is not whole and has not grown for so long will not: its writer was killed, or the disk is full. */
-const STALLED_MS = 1_000
+const STALLED_MS = 3_000
 /** However it grows, nobody behind it waits longer than this. */
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 15_000
 
 const NAME = new RegExp(String.raw`^\d{10}-\d+-\d+\.(${HOOK_EVENTS.join('|')})(\.ask)?$`)
 

@@ -95,7 +95,7 @@ describe('what hooks record', () => {
   test('garbage is recorded as unreadable', async () => {
     await yard.call('tool-end', { stdin: 'no {json' })
     await hooks.tick()
-    room.clock.advance(2_000)
+    room.clock.advance(4_000)
     await hooks.tick()
     expect(types()).toEqual(['unknown'])
     expect(await recorded()).toContain('hook.unreadable')

@@ -39,17 +39,26 @@ for (const [name, shell] of Object.entries(SHELLS)) {
       )
     })
 
-    test('payloads come through byte for byte: quotes, other scripts, newlines, 3 MiB', async () => {
-      const hard = { text: `it's "$(id)" \`id\` \\ \u2028 日本語 🚀\n\t%s%n` }
-      const long = { text: 'x'.repeat(3 * 1024 * 1024) }
-      for (const value of [hard, long]) await call('tool-end', { stdin: `${JSON.stringify(value, null, 2)}\n` })
-      expect(payloads()).toEqual([hard, long].map((value) => ({ is: 'json', value })))
+    test('payloads come through whole, by whichever way they are taken: quotes, other scripts, many lines, long ones', async () => {
+      const hard = { text: `it's "$(id)" \`id\` \\ \u2028 日本語 🚀\n\t%s%n`, '-n': '  ' }
+      const texts = [`${JSON.stringify(hard, null, 2)}\n`, JSON.stringify(hard), ` ${JSON.stringify(hard)} \n\n`]
+      for (const event of ['stop', 'tool-end']) for (const stdin of texts) await call(event, { stdin })
+      const long = { text: 'x'.repeat(200_000) }
+      const longer = { text: 'x'.repeat(3 * 1024 * 1024) }
+      await call('stop', { stdin: JSON.stringify(long) })
+      await call('tool-end', { stdin: JSON.stringify(longer) })
+      const wanted = [...Array.from({ length: 6 }, () => hard), long, longer]
+      expect(payloads()).toEqual(wanted.map((value) => ({ is: 'json', value })))
     })
 
     test('garbage is recorded as it is and disturbs nobody', async () => {
       const bytes = Buffer.from(Array.from({ length: 256 }, (_, at) => at))
-      expect(await call('stop', { stdin: bytes })).toEqual({ code: 0, stdout: '', stderr: '' })
-      expect(readFileSync(join(yard.folder.spool, yard.files()[0] ?? ''))).toEqual(bytes)
+      for (const event of ['tool-end', 'stop'])
+        expect(await call(event, { stdin: bytes })).toEqual({ code: 0, stdout: '', stderr: '' })
+      const [first, second] = yard.files().map((name) => readFileSync(join(yard.folder.spool, name)))
+      expect(first).toEqual(bytes)
+      // A shell's variable holds no NUL.
+      expect(second).toEqual(bytes.subarray(1))
     })
 
     test('mail is asked for where its marker says so, at the events that can take it', async () => {
@@ -161,10 +170,16 @@ test('a call from a folder that was deleted beneath the CLI is recorded like any
 })
 
 test('a payload counts as soon as it is whole, though stdin never closes', async () => {
-  const child = spawn(yard.folder.program, ['stop'], { stdio: ['pipe', 'ignore', 'ignore'] })
-  child.stdin.write('{"a":1}')
-  await expect.poll(payloads).toEqual([{ is: 'json', value: { a: 1 } }])
-  child.kill('SIGKILL')
+  for (const [event, text] of [
+    ['prompt', '{"a":1}'],
+    ['stop', '{"a":1}\n'],
+  ] as const) {
+    const child = spawn(yard.folder.program, [event], { stdio: ['pipe', 'ignore', 'ignore'] })
+    child.stdin.write(text)
+    await expect.poll(() => payloads().at(-1)).toEqual({ is: 'json', value: { a: 1 } })
+    yard.spool.settle(yard.spool.look())
+    child.kill('SIGKILL')
+  }
 })
 
 test('without anything on stdin, or without a stdin, nobody hangs', async () => {

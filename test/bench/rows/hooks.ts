@@ -12,7 +12,7 @@ const AGENTS = 25
 
 /** What Claude Code gives its hooks: about 0.6 KB before a tool, and after it the tool's output as well. */
 const CALLS = {
-  prompt: { hook_event_name: 'UserPromptSubmit', prompt: 'x'.repeat(400) },
+  stop: { hook_event_name: 'Stop', stop_hook_active: false, last_assistant_message: 'x'.repeat(300) },
   'tool-start': { hook_event_name: 'PreToolUse', tool_name: 'Bash', tool_input: { command: 'x'.repeat(300) } },
   'tool-end': { hook_event_name: 'PostToolUse', tool_name: 'Bash', tool_response: { stdout: 'x'.repeat(4_000) } },
 }
@@ -87,12 +87,12 @@ export default [
     figure: 'hook-quiet',
     async prepare(stage) {
       const folder = agent(stage, 'agent')
-      const file = payload(stage, 'prompt')
+      const file = payload(stage, 'stop')
       return {
         floor: { name: 'sh -c :', take: fed(stage, [['/bin/sh -c :', file]]) },
         ours: {
-          name: 'ov-hook prompt, no mail',
-          take: recorded([folder], TIMES, fed(stage, [[`'${folder.program}' prompt`, file]])),
+          name: 'ov-hook stop, no mail',
+          take: recorded([folder], TIMES, fed(stage, [[`'${folder.program}' stop`, file]])),
         },
       }
     },
