@@ -1,6 +1,5 @@
 import { Flags } from '@oclif/core'
 import { OvCommand } from '../../src/cli/command.ts'
-import { loadLive } from '../../src/cli/monitor/load.ts'
 import { onceLines } from '../../src/cli/monitor/once.ts'
 import { isUtf8, notLive, onceWidth } from '../../src/cli/monitor/terminal.ts'
 import { EXIT_CODES } from '../../src/errors.ts'
@@ -36,6 +35,7 @@ export default class Monitor extends OvCommand {
       if (why !== null && !flags.once) this.say(`${why} This was one picture of it: ov monitor --once`)
       return report
     }
+    const { loadLive } = await import('../../src/cli/monitor/load.ts')
     const show = await loadLive(project, { run: flags.run, ascii })
     if ((await show(this.gone)) === 'interrupt') process.exitCode = EXIT_CODES.interrupted
     return undefined
