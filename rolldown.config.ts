@@ -43,6 +43,9 @@ const elsewhere: Plugin = {
     const place = ELSEWHERE[id]
     return place === undefined ? null : { id: place, external: true }
   },
+  // The loader of ES modules alone would be half a megabyte for as long as the watcher runs.
+  renderChunk: (code) =>
+    code.replace('import("./watcher.js")', 'Promise.resolve().then(() => require("./watcher.js"))'),
 }
 
 const filesBeside: Plugin = {
