@@ -260,6 +260,27 @@ test('kill -9 of its runner loses and doubles no mail: it is brought back by the
   expect(all).toContain('You were cut off in the middle of a turn.')
 })
 
+test('under kill -9 again and again, each mail enters its conversation exactly once', {
+  timeout: 120_000,
+}, async () => {
+  await open('cat > /dev/null; sleep 0.1; echo Well.')
+  await json('coordinator', 'start')
+  for (let round = 0; round < 5; round++) {
+    for (const letter of ['a', 'b', 'c'])
+      await json('mail', 'send', '--to', 'coordinator', '--subject', `${round}${letter}.`, '--type', 'assign')
+    // Wherever it is just now: before the hand-over, in it, in the turn, behind it.
+    for (const { pid } of runnersOf((await coordinator()).id)) process.kill(pid, 'SIGKILL')
+    await json('coordinator', 'start')
+  }
+  await expect
+    .poll(async () => (await mailOf('--to', 'coordinator', '--unread', '--type', 'assign')).length, { timeout: 30_000 })
+    .toBe(0)
+  const said = claude.conversations()
+  for (let round = 0; round < 5; round++)
+    for (const letter of ['a', 'b', 'c']) expect(times(said, `subject=\\"${round}${letter}.\\"`)).toBe(1)
+  expect(sessions()).toHaveLength(1)
+})
+
 test('a turn that was cut off by a stop is taken up by the next start, unasked', async () => {
   const busy = join(home.path, 'busy')
   await open(`

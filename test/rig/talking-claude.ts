@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Home } from './sandbox-home.ts'
 
@@ -10,6 +10,8 @@ export interface Talking {
   heard(): { readonly session: string; readonly prompt: string }[]
   /** The standing instructions it was last started with, by the name of the agent. */
   instructions(agent: string): string
+  /** All its conversations as they lie on disk. */
+  conversations(): string
   /** Forgets all its conversations. */
   forget(): void
 }
@@ -39,6 +41,11 @@ export function talkingClaude(home: Home, brain: string): Talking {
             .map((line) => JSON.parse(line))
         : [],
     instructions: (agent) => readFileSync(join(bin, `${agent}.md`), 'utf8'),
+    conversations: () =>
+      readdirSync(projects, { recursive: true, encoding: 'utf8' })
+        .filter((path) => path.endsWith('.jsonl'))
+        .map((path) => readFileSync(join(projects, path), 'utf8'))
+        .join('\n'),
     forget() {
       rmSync(projects, { recursive: true, force: true })
     },
