@@ -1,4 +1,3 @@
-import type { AgentRuntime } from '../contract/runtime.ts'
 import { type Capability, isFinal } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
@@ -15,15 +14,13 @@ import { getTask, insertTask } from '../tasks/store.ts'
 import { branchOf } from '../worktrees/vacant.ts'
 import { isLive } from './condition.ts'
 import { leaveWord } from './digest.ts'
-import { agentEnvironmentOf } from './environment.ts'
 import { instructionsFile } from './instructions.ts'
 import { loadRuntime } from './registry.ts'
-import { chooseRuntime } from './routing.ts'
+import { chooseRuntime, type RuntimeChoice } from './routing.ts'
 import { look } from './sight.ts'
 import { launchRunner } from './start.ts'
 import { type Agent, getAgent, insertAgent, persistentAgent, reopenAgent, type Stint, takeOver } from './store.ts'
-import { sessionFile } from './transcript.ts'
-import { privateDirOf } from './workplace.ts'
+import { conversationsOf, sessionFile } from './transcript.ts'
 
 /*
  * A persistent agent has no end of its own: between its turns it waits for mail, which costs nothing, until somebody
@@ -84,7 +81,7 @@ export async function startPersistent(project: Project, request: StartRequest): 
   await preflightSling(project)
   if (before) await clearAway(project, before)
 
-  const session = before ? sessionLeft(project, before, runtime) : null
+  const session = before ? sessionLeft(project, before, choice) : null
   const opened = await write(project.db, async (tx) => {
     const now = project.clock.now()
     const current = await persistentAgent(tx, request.capability)
@@ -158,13 +155,15 @@ async function clearAway(project: Project, agent: Agent): Promise<void> {
   if (project.tmux !== null) await killSession(project.tmux, agent.name)
 }
 
-/** The runtime's session that it can go on with, or null: another runtime's is of no use, nor is one whose file is gone. */
-function sessionLeft(project: Project, agent: Agent, runtime: AgentRuntime): string | null {
+/**
+ * The runtime's session that it can go on with, or null: another runtime's or mode's is of no use, nor is one whose file
+ * is gone.
+ */
+function sessionLeft(project: Project, agent: Agent, { runtime, mode }: RuntimeChoice): string | null {
   const { session } = agent
-  if (session === null || agent.runtime !== runtime.id || !runtime.can.resume) return null
-  const place = { environment: agentEnvironmentOf(project.config, runtime), privateDir: privateDirOf(project, agent) }
-  const isKept = runtime.transcript === undefined || sessionFile(runtime, place, session)
-  return isKept ? session : null
+  if (session === null || agent.runtime !== runtime.id || agent.mode !== mode || !runtime.can.resume) return null
+  if (runtime.transcript === undefined) return session
+  return sessionFile(runtime, conversationsOf(project, agent, runtime), session) === null ? null : session
 }
 
 /** The task of an agent whose runner died goes on. */

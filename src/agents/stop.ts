@@ -12,15 +12,13 @@ import type { Project } from '../project.ts'
 import { getTask, setTaskState } from '../tasks/store.ts'
 import { keepCommits } from '../worktrees/keep.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
-import { agentEnvironmentOf } from './environment.ts'
 import { endAgent, recordEnd } from './finish.ts'
 import { namedAgent } from './named.ts'
 import { loadRuntime } from './registry.ts'
 import { endOf } from './rules.ts'
 import { dispatchQueued } from './start.ts'
 import { type Agent, getAgent, isFenced, isOpen, openAgents, takeOver } from './store.ts'
-import { transcriptOf } from './transcript.ts'
-import { privateDirOf } from './workplace.ts'
+import { conversationsOf, transcriptOf } from './transcript.ts'
 
 /** A process that is still there. */
 export interface Survivor {
@@ -192,9 +190,7 @@ async function keep(project: Project, agent: Agent): Promise<string[]> {
 /** What was handed to it and stands in its conversation has been delivered: it does not bounce. */
 async function settle(project: Project, agent: Agent): Promise<void> {
   const runtime = await loadRuntime(agent.runtime)
-  const environment = agentEnvironmentOf(project.config, runtime)
-  const place = { environment, privateDir: privateDirOf(project, agent) }
-  const transcript = transcriptOf(runtime, place, () => agent.session ?? undefined)
+  const transcript = transcriptOf(runtime, conversationsOf(project, agent, runtime), () => agent.session ?? undefined)
   if (transcript === undefined) return
   try {
     await settleFallen(project, { id: agent.id, transcript })

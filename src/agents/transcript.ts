@@ -2,13 +2,29 @@ import type { AgentEvent, AgentRuntime, SessionSpec } from '../contract/runtime.
 import type { Transcript } from '../mail/deliver.ts'
 import { findBelow, linesOf } from '../os/files.ts'
 import { endOfLines, type Growing, growing } from '../os/tail.ts'
+import type { Project } from '../project.ts'
+import { agentEnvironmentOf } from './environment.ts'
+import type { Agent } from './store.ts'
+import { privateDirOf } from './workplace.ts'
+
+/** What decides where a runtime keeps an agent's conversations. */
+export type ConversationPlace = Pick<SessionSpec, 'environment' | 'privateDir' | 'interactive'>
+
+/** The place of an agent's conversations, for who is not its runner. */
+export function conversationsOf(
+  project: Pick<Project, 'config' | 'root' | 'stateDir'>,
+  agent: Pick<Agent, 'id' | 'mode'>,
+  runtime: AgentRuntime,
+): ConversationPlace {
+  return {
+    environment: agentEnvironmentOf(project.config, runtime),
+    privateDir: privateDirOf(project, agent),
+    ...(agent.mode === 'interactive' ? { interactive: { repository: project.root } } : {}),
+  }
+}
 
 /** The file in which a runtime keeps a session's conversation; null when there is none. */
-export function sessionFile(
-  { transcript }: AgentRuntime,
-  place: Pick<SessionSpec, 'environment' | 'privateDir'>,
-  session: string,
-): string | null {
+export function sessionFile({ transcript }: AgentRuntime, place: ConversationPlace, session: string): string | null {
   if (transcript === undefined) return null
   const { folder, endsWith } = transcript.locate(session, place)
   return findBelow(folder, endsWith)
@@ -21,7 +37,7 @@ export function sessionFile(
  */
 export function transcriptOf(
   runtime: AgentRuntime,
-  place: Pick<SessionSpec, 'environment' | 'privateDir' | 'interactive'>,
+  place: ConversationPlace,
   session: () => string | undefined,
 ): Transcript | undefined {
   const { transcript } = runtime

@@ -95,3 +95,30 @@ test('what only a person can mend fails at once and says what to do', () => {
     expect(next.do === 'fail' && next.advice).toMatch(/ov /)
   }
 })
+
+test('a persistent agent is neither reminded nor failed for an ended turn: it waits, first for what only a person can give', () => {
+  const persistent = { ...turn, persistent: true, reminded: true }
+  expect(afterTurn(persistent)).toEqual({ do: 'wait', on: 'mail' })
+  expect(afterTurn({ ...persistent, openChildren: 2 })).toEqual({ do: 'wait', on: 'children' })
+  expect(afterTurn({ ...persistent, openChildren: 2, openQuestionTo: 'human' })).toEqual({ do: 'wait', on: 'human' })
+  expect(afterTurn({ ...persistent, openQuestionTo: 'agent' })).toEqual({ do: 'wait', on: 'mail' })
+  expect(afterTurn({ ...persistent, taskFinal: true })).toEqual({ do: 'finish' })
+})
+
+test('a persistent agent whose CLI died is taken up again twice, anew where its session gives no sign; another is failed at once', () => {
+  const crash = {
+    cause: 'crash' as const,
+    resetAt: null,
+    now: 0,
+    login,
+    again: 'ov coordinator start',
+    unproven: false,
+  }
+  expect(afterFailure({ ...crash, setbacks: 1 })).toEqual({ do: 'retry' })
+  expect(afterFailure({ ...crash, setbacks: 2 })).toEqual({ do: 'retry' })
+  expect(afterFailure({ ...crash, setbacks: 3 })).toMatchObject({ do: 'fail' })
+  expect(afterFailure({ ...crash, setbacks: 1, unproven: true })).toEqual({ do: 'retry' })
+  expect(afterFailure({ ...crash, setbacks: 2, unproven: true })).toEqual({ do: 'renew' })
+  expect(afterFailure({ ...crash, cause: 'context', setbacks: 1 })).toEqual({ do: 'renew' })
+  expect(afterFailure({ ...crash, setbacks: 1, again: null })).toEqual({ do: 'fail', advice: null })
+})

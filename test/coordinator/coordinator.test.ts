@@ -380,6 +380,8 @@ test('before each turn its checkout is at what is merged, on no branch; ov workt
   expect(await seen()).toMatch(/^Merge.*|^Task of writer/)
   expect(git(home, fleet.repo, 'rev-parse', 'main')).toBe((await coordinator()).base_sha)
   const owner = ownerOf(await coordinator())
+  expect((await ov('worktree', 'list')).stdout).toContain('coordinator')
+  expect((await ov('worktree', 'clean', '--yes')).code).toBe(0)
   expect((await ov('clean', '--yes')).code).toBe(0)
   expect(ownerOf(await coordinator())).toEqual(owner)
   expect(await seen()).toContain('## HEAD (no branch)')

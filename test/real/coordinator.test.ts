@@ -1,25 +1,23 @@
-import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { findAgent } from '../../src/agents/store.ts'
 import type { Exchange } from '../../src/cli/coordinator-command.ts'
 import { runnersOf } from '../../src/os/tree.ts'
 import { always, say, shell } from '../rig/llm/script.ts'
 import { inProject } from '../rig/project.ts'
-import { CLAUDE } from './cli.ts'
+import { CLAUDE, type Cli, CODEX } from './cli.ts'
 import { account, context, type Fleet, type Mail, openFleet, playOf, times } from './fleet.ts'
 import { installed } from './install.ts'
 import { of } from './jobs.ts'
 
-let bin = ''
 let fleet: Fleet
-beforeAll(async () => {
-  bin = await installed(CLAUDE.npm.name, CLAUDE.npm.version, CLAUDE.npm.program)
-})
-beforeEach(async () => {
-  fleet = await openFleet(CLAUDE, bin)
-})
 afterEach(() => fleet.close())
 
+async function open(cli: Cli): Promise<void> {
+  fleet = await openFleet(cli, await installed(cli.npm.name, cli.npm.version, cli.npm.program))
+}
+
 test('a sentence to the coordinator becomes two builders’ work, what becomes of it its mail, and the end its reply; killed, it goes on with its conversation', async () => {
+  await open(CLAUDE)
   const builder = (name: string) =>
     shell(`ov sling --capability builder --name ${name} --files ${name}.txt --task "Write ${name}.txt"`)
   fleet.llm.play('coordinator', of('coordinator'), [
@@ -65,4 +63,27 @@ test('a sentence to the coordinator becomes two builders’ work, what becomes o
     'ov status': (await fleet.ov('status')).output,
     'All mail': mail.map((one) => `${one.from} · ${one.type} · ${one.subject}`).join('\n'),
   })
+})
+
+test.each([
+  [CLAUDE.title, 'interactive', CLAUDE],
+  [CODEX.title, 'no-interactive', CODEX],
+  [CODEX.title, 'interactive', CODEX],
+])('stopped and started again, %s (--%s) goes on with its conversation', async (_title, mode, cli) => {
+  await open(cli)
+  fleet.llm.play('coordinator', of('coordinator'), [
+    say('I shall mind the login page.'),
+    always(say('The login page.')),
+  ])
+  const started = await fleet.ov('coordinator', 'start', '--runtime', cli.runtime, `--${mode}`)
+  expect(started.code, started.output).toBe(0)
+  const first = await fleet.json<Exchange>('coordinator', 'ask', 'Mind the login page.', '--timeout', '60')
+  expect(first.reply?.body).toBe('I shall mind the login page.')
+  await fleet.ov('coordinator', 'stop')
+  expect((await fleet.ov('coordinator', 'start')).output).toContain('with its whole conversation')
+  const second = await fleet.json<Exchange>('coordinator', 'ask', 'What was it?', '--timeout', '60')
+  expect(second.reply?.body).toBe('The login page.')
+  const seen = context(fleet.llm.asked('coordinator').at(-1))
+  for (const text of ['subject="Mind the login page."', 'I shall mind the login page.', 'subject="What was it?"'])
+    expect(times(seen, text)).toBe(1)
 })
