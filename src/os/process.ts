@@ -310,6 +310,45 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   }
 }
 
+/**
+ * Runs a short program of the machine's own (tmux) to its end, as `run` does. It takes less time than what `run` needs
+ * is loaded in.
+ */
+export function runShort(
+  argv: readonly string[],
+  { env, input = '', timeoutMs }: Pick<RunOptions, 'env' | 'input'> & { timeoutMs: number },
+): Promise<Outcome> {
+  const [file = '', ...rest] = argv
+  const output = new Transcript(0, 64 * 1024)
+  const stdout = new Transcript(0, 64 * 1024)
+  return new Promise((resolve) => {
+    let timedOut = false
+    const child = spawn(file, rest, { env: env ?? process.env, detached: true, stdio: 'pipe' })
+    const timer = setTimeout(() => {
+      timedOut = true
+      if (child.pid !== undefined) killProcessGroup(child.pid)
+    }, timeoutMs)
+    const end = (code: number | null, signal: string | null, notFound: boolean) => {
+      clearTimeout(timer)
+      const said = { output: output.text(), stdout: stdout.text() }
+      resolve({ ok: code === 0, code, signal, timedOut, ...said, notFound })
+    }
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout.add(text)
+      output.add(text)
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => output.add(text))
+    child.on('error', (error) => {
+      if (child.pid === undefined) end(null, null, codeOf(error) === 'ENOENT')
+    })
+    child.on('close', (code, signal) => {
+      if (child.pid !== undefined) end(code, signal, false)
+    })
+    // One that ends without reading its input is told by its exit.
+    child.stdin.on('error', () => undefined).end(input)
+  })
+}
+
 /** The name of the environment variable by which every process of a job is known. */
 const JOB_MARKER = 'OV_JOB'
 

@@ -1,5 +1,5 @@
 import { findProgram } from './files.ts'
-import { run } from './process.ts'
+import { runShort } from './process.ts'
 
 /** The size of a window that nobody looks at, in columns and lines. */
 const SIZE = { columns: 200, lines: 50 } as const
@@ -66,7 +66,7 @@ export async function openSession(
     ],
   ].flatMap((one, index) => (index === 0 ? one : [';', ...one]))
   for (let attempt = 0; ; attempt++) {
-    const outcome = await run(command(tmux, ...args), { env: clientEnv, timeoutMs: START_MS })
+    const outcome = await runShort(command(tmux, ...args), { env: clientEnv, timeoutMs: START_MS })
     if (outcome.ok) return null
     // A server that is just ending refuses new sessions; the next call starts another.
     const ending = /server exited|lost server|no server running|error connecting/.test(outcome.output)
@@ -76,7 +76,7 @@ export async function openSession(
 
 /** Lets the server end with its last session: nothing runs when nobody uses it. */
 export async function letServerEnd(tmux: Tmux): Promise<void> {
-  await run(command(tmux, 'set-option', '-s', 'exit-empty', 'on'), { timeoutMs: 2_000 })
+  await runShort(command(tmux, 'set-option', '-s', 'exit-empty', 'on'), { timeoutMs: 2_000 })
 }
 
 /** A path that tmux takes as it is: it reads `#{…}` as a variable of its own, and `#(…)` as a command to run. */
@@ -91,7 +91,7 @@ function escapeSeparator(argument: string): string {
 
 /** Names of all sessions with the pid of their pane; an empty map when no server runs. One process, whatever the number. */
 export async function listSessions(tmux: Tmux): Promise<Map<string, number>> {
-  const outcome = await run(command(tmux, 'list-panes', '-a', '-F', '#{pane_pid} #{session_name}'), {
+  const outcome = await runShort(command(tmux, 'list-panes', '-a', '-F', '#{pane_pid} #{session_name}'), {
     timeoutMs: 2_000,
   })
   const sessions = new Map<string, number>()
@@ -105,7 +105,7 @@ export async function listSessions(tmux: Tmux): Promise<Map<string, number>> {
 }
 
 export async function killSession(tmux: Tmux, session: string): Promise<void> {
-  await run(command(tmux, 'kill-session', '-t', exactly(session)), { timeoutMs: 2_000 })
+  await runShort(command(tmux, 'kill-session', '-t', exactly(session)), { timeoutMs: 2_000 })
 }
 
 /** What to run to look at a session, and with `write` to type into it. */
@@ -136,7 +136,7 @@ const VIEW = '#{pane_pid} #{session_attached} #{window_width} #{window_height} #
 /** Looks at a pane, in one call. Null when there is no such pane, no server, or no answer in time. */
 export async function viewPane(tmux: Tmux, pane: string): Promise<PaneView | null> {
   const args = ['display-message', '-p', '-t', pane, VIEW, ';', 'capture-pane', '-p', '-t', pane]
-  const outcome = await run(command(tmux, ...args), { timeoutMs: ANSWER_MS })
+  const outcome = await runShort(command(tmux, ...args), { timeoutMs: ANSWER_MS })
   if (!outcome.ok) return null
   const end = outcome.stdout.indexOf('\n')
   const [pid, clients, columns, lines, ...title] = outcome.stdout.slice(0, end).split(' ')
@@ -152,7 +152,9 @@ export async function viewPane(tmux: Tmux, pane: string): Promise<PaneView | nul
 
 /** Whether there is such a pane; null when its server does not answer, which says nothing. */
 export async function paneExists(tmux: Tmux, pane: string): Promise<boolean | null> {
-  const outcome = await run(command(tmux, 'display-message', '-p', '-t', pane, '#{pane_id}'), { timeoutMs: ANSWER_MS })
+  const outcome = await runShort(command(tmux, 'display-message', '-p', '-t', pane, '#{pane_id}'), {
+    timeoutMs: ANSWER_MS,
+  })
   if (outcome.ok) return outcome.stdout.trim() === pane
   return /no server running|error connecting|can't find pane|server exited/.test(outcome.output) ? false : null
 }
@@ -170,7 +172,7 @@ export async function pasteInto(tmux: Tmux, pane: string, text: string): Promise
     ...['load-buffer', '-b', buffer, '-', ';'],
     ...['paste-buffer', '-p', '-r', '-d', '-b', buffer, '-t', pane],
   ]
-  return (await run(command(tmux, ...args), { input: text, timeoutMs: PASTE_MS })).ok
+  return (await runShort(command(tmux, ...args), { input: text, timeoutMs: PASTE_MS })).ok
 }
 
 /**
@@ -181,12 +183,12 @@ export async function pasteInto(tmux: Tmux, pane: string, text: string): Promise
 export async function submitIn(tmux: Tmux, pane: string): Promise<boolean> {
   const buffer = `ov-enter-${pane}`
   const args = [...['set-buffer', '-b', buffer, '\r', ';'], ...['paste-buffer', '-r', '-d', '-b', buffer, '-t', pane]]
-  return (await run(command(tmux, ...args), { timeoutMs: ANSWER_MS })).ok
+  return (await runShort(command(tmux, ...args), { timeoutMs: ANSWER_MS })).ok
 }
 
 /** Presses keys in a pane, by tmux's names for them (`Down`, `Enter`). */
 export async function pressIn(tmux: Tmux, pane: string, keys: readonly string[]): Promise<boolean> {
-  return (await run(command(tmux, 'send-keys', '-t', pane, '--', ...keys), { timeoutMs: ANSWER_MS })).ok
+  return (await runShort(command(tmux, 'send-keys', '-t', pane, '--', ...keys), { timeoutMs: ANSWER_MS })).ok
 }
 
 /**
@@ -196,7 +198,7 @@ export async function pressIn(tmux: Tmux, pane: string, keys: readonly string[])
 export async function restoreSize(tmux: Tmux, pane: string): Promise<void> {
   const size = ['-x', String(SIZE.columns), '-y', String(SIZE.lines)]
   const args = ['resize-window', '-t', pane, ...size, ';', 'set-option', '-w', '-u', '-t', pane, 'window-size']
-  await run(command(tmux, ...args), { timeoutMs: ANSWER_MS })
+  await runShort(command(tmux, ...args), { timeoutMs: ANSWER_MS })
 }
 
 /** Whether a window has the size it has while nobody looks at it. */
@@ -206,12 +208,12 @@ export function hasOwnSize({ columns, lines }: Pick<PaneView, 'columns' | 'lines
 
 /** Ends the whole private server. */
 export async function killServer(tmux: Tmux): Promise<void> {
-  await run(command(tmux, 'kill-server'))
+  await runShort(command(tmux, 'kill-server'), { timeoutMs: ANSWER_MS })
 }
 
 /** The version of tmux, as `3.3a`, or null when it is not installed or does not answer. */
 export async function tmuxVersion(): Promise<string | null> {
   if (findProgram('tmux') === null) return null
-  const outcome = await run(['tmux', '-V'], { timeoutMs: 1_000 })
+  const outcome = await runShort(['tmux', '-V'], { timeoutMs: 1_000 })
   return outcome.ok ? outcome.stdout.trim().replace(/^tmux /, '') : null
 }

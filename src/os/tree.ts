@@ -202,8 +202,17 @@ export async function stopProcessesOf(
     if (elapsed > graceMs || !left.some((member) => member.part === 'agent')) {
       for (const member of left) if (member.part !== 'git' || elapsed > GIT_PATIENCE_MS) signal(member, 'SIGKILL')
     }
-    await delay(Math.min(100, 5 + elapsed / 10))
+    await settled(tree, Math.min(100, 5 + elapsed / 10))
   }
+}
+
+/** Waits for those who were signalled last, at most so long: the agent's own while there are any, else all. Asking the kernel after a few is cheap. */
+async function settled(tree: Tree, ms: number): Promise<void> {
+  const until = performance.now() + ms
+  const isAgent = ({ part }: Member) => part === 'agent'
+  const waited = tree.alive.some(isAgent) ? isAgent : () => true
+  do await delay(1)
+  while (performance.now() < until && tree.alive.some(waited))
 }
 
 /** A process that is stopped (Ctrl-Z) gets its signal only when it runs on. */

@@ -1,7 +1,9 @@
-import { closeSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { readText } from '../os/files.ts'
 import { type Git, GitFailure, gitAt } from '../os/git.ts'
-import { adminDirOf, commonDirAt } from '../os/git-folder.ts'
+import { adminDirOf, commonDirAt, headOf } from '../os/git-folder.ts'
+import { refFilesIn } from '../os/ref-files.ts'
 import type { Project } from '../project.ts'
 import { gitIn } from './prepare.ts'
 
@@ -60,7 +62,9 @@ async function keepLogged(
   const known = seen.get(agentId)
   if (known?.traces === before) return [...known.tips]
 
-  const made = await commitsMadeIn(git, join(common, 'logs', 'refs', 'stash'), base)
+  const stashLog = join(common, 'logs', 'refs', 'stash')
+  const isAtBase = base !== null && hasOnlyBeenAt(admin, common, base) && !existsSync(stashLog)
+  const made = isAtBase ? [] : await commitsMadeIn(git, stashLog, base)
   const tips = await independent(project.git, made)
   const changed = await keepExactly(project.git, keepPrefix(agentId), tips, made)
   // Our own refs are among the traces; what came meanwhile is not, and shows at the next look.
@@ -96,6 +100,17 @@ function traceOf(path: string): string {
 
 function withRefsOf(logs: string, refs: string): string {
   return `${logs.split('\n')[0]}\n${refs.split('\n')[1]}`
+}
+
+/** True when HEAD has never left this commit, for all that git logged, on a branch that is at it: no process is needed to say so. */
+function hasOnlyBeenAt(admin: string, common: string, commit: string): boolean {
+  const head = headOf(admin)
+  const at =
+    head === null ? null : 'commit' in head ? head.commit : refFilesIn(common)?.read(`refs/heads/${head.branch}`)
+  if (at !== commit) return false
+  const log = readText(join(admin, 'logs', 'HEAD'))
+  const moves = log?.split('\n').filter((line) => line !== '')
+  return moves !== undefined && moves.length > 0 && moves.every((line) => line.split(' ', 2)[1] === commit)
 }
 
 /** Commits that HEAD of the worktree has been at, and stashes made there. */
@@ -174,7 +189,7 @@ async function keepExactly(
   tips: readonly string[],
   made: readonly string[],
 ): Promise<boolean> {
-  const kept = new Set((await git.raw('for-each-ref', '--format=%(objectname)', prefix)).split('\n').filter(Boolean))
+  const kept = new Set(await namesUnder(git, prefix))
   const missing = tips.filter((sha) => !kept.has(sha))
   const reached = [...kept].filter((sha) => !tips.includes(sha) && made.includes(sha))
   if (missing.length > 0) {
@@ -189,4 +204,11 @@ async function keepExactly(
     }
   }
   return missing.length > 0 || reached.length > 0
+}
+
+/** The last parts of the names of all refs below a prefix, which ends with a slash. */
+async function namesUnder(git: Git, prefix: string): Promise<string[]> {
+  const refs =
+    git.refs?.under(prefix.slice(0, -1)) ?? (await git.raw('for-each-ref', '--format=%(refname)', prefix)).split('\n')
+  return refs.filter((ref) => ref.startsWith(prefix)).map((ref) => ref.slice(prefix.length))
 }

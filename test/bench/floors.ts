@@ -70,18 +70,24 @@ export function bareAgent(stage: Stage): string {
   return stage.script('agent.sh', "setsid sh -c 'sleep 600 & wait' >/dev/null 2>&1 </dev/null &\necho $!\n")
 }
 
-/** Node that kills a process group and returns when none of it is left. */
+/** Node that kills a process group, a leader with its children, and returns when none of it is left. */
 export function bareStop(stage: Stage): string {
   return stage.script(
     'stop.cjs',
-    `const group = Number(process.argv[2])
-process.kill(-group, 'SIGTERM')
-const look = () => {
+    `const { readFileSync } = require('node:fs')
+const read = (path) => {
   try {
-    process.kill(-group, 0)
-    setTimeout(look, 1)
-  } catch {}
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
 }
+const leader = process.argv[2]
+const group = [leader, ...read('/proc/' + leader + '/task/' + leader + '/children').split(' ').filter(Boolean)]
+process.kill(-leader, 'SIGTERM')
+// A zombie has ended; that init has not seen it yet is no matter.
+const runs = (pid) => /\\) [^ZX]/.test(read('/proc/' + pid + '/stat'))
+const look = () => group.some(runs) && setTimeout(look, 1)
 look()
 `,
   )

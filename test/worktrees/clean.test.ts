@@ -124,6 +124,7 @@ test('worktrees are listed with who has them and what in them is not committed',
   await expect.poll(() => existsSync(join(worktreeOf(fleet, 'messy'), 'new.txt')), { timeout: 20_000 }).toBe(true)
   const listed = await home.ov(fleet.repo, ['worktree', 'list', '--json'])
   expect(JSON.parse(listed.stdout)).toEqual({
+    pool: { ready: 0, wanted: 0 },
     worktrees: [
       {
         agent: 'messy',
