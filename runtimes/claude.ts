@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { answerJsonHook, hookSettings, readJsonHook, type ToolFacts, verdictJson } from '../src/contract/json-hooks.ts'
+import { brief, causeOfStatus, textOf } from '../src/contract/reading.ts'
 import type {
   AgentEvent,
   AgentRuntime,
@@ -722,43 +723,6 @@ function causeOf(result: Result, message: string): FailureCause {
 }
 
 /** A status of the API; null means that no answer came at all. */
-function causeOfStatus(status: number | null): FailureCause {
-  if (status === null) return 'network'
-  if (status >= 500) return 'overloaded'
-  switch (status) {
-    case 400:
-      return 'refused'
-    case 401:
-    case 403:
-      return 'auth'
-    case 402:
-      return 'quota'
-    case 404:
-      return 'model'
-    case 408:
-      return 'network'
-    case 413:
-      return 'context'
-    case 429:
-      return 'rate_limit'
-    default:
-      return 'unknown'
-  }
-}
-
 function blocksOf(value: string | readonly Block[]): readonly Block[] {
   return typeof value === 'string' ? [] : value
-}
-
-/** The text of a message or a tool's result, whatever its shape. */
-function textOf(value: unknown): string {
-  const known = content.safeParse(value)
-  if (!known.success) return ''
-  if (typeof known.data === 'string') return known.data
-  return known.data.flatMap((one) => one.text ?? []).join('\n')
-}
-
-function brief(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
-  return text.slice(0, 1000)
 }

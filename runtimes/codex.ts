@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { answerJsonHook, hookSettings, readJsonHook, type ToolFacts } from '../src/contract/json-hooks.ts'
+import { brief, causeOfStatus, textOf } from '../src/contract/reading.ts'
 import type {
   AgentEvent,
   AgentRuntime,
@@ -537,7 +538,6 @@ const limitsSchema = z.looseObject({
   }),
 })
 
-const part = z.looseObject({ text: z.string().optional() })
 const entrySchema = z.looseObject({
   type: z.literal('response_item'),
   payload: z.discriminatedUnion('type', [
@@ -798,7 +798,7 @@ function causeOf({ message, codexErrorInfo: info }: Problem): FailureCause {
   const detailed = withStatus.safeParse(info)
   const [name, detail] = detailed.success ? (Object.entries(detailed.data)[0] ?? []) : []
   const status = detail?.httpStatusCode ?? null
-  if (status !== null) return causeOfStatus(status, message)
+  if (status !== null) return ofStatus(status, message)
   const named = CAUSES[typeof info === 'string' ? info : (name ?? '')]
   return named ?? causeOfWords(message)
 }
@@ -806,7 +806,7 @@ function causeOf({ message, codexErrorInfo: info }: Problem): FailureCause {
 /** Where nothing but prose tells: the status in it, or what it says. */
 function causeOfWords(message: string): FailureCause {
   const status = /(?:unexpected|last) status:? (\d{3})/.exec(message)?.[1]
-  if (status !== undefined) return causeOfStatus(Number(status), message)
+  if (status !== undefined) return ofStatus(Number(status), message)
   if (/not logged in|log in|missing environment variable/i.test(message)) return 'auth'
   if (/stream disconnected|connection failed|error sending request/i.test(message)) return 'network'
   if (/context window/i.test(message)) return 'context'
@@ -814,27 +814,10 @@ function causeOfWords(message: string): FailureCause {
   return 'unknown'
 }
 
-function causeOfStatus(status: number, message: string): FailureCause {
-  if (status >= 500) return 'overloaded'
-  switch (status) {
-    case 400:
-      return /model/i.test(message) && /not (found|exist|supported)/i.test(message) ? 'model' : 'refused'
-    case 401:
-    case 403:
-      return 'auth'
-    case 402:
-      return 'quota'
-    case 404:
-      return 'model'
-    case 408:
-      return 'network'
-    case 413:
-      return 'context'
-    case 429:
-      return 'rate_limit'
-    default:
-      return 'unknown'
-  }
+/** A model that is not there is a bad request to some providers. */
+function ofStatus(status: number, message: string): FailureCause {
+  if (status === 400 && /model/i.test(message) && /not (found|exist|supported)/i.test(message)) return 'model'
+  return causeOfStatus(status)
 }
 
 /**
@@ -866,16 +849,4 @@ function askOf({ id, method }: ServerRequest): Ask {
     interactive: true,
     data: { id, method },
   }
-}
-
-/** The text of a message or a tool's output, whatever its shape. */
-function textOf(value: unknown): string {
-  if (typeof value === 'string') return value
-  const parts = z.array(part).safeParse(value)
-  return parts.success ? parts.data.flatMap((one) => one.text ?? []).join('\n') : ''
-}
-
-function brief(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
-  return text.slice(0, 1000)
 }

@@ -1,0 +1,47 @@
+import * as z from 'zod'
+import type { FailureCause } from './runtime.ts'
+
+/** What adapters read alike, whatever their CLI: pure. */
+
+/** Why a model's provider refused, by the status of its answer; null: it never answered. */
+export function causeOfStatus(status: number | null): FailureCause {
+  if (status === null) return 'network'
+  if (status >= 500) return 'overloaded'
+  switch (status) {
+    case 400:
+      return 'refused'
+    case 401:
+    case 403:
+      return 'auth'
+    case 402:
+      return 'quota'
+    case 404:
+      return 'model'
+    case 408:
+      return 'network'
+    case 413:
+      return 'context'
+    case 429:
+      return 'rate_limit'
+    default:
+      return 'unknown'
+  }
+}
+
+const parts = z.array(z.looseObject({ text: z.string().optional() }))
+
+/** The text of a message or a tool's output: a string, or parts of which some are text. Empty where it is neither. */
+export function textOf(value: unknown): string {
+  if (typeof value === 'string') return value
+  const known = parts.safeParse(value)
+  return known.success ? known.data.flatMap((one) => one.text ?? []).join('\n') : ''
+}
+
+/** Longest summary of a tool's use, in characters. */
+const BRIEF = 1000
+
+/** A value as a summary: text as it is, all else as JSON, cut. */
+export function brief(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
+  return text.slice(0, BRIEF)
+}
