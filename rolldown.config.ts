@@ -22,6 +22,8 @@ const DIST = join(ROOT, 'dist')
 /** What one part asks of another, and where it finds it. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   './door.ts': '../engine/door.js',
+  './hot-mail.ts': './hot-mail.js',
+  './hot-status.ts': './hot-status.js',
   './screen.tsx': '../screen/screen.js',
   './cli/watcher.ts': './watcher.js',
 }
@@ -69,6 +71,36 @@ const sqliteInside: Plugin = {
       .map((way) => path.join(__dirname, '..', way, 'better-sqlite3', 'lib'))
       .find((folder) => fs.existsSync(folder)) ?? path.dirname(require.resolve('better-sqlite3'))`
     return `const packageFolder = () => ${folder}\n${code.replaceAll('__dirname', 'packageFolder()')}`
+  },
+}
+
+/**
+ * What oclif does at every start and nobody here needs: to ask whether Node is new enough (main.ts has), to load what
+ * finds commands without a manifest, what speaks to Windows, and what logs where nobody listens.
+ */
+const SPARED: Readonly<Record<string, readonly [text: string, instead: string]>> = {
+  '/@oclif/core/lib/index.js': ['\ncheckNodeVersion();\n', '\n'],
+  '/@oclif/core/lib/util/os.js': [
+    "(await import('wsl-utils')).isWsl",
+    "((0, node_os_1.platform)() === 'linux' && /microsoft/i.test((0, node_os_1.release)()))",
+  ],
+  '/@oclif/core/lib/logger.js': [
+    '__importDefault(require("debug"))',
+    '{ default: process.env.DEBUG ? require("debug") : () => () => undefined }',
+  ],
+  '/@oclif/core/lib/config/plugin.js': [
+    'const tinyglobby_1 = require("tinyglobby")',
+    'const tinyglobby_1 = { get glob() { return require("tinyglobby").glob } }',
+  ],
+}
+
+const sparing: Plugin = {
+  name: 'sparing',
+  transform(code, id) {
+    const [, change] = Object.entries(SPARED).find(([file]) => id.endsWith(file)) ?? []
+    if (change === undefined) return null
+    if (!code.includes(change[0])) throw new Error(`${id} is not what it was: see SPARED in rolldown.config.ts`)
+    return code.replace(...change)
   },
 }
 
@@ -122,6 +154,8 @@ const common: RolldownOptions = {
   treeshake: { moduleSideEffects: [{ test: /^node:/, sideEffects: false }] },
 }
 const output = { dir: DIST, entryFileNames: '[name].js', comments: false } as const
+/** Node's `import()` takes milliseconds the first time, `require` does not. */
+const fast = { ...output, format: 'cjs', strict: true, dynamicImportInCjs: false } as const
 
 export default defineConfig([
   {
@@ -132,14 +166,23 @@ export default defineConfig([
   {
     ...common,
     input: { ...inPlace(['commands/**/*.ts', 'runtimes/*.ts']), 'engine/door': 'src/cli/door.ts' },
-    plugins: [sqliteInside, elsewhere, noIdleBuiltins, manifest],
+    plugins: [sqliteInside, sparing, elsewhere, noIdleBuiltins, manifest],
     output: { ...output, format: 'cjs', chunkFileNames: 'engine/[name].js', strict: true },
   },
+  // Each on its own, so that neither loads what only the other needs. (One level below dist, all of it: src/place.ts.)
+  ...['hot-mail', 'hot-status'].map((name) => ({
+    ...common,
+    input: { [`src/${name}`]: `src/cli/${name}.ts` },
+    preserveEntrySignatures: 'allow-extension' as const,
+    plugins: [sqliteInside, noIdleBuiltins],
+    // What is shorter is read faster; names stay, for the stack of a bug.
+    output: { ...fast, chunkFileNames: `src/${name}.[name].js`, minify: { compress: true, mangle: false } },
+  })),
   {
     ...common,
     input: { 'src/main': 'src/main.ts' },
-    plugins: [sqliteInside, elsewhere, noIdleBuiltins, filesBeside, rootHelp],
-    output: { ...output, format: 'cjs', chunkFileNames: 'src/[name].js', strict: true },
+    plugins: [elsewhere, noIdleBuiltins, filesBeside, rootHelp],
+    output: { ...fast, chunkFileNames: 'src/[name].js' },
   },
   {
     ...common,

@@ -1,12 +1,10 @@
 import { refuseAgents } from '../agents/whose.ts'
 import { BROKER_VARIABLE } from '../broker/protocol.ts'
-import { systemClock } from '../clock.ts'
-import { recallSettings } from '../config/remembered.ts'
-import { openDatabase } from '../db/open.ts'
-import type { Post } from '../mail/deliver.ts'
+import { areSettingsKnown } from '../config/remembered.ts'
 import { plainCheckoutAround } from '../os/git-folder.ts'
 import { AGENT_MARKER } from '../os/tree.ts'
-import { databaseOf, stateDirOf } from '../state-dir.ts'
+import type { Project } from '../project.ts'
+import { stateDirOf } from '../state-dir.ts'
 import { explainThrown, failureDocument, failureText } from './explained.ts'
 import { print } from './print.ts'
 
@@ -30,39 +28,38 @@ export function tell({ json }: Manner, document: unknown, lines: string): void {
   else if (lines !== '') print(1, lines)
 }
 
-/** The way to `ov` of whoever has typed this: an agent's broker, or the project of the human. */
+/** By what whoever has typed this reaches `ov`: an agent by its broker, the human by the project's folder. */
+export type TheirWay =
+  | { readonly is: 'broker'; readonly path: string }
+  | { readonly is: 'human'; readonly root: string }
+
+/**
+ * Null where the way is not plain to see: in an agent whose environment was changed, in a place that is no ordinary
+ * project, or with a configuration that has to be read anew.
+ */
+export function theirWay(): TheirWay | null {
+  const path = process.env[BROKER_VARIABLE]
+  if (path) return { is: 'broker', path }
+  if (path !== undefined || process.env[AGENT_MARKER] !== undefined) return null
+  const root = plainCheckoutAround(process.cwd())
+  return root === null || !areSettingsKnown(root, stateDirOf(root)) ? null : { is: 'human', root }
+}
+
+/** The same way, open: an agent's broker, or what was opened of the human's project. */
 export type Way<P> =
   | { readonly is: 'broker'; call(operation: string, input: unknown): Promise<unknown> }
   | { readonly is: 'project'; readonly project: P }
 
-/** What can be opened of a project, to be closed again. */
-interface Opened {
-  readonly db: Post['db']
-  close(): Promise<void>
-}
-
-/**
- * Does the work of a command by its way. False, with nothing done, where the way is not plain to see: in a place that is
- * no ordinary project, or with a configuration that has to be read anew.
- *
- * @param open opens the project whose root this is
- */
-export async function travel<P extends Opened>(
+/** Does the work of a command by its way, and says what goes wrong. */
+export async function travel<P extends { readonly db: Project['db']; close(): Promise<void> }>(
+  way: TheirWay,
   manner: Manner,
   open: (root: string) => Promise<P>,
   work: (way: Way<P>) => Promise<void>,
-): Promise<boolean> {
-  const broker = process.env[BROKER_VARIABLE]
-  if (broker) {
-    await said(manner, () => byBroker(broker, work))
-    return true
-  }
-  // An agent without its broker is told off by the other door.
-  if (broker !== undefined || process.env[AGENT_MARKER] !== undefined) return false
-  const root = plainCheckoutAround(process.cwd())
-  if (root === null || recallSettings(root, stateDirOf(root)) === null) return false
+): Promise<void> {
   await said(manner, async () => {
-    const project = await open(root)
+    if (way.is === 'broker') return byBroker(way.path, work)
+    const project = await open(way.root)
     try {
       await refuseAgents(project)
       await work({ is: 'project', project })
@@ -70,14 +67,6 @@ export async function travel<P extends Opened>(
       await project.close()
     }
   })
-  return true
-}
-
-/** Opens what mail needs of a project. */
-export async function openPost(root: string): Promise<Post & Opened> {
-  const databasePath = databaseOf(root)
-  const db = openDatabase(databasePath)
-  return { db, clock: systemClock, databasePath, close: () => db.destroy() }
 }
 
 async function byBroker(path: string, work: (way: Way<never>) => Promise<void>): Promise<void> {

@@ -1,6 +1,6 @@
 import { reportStatus } from '../agents/report.ts'
 import { openProject } from '../project.ts'
-import { tell, travel } from './hot-call.ts'
+import { tell, theirWay, travel } from './hot-call.ts'
 import { plainWords } from './hot-words.ts'
 
 /** `ov status --json`, as in commands/status.ts. False, with nothing done, where that one has to do it. */
@@ -9,8 +9,11 @@ export async function statusDocument(argv: readonly string[]): Promise<boolean> 
   if (words?.json !== true || (words.run !== undefined && words.all)) return false
   const asked = { ...(words.run === undefined ? {} : { run: words.run }), ...(words.all ? { all: true } : {}) }
   const open = () => openProject(process.cwd(), { evenMisconfigured: true })
-  return travel(words, open, async (way) => {
+  const theirs = theirWay()
+  if (theirs === null) return false
+  await travel(theirs, words, open, async (way) => {
     const report = way.is === 'broker' ? await way.call('status', asked) : await reportStatus(way.project, asked)
     tell(words, report, '')
   })
+  return true
 }

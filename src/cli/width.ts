@@ -1,6 +1,12 @@
 import { stripVTControlCharacters } from 'node:util'
 
-const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' })
+let segmenter: Intl.Segmenter | undefined
+
+/** What a person sees as one letter each. Made when the first text is more than ASCII: that takes milliseconds. */
+function graphemes(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' })
+  return segmenter.segment(text)
+}
 
 /** East Asian wide and full-width letters, as ranges of code points. (Emoji are told by their own property.) */
 const WIDE = [
@@ -36,7 +42,7 @@ export function widthOf(text: string): number {
   // Plain ASCII is nearly everything.
   if (/^[\x20-\x7e]*$/.test(plain)) return plain.length
   let width = 0
-  for (const { segment } of segmenter.segment(plain)) width += graphemeWidth(segment)
+  for (const { segment } of graphemes(plain)) width += graphemeWidth(segment)
   return width
 }
 
@@ -46,7 +52,7 @@ export function cutTo(text: string, width: number): string {
   if (widthOf(text) <= width) return text
   let cut = ''
   let used = 0
-  for (const { segment } of segmenter.segment(text)) {
+  for (const { segment } of graphemes(text)) {
     const next = graphemeWidth(segment)
     if (used + next > width - 1) break
     cut += segment
@@ -90,7 +96,7 @@ function wrapLine(text: string, width: number): string[] {
 function headOf(text: string, width: number): string {
   let head = ''
   let used = 0
-  for (const { segment } of segmenter.segment(text)) {
+  for (const { segment } of graphemes(text)) {
     used += graphemeWidth(segment)
     if (used > width && head !== '') break
     head += segment

@@ -33,19 +33,25 @@ export interface Texts {
   readonly files: Readonly<Record<string, string | null>>
 }
 
-const fileIn = (stateDir: string) => join(stateDir, 'settings.json')
+/** Three lines: the path of the manifest, the texts, the settings. The first two are all that has to be compared. */
+const fileIn = (stateDir: string) => join(stateDir, 'settings')
+
+/** The line with the settings of the project at `root`, where they are remembered and still hold; else null. */
+function settingsLine(root: string, stateDir: string): string | null {
+  if (!isPossible()) return null
+  const [manifest = '', texts = '', settings = ''] = (readText(fileIn(stateDir)) ?? '').split('\n')
+  return texts !== '' && texts === JSON.stringify(textsOf(root, manifest)) ? settings : null
+}
+
+/** Whether the settings of the project at `root` are remembered and still hold. */
+export function areSettingsKnown(root: string, stateDir: string): boolean {
+  return settingsLine(root, stateDir) !== null
+}
 
 /** The settings of the project at `root`, where they are remembered and still hold; else null. */
 export function recallSettings(root: string, stateDir: string): Settings | null {
-  if (!isPossible()) return null
-  try {
-    const { texts, config, roles } = JSON.parse(readText(fileIn(stateDir)) ?? '{}')
-    return areSame(texts, textsOf(root, config.agents.manifest)) ? { config, roles } : null
-  } catch (error) {
-    // Nothing there, half a file, or of another shape.
-    if (error instanceof SyntaxError || error instanceof TypeError) return null
-    throw error
-  }
+  const line = settingsLine(root, stateDir)
+  return line === null ? null : JSON.parse(line)
 }
 
 /**
@@ -61,11 +67,16 @@ export function rememberSettings(
 ): void {
   const { root: wanted } = settings.config.project
   if (!isPossible() || (wanted !== undefined && resolve(root, wanted) !== root)) return
-  const texts = textsOf(root, settings.config.agents.manifest)
-  if (texts === null || before === null || !areSame(texts, between)) return
-  if (!areSame(texts, { ...before, files: { ...texts.files, ...before.files } })) return
+  const { manifest } = settings.config.agents
+  const texts = textsOf(root, manifest)
+  if (texts === null || before === null || !isDeepStrictEqual(texts, between)) return
+  if (!isDeepStrictEqual(texts, { ...before, files: { ...texts.files, ...before.files } })) return
+  const { config, roles } = settings
+  const lines = [manifest, JSON.stringify(texts), JSON.stringify({ config, roles })]
+  // A path with a line break in it is read anew each time.
+  if (manifest.includes('\n')) return
   try {
-    writeWhole(fileIn(stateDir), JSON.stringify({ texts, ...settings }), 0o600)
+    writeWhole(fileIn(stateDir), lines.join('\n'), 0o600)
   } catch (error) {
     // A disk that is full or read-only; whoever has to write there says so.
     if (codeOf(error) === undefined) throw error
@@ -92,10 +103,6 @@ export function textsOf(root: string, manifest: string | null): Texts | null {
 
 function textOf(path: string): string | null {
   return statSync(path, { throwIfNoEntry: false }) === undefined ? null : readFileSync(path, 'utf8')
-}
-
-function areSame(one: Texts | null, other: Texts | null): boolean {
-  return one !== null && isDeepStrictEqual(one, other)
 }
 
 /** Settings may come from variables too, and their values are not ours to write down. Sources change under our hands. */

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { Capability, FailedBy, TaskState } from '../contract/states.ts'
 import type { Db } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
@@ -20,7 +19,10 @@ export interface NewTask {
 
 /** What makes two tasks the same: who is to do what with which command. White space around it makes no difference. */
 export function digestOf(task: Pick<NewTask, 'capability' | 'body' | 'command'>): string {
-  return createHash('sha256')
+  // Loaded only here: it takes longer to load than most commands to run.
+  return process
+    .getBuiltinModule('node:crypto')
+    .createHash('sha256')
     .update(JSON.stringify([task.capability, task.body.trim(), task.command]))
     .digest('hex')
 }
