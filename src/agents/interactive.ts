@@ -1,5 +1,5 @@
 import type { AgentEvent, SessionFacts } from '../contract/runtime.ts'
-import { clearTerminal, type Ended, mendTerminal, processesAbove, spawnOnTerminal } from '../os/process.ts'
+import { clearTerminal, type Ended, mendTerminal, processesAbove, resumeGroup, spawnOnTerminal } from '../os/process.ts'
 import {
   hasOwnSize,
   type PaneView,
@@ -57,6 +57,8 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
   /** A person has prompted it, on its screen. */
   let prompted = false
   let gone = false
+  /** Its agent has ended, and the CLI is ended with it. */
+  let dismissed = false
   /** One of them is the pane's process. */
   const own = new Set([process.pid, ...processesAbove()])
   // The terminal's end is heard of at once; it is no signal for the CLI.
@@ -104,6 +106,9 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
       case 'press':
         log.write('ov', `answered its question "${deed.about}" with ${deed.keys.join(' ')}`)
         await pressIn(tmux, pane, deed.keys)
+        return
+      case 'wake':
+        resumeGroup()
         return
       case 'begun':
         prompted ||= !deed.ours
@@ -185,7 +190,7 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
       return
     }
     const died = how.signal ?? options.deathOf(how.code)
-    log.write('ov', `${runtime.title} ended (${died ?? `exit code ${how.code}`})`)
+    if (!dismissed) log.write('ov', `${runtime.title} ended (${died ?? `exit code ${how.code}`})`)
     const busy = typing.stage !== 'resting'
     const view = await viewPane(tmux, pane)
     const words = lastLines(view ?? lastView)
@@ -250,7 +255,10 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
     get attended() {
       return prompted || (lastView?.clients ?? 0) > 0
     },
-    endInput: () => clearTimeout(timer),
+    endInput() {
+      dismissed = true
+      clearTimeout(timer)
+    },
     get lastWords() {
       return lastLines(lastView)
     },

@@ -502,6 +502,7 @@ class Runner {
     this.#ticks += 1
     await this.#keep()
     await this.#hooks?.tick()
+    await this.#countTokens()
     const me = await getAgent(this.#project.db, this.#agent.id)
     if (me?.fence !== this.#agent.fence || !isOpen(me)) return 'lost'
     const silent = this.#session?.busy && this.#session.held === null && !this.#signsOfLife && this.#runtime.can.prompts

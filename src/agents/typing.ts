@@ -40,6 +40,8 @@ export interface Typing {
   /** How often the dialog that is shown was answered, and when last. */
   readonly answers: number
   readonly answeredAt: number
+  /** It was told to go on, since its screen has not been understood. */
+  readonly woken: boolean
 }
 
 type Kind = 'nothing' | 'loading' | 'dialog' | 'question' | 'empty' | 'typed' | 'busy' | 'unknown'
@@ -59,6 +61,7 @@ export type Signal =
  * - `begun`: a turn began; `ours` when it is that of the prompt that was on its way
  * - `ended`: the turn is over
  * - `lost`: the prompt can be seen nowhere
+ * - `wake`: it is told to go on, in case a person suspended it (Ctrl-Z): there is no shell here to bring it back
  */
 export type Deed =
   | { readonly do: 'paste' }
@@ -67,6 +70,7 @@ export type Deed =
   | { readonly do: 'begun'; readonly ours: boolean }
   | { readonly do: 'ended' }
   | { readonly do: 'lost' }
+  | { readonly do: 'wake' }
 
 export interface Decision {
   readonly typing: Typing
@@ -89,6 +93,8 @@ const OVER_MS = 120
 const UNSEEN_OVER_MS = 600
 /** With reports, it is over as well when they fail to come: a person's Esc ends a turn without any. */
 const UNREPORTED_OVER_MS = 8_000
+/** A screen that is not understood for this long may be that of a CLI that was suspended. */
+const WAKE_MS = 1_000
 const ANSWER_AGAIN_MS = 1_500
 const MAX_ANSWERS = 3
 
@@ -103,6 +109,7 @@ export function newTyping(now: number): Typing {
     enteredAt: now,
     answers: 0,
     answeredAt: now,
+    woken: false,
   }
 }
 
@@ -150,8 +157,10 @@ function look(typing: Typing, { screen, prompt }: Signal & { is: 'look' }, now: 
   const here = now - typing.since
   switch (screen.is) {
     case 'loading':
-    case 'unknown':
       return stay(typing)
+    case 'unknown':
+      if (typing.woken || steady < WAKE_MS) return stay(typing)
+      return { typing: { ...typing, woken: true }, deeds: [{ do: 'wake' }] }
     case 'dialog':
       return answerTo(typing, screen, now)
     case 'busy':
@@ -242,7 +251,7 @@ function seen(typing: Typing, screen: Screen, now: number): Typing {
   const kind = kindOf(screen)
   const about = screen.is === 'dialog' ? screen.about : ''
   if (kind === typing.shown.kind && about === typing.shown.about) return typing
-  return { ...typing, shown: { kind, from: now, about }, answers: 0 }
+  return { ...typing, shown: { kind, from: now, about }, answers: 0, woken: false }
 }
 
 function kindOf(screen: Screen): Kind {

@@ -167,8 +167,12 @@ export function answerJsonHook(event: HookEvent, verdict: Verdict): HookOutput {
   return { stdout, stderr: '', exit: 0 }
 }
 
-/** Any value as text of at most a thousand characters, for people. */
+const printedSchema = z.looseObject({ stdout: z.string(), stderr: z.string().default('') })
+
+/** Any value as text of at most a thousand characters, for people: of a shell's answer what it printed. */
 function textOf(value: unknown): string {
+  const printed = printedSchema.safeParse(value)
+  if (printed.success) return `${printed.data.stdout}\n${printed.data.stderr}`.trim().slice(0, 1000)
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
   return text.slice(0, 1000)
 }

@@ -415,6 +415,11 @@ export function killProcessGroup(pid: number, name: NodeJS.Signals = 'SIGKILL'):
   }
 }
 
+/** Sets going again what of our own process group is suspended; to who runs it does nothing. */
+export function resumeGroup(): void {
+  process.kill(0, 'SIGCONT')
+}
+
 /** Gives the terminal to a program until it ends; gives its exit code. Ctrl-C is the program's to handle, not ours. */
 export async function runOnTerminal(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const [file = '', ...rest] = argv

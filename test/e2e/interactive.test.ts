@@ -148,6 +148,19 @@ test('mail waits while somebody looks on from a terminal of 20 columns, and come
   expect(agent.prompts()).toHaveLength(2)
 })
 
+test('a CLI that a person suspends is set going again; one that they quit between turns is started again with the next prompt', async () => {
+  const agent = slung(['ov ask "And now?"', done('a.txt')], { hooks: true })
+  await expect.poll(status, SOON).toContain('asks: And now?')
+  await types('C-z')
+  await expect.poll(screen, SOON).toContain('Suspended.')
+  await expect.poll(screen, SOON).toContain('bypass permissions on')
+  await types('C-c')
+  await expect.poll(screen, SOON).toContain('Bye.')
+  await mail('Go on.')
+  expect(await agent.outcome).toMatchObject({ state: 'merged' })
+  expect(agent.prompts()).toHaveLength(2)
+})
+
 test('a question on its screen that ov does not know is the human’s: status says so, and the work goes on when it is answered', async () => {
   const agent = slung([done('a.txt')], { asks: 'Delete everything?' })
   await expect.poll(status, SOON).toContain('Its screen asks: "Delete everything?"')

@@ -48,7 +48,11 @@ let asking = options.asks ?? null
 let box = ''
 let pasting = false
 let busy = false
-let turns = 0
+let suspended = false
+/** Those of an earlier process of the conversation count too. */
+let turns = existsSync(join(folder, 'prompts.ndjson'))
+  ? readFileSync(join(folder, 'prompts.ndjson'), 'utf8').split('\n').length - 1
+  : 0
 let toDraw = false
 const history: string[] = []
 
@@ -85,6 +89,7 @@ function screen(): string {
   if (options.blank) return ''
   const { columns = 80, rows = 24 } = process.stdout
   const rule = '─'.repeat(columns)
+  if (suspended) return 'Suspended.\r\n'
   if (options.strange) return 'Something entirely different\r\n'
   if (asking !== null) return [rule, ` ${asking}`, '', ' ❯ No', '   Perhaps', '', ' Enter to confirm'].join('\r\n')
   const lines = box.length > 800 ? [`[Pasted text #1 +${box.split('\n').length} lines]`] : box.split('\n')
@@ -154,6 +159,7 @@ function read(text: string): void {
     else if (key === '\r') submit()
     else if (key === '\x03') leave(0)
     else if (key === '\x15') box = ''
+    else if (key === '\x1a') suspended = true
     else if (key >= ' ') box += key
     draw()
   }
@@ -162,6 +168,10 @@ function read(text: string): void {
 process.stdin.setRawMode(true)
 process.stdin.setEncoding('utf8').on('data', read)
 process.stdout.on('resize', draw)
+process.on('SIGCONT', () => {
+  suspended = false
+  draw()
+})
 process.on('SIGTERM', () => leave(143))
 process.stdout.write('\x1b[?2004h')
 hook('SessionStart', { source: 'startup' })
