@@ -10,7 +10,7 @@ import { requireLogin } from '../preflight/login.ts'
 import { preflightSling } from '../preflight/sling.ts'
 import type { Project } from '../project.ts'
 import { beginRun, currentRun } from '../tasks/runs.ts'
-import { getTask, insertTask } from '../tasks/store.ts'
+import { getTask, insertTask, moveTasks } from '../tasks/store.ts'
 import { branchOf } from '../worktrees/vacant.ts'
 import { isLive } from './condition.ts'
 import { leaveWord } from './digest.ts'
@@ -88,7 +88,7 @@ export async function startPersistent(project: Project, request: StartRequest): 
     // Somebody else was faster.
     if (current?.id !== before?.id || current?.fence !== before?.fence) return null
     const run = (await currentRun(tx)) ?? (await beginRun(tx, now))
-    const taskId = (await openStint(tx, before)) ?? (await beginStint(tx, run.id, request, now))
+    const taskId = (await openStint(tx, before, run.id)) ?? (await beginStint(tx, run.id, request, now))
     const { model, mode } = choice
     const stint = { run_id: run.id, task_id: taskId, runtime: runtime.id, model, mode, session }
     const agent = before
@@ -167,9 +167,11 @@ function sessionLeft(project: Project, agent: Agent, { runtime, mode }: RuntimeC
 }
 
 /** The task of an agent whose runner died goes on. */
-async function openStint(tx: Db, agent: Agent | undefined): Promise<string | null> {
+async function openStint(tx: Db, agent: Agent | undefined, runId: string): Promise<string | null> {
   const task = agent && (await getTask(tx, agent.task_id))
-  return task && !isFinal(task.state) ? task.id : null
+  if (!task || isFinal(task.state)) return null
+  await moveTasks(tx, [task.id], runId)
+  return task.id
 }
 
 async function beginStint(tx: Db, runId: string, request: StartRequest, now: number): Promise<string> {

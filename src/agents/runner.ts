@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { type Broker, serveBroker } from '../broker/server.ts'
 import { runtimeSection } from '../config/schema.ts'
 import type { AgentEvent, AgentRuntime, SessionSpec } from '../contract/runtime.ts'
@@ -136,6 +137,8 @@ class Runner {
   #instructions = ''
   /** The runtime's own session id. */
   #sessionId: string | undefined
+  /** The id of the next new session, for runtimes that let one choose. */
+  #ownSession: string
   /** Whether the session of an earlier process was really taken up is not seen yet. */
   #unproven: boolean
   #turns = 0
@@ -165,6 +168,7 @@ class Runner {
     this.#sessionId = agent.session ?? undefined
     this.#unproven = agent.session !== null
     this.#place = furnish(project, agent, runtime)
+    this.#ownSession = this.#place.sessionId
     // On an interactive agent's screen nobody else writes.
     this.#interactive = agent.mode === 'interactive'
     this.#pane = paneOn(process.stdout, this.#place.redact, () => this.#interactive && this.#session?.alive === true)
@@ -348,11 +352,11 @@ class Runner {
 
   #spec(prompt: string): SessionSpec {
     // A runtime that reports no id of its own goes by the one it was given.
-    const resume = this.#sessionId ?? (this.#runtime.can.resume && this.#turns > 1 ? this.#place.sessionId : undefined)
+    const resume = this.#sessionId ?? (this.#runtime.can.resume && this.#turns > 1 ? this.#ownSession : undefined)
     const { tools } = this.#project.roles[this.#agent.capability]
     return {
       agent: this.#agent.name,
-      sessionId: this.#place.sessionId,
+      sessionId: this.#ownSession,
       ...(resume === undefined ? {} : { resume }),
       worktree: this.#place.worktree,
       gitFolders: commitFolders(this.#project, this.#place.worktree, this.#agent.branch),
@@ -488,6 +492,7 @@ class Runner {
     if (!this.#session?.alive) await this.#handover.withdraw()
     if (anew) {
       this.#sessionId = undefined
+      this.#ownSession = randomUUID()
       this.#unproven = false
       this.#turns = 0
       await this.#note('agent.begins-anew')
@@ -622,7 +627,12 @@ class Runner {
     this.#promptedAt = this.#project.clock.monotonic()
     if (this.#persistent) {
       await this.#readFrom(await freshenReading(this.#project, this.#place.worktree))
-      await updateAgent(this.#project.db, this.#agent, { mid_turn: 1 })
+      // Known before it begins: killed before the runtime has told its session's id, it is found again by the chosen one.
+      const begins = this.#agent.session === null && this.#sessionId === undefined
+      await updateAgent(this.#project.db, this.#agent, {
+        mid_turn: 1,
+        ...(begins ? { session: this.#ownSession } : {}),
+      })
     }
     await this.#become({ name: 'working' })
     this.#session?.prompt(prompt)

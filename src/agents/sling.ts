@@ -9,7 +9,7 @@ import { commitOf } from '../os/git.ts'
 import { preflightSling } from '../preflight/sling.ts'
 import type { Project } from '../project.ts'
 import { beginRun, currentRun, endRun, type Run } from '../tasks/runs.ts'
-import { digestOf, findOpenTwin, insertTask, type Task } from '../tasks/store.ts'
+import { digestOf, findOpenTwin, insertTask, moveTasks, type Task } from '../tasks/store.ts'
 import { reconcileUnwatched } from '../watchdog/reconcile.ts'
 import { branchOf, type Obstacle, vacancies } from '../worktrees/vacant.ts'
 import { instructionsFile } from './instructions.ts'
@@ -198,7 +198,7 @@ async function runFor(tx: Parameters<typeof currentRun>[0], parent: Agent | null
     await endRun(tx, run.id, now)
   }
   const next = await beginRun(tx, now)
-  await joinRun(tx, next.id)
+  await moveTasks(tx, await joinRun(tx, next.id), next.id)
   return next
 }
 

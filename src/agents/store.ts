@@ -184,14 +184,16 @@ export function persistentAgent(db: Db, capability: Capability): Promise<Agent |
     .executeTakeFirst()
 }
 
-/** Takes the persistent agents that are open along into a new run. */
-export async function joinRun(tx: Db, runId: string): Promise<void> {
-  await tx
+/** Takes the persistent agents that are open along into a new run. Gives the ids of their tasks, which go with them. */
+export async function joinRun(tx: Db, runId: string): Promise<string[]> {
+  const rows = await tx
     .updateTable('agents')
     .set({ run_id: runId })
     .where('persistent', '=', 1)
     .where('state', 'in', [...OPEN_STATES])
+    .returning('task_id')
     .execute()
+  return rows.map((row) => row.task_id)
 }
 
 /** Every name ever used, so that a new agent gets a fresh one and old mail never finds a new reader. */

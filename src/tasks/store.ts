@@ -103,3 +103,13 @@ export async function countAttempt(tx: Db, id: string, now: number): Promise<num
     .executeTakeFirstOrThrow()
   return row.attempts
 }
+
+/** Moves tasks into another run. */
+export async function moveTasks(tx: Db, ids: readonly string[], runId: string): Promise<void> {
+  if (ids.length === 0) return
+  await tx
+    .updateTable('tasks')
+    .set({ run_id: runId })
+    .where('id', 'in', [...ids])
+    .execute()
+}
