@@ -166,6 +166,9 @@ test('what every command prints with --json has that shape', async () => {
     'coordinator output',
     'coordinator attach',
     'coordinator stop',
+    'monitor start --runtime claude',
+    'monitor status',
+    'monitor stop',
   ])
     await ask(words, { env })
   await ask('demo --remove', { cwd: home.path })
