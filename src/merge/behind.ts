@@ -2,7 +2,7 @@ import { trackedChanges } from '../os/git.ts'
 import { canonicalBranch, type Project } from '../project.ts'
 import { checkoutGit } from './land.ts'
 import { trainFacts } from './store.ts'
-import { groundOf, readTrack, unlanded } from './track.ts'
+import { groundOf, readStanding, unlanded } from './track.ts'
 
 /** How far the canonical branch is behind what has been merged. */
 export interface Behind {
@@ -21,7 +21,7 @@ export interface Behind {
 
 /** Looks, and changes nothing. */
 export async function behindTrain(project: Project): Promise<Behind> {
-  const track = await readTrack(project, await canonicalBranch(project))
+  const track = await readStanding(project, await canonicalBranch(project))
   const known = await trainFacts(project.db, track.branch)
   const waiting = await unlanded(project, track, known)
   const isBlocked = known?.blocked_on === groundOf(track, waiting)

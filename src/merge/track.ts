@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { OvError } from '../errors.ts'
 import { aheadBehind, isAncestor } from '../os/git.ts'
-import { checkoutInTheMiddleOf, commonDirAt } from '../os/git-folder.ts'
+import { checkoutInTheMiddleOf, commonDirAt, gitDirOf, headOf } from '../os/git-folder.ts'
 import { type RefFacts, type RefMove, readRefs } from '../os/refs.ts'
 import type { Project } from '../project.ts'
 import type { TrainFacts } from './store.ts'
@@ -49,6 +49,26 @@ export async function readTrack(project: Project, branch: string): Promise<Track
     fence: refs.get(names[2])?.sha ?? null,
     checkout: holderOf(project, branch, canonical.checkout),
   }
+}
+
+/** How the branch and its train stand, and where the branch is checked out. */
+export interface Standing extends Tips {
+  readonly branch: string
+  readonly checkout: string | null
+}
+
+/**
+ * The same as `readTrack` but for trees, read from git's files where the project's own checkout has the branch; else by
+ * git.
+ */
+export async function readStanding(project: Project, branch: string): Promise<Standing> {
+  const { root, bare, git } = project
+  const head = bare || gitDirOf(root) !== join(root, '.git') ? null : headOf(join(root, '.git'))
+  const sha = git.refs?.read(`refs/heads/${branch}`)
+  const train = git.refs?.read(trainRef(branch))
+  if (head === null || !('branch' in head) || head.branch !== branch || !sha || train === undefined)
+    return readTrack(project, branch)
+  return { branch, checkout: root, canonical: { sha }, train: train === null ? null : { sha: train } }
 }
 
 /** @param named the folder git names for the branch */
@@ -114,7 +134,7 @@ export async function unlanded(
 }
 
 /** Names what the next merge would be built on: what a block is about. Another name is another try. */
-export function groundOf(track: Track, waiting: Unlanded): string {
+export function groundOf(track: Tips, waiting: Unlanded): string {
   switch (waiting.is) {
     case 'nothing':
       return track.canonical.sha
