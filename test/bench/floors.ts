@@ -92,3 +92,16 @@ look()
 `,
   )
 }
+
+/** Node with better-sqlite3 that opens a database and asks it one thing. */
+export function bareQuery(stage: Stage, database: string): string[] {
+  const script = stage.script(
+    'query.cjs',
+    `const Database = require(${JSON.stringify(SQLITE)})
+const db = new Database(process.argv[2], { timeout: 20000 })
+db.prepare('SELECT count(*) FROM agents').get()
+db.close()
+`,
+  )
+  return [process.execPath, script, database]
+}
