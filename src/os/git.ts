@@ -433,6 +433,14 @@ export async function resetWhole(git: Git, commit: string): Promise<void> {
   await git.raw(...LOOK_AT_ALL, ...SIDE_BY_SIDE, 'reset', '--quiet', '--hard', commit)
 }
 
+/**
+ * Has git look at every file of a worktree once more and note what it saw. Files as young as its index are not trusted,
+ * and read each time; a second later none is.
+ */
+export async function refreshIndex(git: Git): Promise<void> {
+  await git.with({ GIT_OPTIONAL_LOCKS: '1' }).raw(...LOOK_AT_ALL, 'update-index', '-q', '--really-refresh')
+}
+
 /** The files of a commit, by path. Null when there are submodules among them, or names that are no UTF-8. */
 export async function contentsOf(git: Git, commit: string): Promise<Map<string, Expected> | null> {
   const found = new Map<string, Expected>()

@@ -1,12 +1,22 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { assertOwned, type Ownership } from '../agents/store.ts'
 import { ignoreFolder } from '../config/local.ts'
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
 import { listFolder } from '../os/files.ts'
-import { addWorktree, contentsOf, GitFailure, resetWhole, statusOfAll, switchTo, uncommitted } from '../os/git.ts'
+import {
+  addWorktree,
+  contentsOf,
+  GitFailure,
+  refreshIndex,
+  resetWhole,
+  statusOfAll,
+  switchTo,
+  uncommitted,
+} from '../os/git.ts'
 import { adminDirOf, commonDirAt, headOf } from '../os/git-folder.ts'
 import { liveness, ownIdentity } from '../os/process.ts'
 import { removeFolder, scrub } from '../os/scrub.ts'
@@ -32,6 +42,9 @@ function slotPath(project: Project, slot: Pick<PoolSlot, 'id'>): string {
   return join(poolFolder(project), slot.id)
 }
 
+/** Git takes the age of files in whole seconds. */
+const INDEX_TICK_MS = 1_100
+
 /** Prepares worktrees until there are as many as are wanted. Call it when there is nothing better to do. */
 export async function fillPool(project: Project): Promise<void> {
   const size = project.config.worktrees.pool
@@ -45,6 +58,8 @@ export async function fillPool(project: Project): Promise<void> {
       await ignoreFolder(project, dirname(poolFolder(project)))
       mkdirSync(poolFolder(project), { recursive: true })
       await addWorktree(project.git, path, { detach: base })
+      await delay(INDEX_TICK_MS)
+      await refreshIndex(gitIn(project, path))
       await write(project.db, (tx) => offerSlot(tx, slot.id, base))
     } catch (error) {
       await drop(project, slot)

@@ -36,6 +36,7 @@ export const FIGURES = {
   'sling-returns': { operation: 'ov sling returns', overstory: 14_650, floor: 20, reach: 60, unit: 'ms' },
   'agent-ready': { operation: 'agent ready after ov sling', overstory: 14_650, floor: 220, reach: 300, unit: 'ms' },
   'spawn-rate': { operation: 'spawn rate, small repo', overstory: 4, floor: 6_900, reach: 1_000, unit: '/min' },
+  'pool-10k': { operation: 'agent at work, 10k files, pool', overstory: null, floor: 250, reach: 150, unit: 'ms' },
   stop: { operation: 'ov stop, agent with a child', overstory: 2_070, floor: 25, reach: 60, unit: 'ms' },
   'merge-100': { operation: 'one clean merge, 100 files', overstory: 68, floor: 28, reach: 45, unit: 'ms' },
   'merge-10k': { operation: 'one clean merge, 10k files', overstory: 112, floor: 36, reach: 55, unit: 'ms' },

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { cpuMs } from './cpu.ts'
 import type { Figure } from './figures.ts'
 import type { Side, Sides, Taken } from './row.ts'
 
@@ -58,10 +58,10 @@ function sampler(figure: Figure, side: Side) {
   return {
     async take(round: number, counts: boolean): Promise<void> {
       const before = cpuMs()
-      const { ms, count = 1 } = await inTime(side, round)
+      const { ms, count = 1, cpuMs: own } = await inTime(side, round)
       if (!counts) return
       values.push(inUnit(figure, ms, count))
-      cpu += (cpuMs() ?? Number.NaN) - (before ?? Number.NaN)
+      cpu += own ?? (cpuMs() ?? Number.NaN) - (before ?? Number.NaN)
     },
     spread: (): Spread => ({
       median: quantile(values, 0.5),
@@ -103,20 +103,4 @@ export function quantile(values: readonly number[], at: number): number {
   const below = sorted[Math.floor(place)] ?? Number.NaN
   const above = sorted[Math.ceil(place)] ?? Number.NaN
   return below + (above - below) * (place - Math.floor(place))
-}
-
-/**
- * CPU time of this process and of all that it has waited for, and theirs, in ms; null where the kernel does not say. It
- * counts children in steps of 10 ms, which a mean over rounds makes finer.
- */
-function cpuMs(): number | null {
-  try {
-    const stat = readFileSync('/proc/self/stat', 'latin1')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    const { user, system } = process.cpuUsage()
-    return (Number(fields[13]) + Number(fields[14])) * 10 + (user + system) / 1000
-  } catch {
-    // No Linux: then the column stays empty.
-    return null
-  }
 }

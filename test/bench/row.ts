@@ -53,4 +53,6 @@ export interface Taken {
   readonly ms: number
   /** Units done in it, 1 where it isn't said: messages, merges, agents. */
   readonly count?: number
+  /** CPU time of the timed part, in ms, where `take` does more than that. */
+  readonly cpuMs?: number | null
 }

@@ -15,7 +15,7 @@ export function signsIn(folder: string): Signs {
     path: (name) => join(folder, name),
     untilThere: (count) =>
       new Promise((resolve) => {
-        const watcher = watch(folder, { persistent: false }, () => look())
+        const watcher = watch(folder, () => look())
         const look = () => {
           if (readdirSync(folder).length < count) return
           watcher.close()

@@ -2,6 +2,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { git, type Home, makeHome, OV } from '../rig/sandbox-home.ts'
+import { cpuMs } from './cpu.ts'
 import type { Taken } from './row.ts'
 
 export interface CommandOptions {
@@ -109,13 +110,14 @@ function runTimed(argv: readonly string[], cwd: string, env: Record<string, stri
   const output = join(folder, 'bench-output')
   const fd = openSync(output, 'w')
   return new Promise<Taken>((resolve, reject) => {
+    const cpu = cpuMs()
     const from = performance.now()
     const child = spawn(file, rest, { cwd, env, stdio: ['ignore', fd, fd] })
     child.on('error', reject)
     child.on('exit', (code, signal) => {
       const ms = performance.now() - from
       closeSync(fd)
-      if (code === 0) resolve({ ms })
+      if (code === 0) resolve({ ms, cpuMs: cpu === null ? null : (cpuMs() ?? 0) - cpu })
       else reject(new Error(`${argv.join(' ')} ended with ${code ?? signal}:\n${readFileSync(output, 'utf8')}`))
     })
   })

@@ -97,7 +97,44 @@ const rate: Row = {
   },
 }
 
-export default [returns, ready, rate] satisfies Row[]
+/** Against `git worktree add` alone, which is what the pool is there to spare an agent. */
+const pool: Row = {
+  figure: 'pool-10k',
+  async prepare(stage) {
+    const files = 10_000
+    const cwd = await stage.project({
+      files,
+      config: '{ agents: { maxSessionsPerRun: 100000 }, worktrees: { pool: 2 } }',
+    })
+    const bare = stage.repository(files, 'bare')
+    const fleet = openFleet(stage, cwd)
+    const signs = signsIn(join(stage.home.path, 'signs'))
+    let shown = 0
+    const untilUp = (round: string) =>
+      stage.timed(async () => {
+        const command = `: >'${signs.path(`${++shown}`)}'`
+        await Promise.all([stage.run(sling(stage, round, command), { cwd }), signs.untilThere(shown)])
+      })
+    await untilUp('Prepare')
+    return {
+      floor: {
+        name: 'git worktree add',
+        take: (round) =>
+          stage.run(['git', 'worktree', 'add', '--quiet', '-b', `b${round}`, `../t${round}`], { cwd: bare }),
+      },
+      ours: {
+        name: 'ov sling, until it runs',
+        async take(round) {
+          await fleet.untilEnded()
+          await fleet.untilPrepared(2)
+          return untilUp(`Task ${round}`)
+        },
+      },
+    }
+  },
+}
+
+export default [returns, ready, rate, pool] satisfies Row[]
 
 function sling(stage: Stage, task: string, command: string): string[] {
   return stage.ov('sling', '--runtime', 'shell', '--task', task, '--command', command)
