@@ -141,7 +141,7 @@ function read(text: string): void {
     if (pasting) {
       const end = rest.indexOf(PASTE_ENDS)
       if (end < 0) return
-      box += rest.slice(0, end).replaceAll('\r', '\n')
+      box += rest.slice(0, end)
       rest = rest.slice(end + PASTE_ENDS.length)
       pasting = false
       draw()
