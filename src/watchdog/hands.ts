@@ -16,6 +16,8 @@ export interface Hands {
   close(patienceMs: number): Promise<void>
 }
 
+/** Looking after a fleet never takes this long, in ms; who does it then hangs, and would keep all that comes after from being done. */
+const FLEET_MS = 5 * 60_000
 /** So much of what one says at its end is kept, in characters. */
 const KEPT = 64 * 1024
 
@@ -34,6 +36,7 @@ export function handsFor(spec: () => WatchSpec, onEnd: (work: Work, ended: Ended
       cwd: spec().cwd,
       env: definedOf(process.env),
     })
+    const limit = work === 'fleet' ? setTimeout(() => child.kill('SIGKILL'), FLEET_MS) : undefined
     const said = { out: '', err: '' }
     child.stdin?.end()
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -54,6 +57,7 @@ export function handsFor(spec: () => WatchSpec, onEnd: (work: Work, ended: Ended
         finish()
       })
       const finish = () => {
+        clearTimeout(limit)
         busy.delete(work)
         onEnd(work, failure === null ? { ok: true, spec: JSON.parse(said.out) } : { ok: false, why: failure })
         const waiting = next.get(work)

@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Clock } from '../clock.ts'
+import { changeCounter } from '../db/changes.ts'
 import { type Lease, releaseLease } from '../db/lease.ts'
 import { write } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
@@ -21,6 +22,11 @@ const PULSE_MS = 1_000
 const QUICK_PULSE_MS = 50
 /** What is committed in a burst is read together. */
 const READ_PAUSE_MS = 50
+/**
+ * The kernel tells of a commit when it is being written; it can be read once it is on the disk, which on a busy one takes
+ * a while.
+ */
+const SETTLE_MS = 2_000
 /** A database that can't be written to is tried again after this long. */
 const TROUBLE_PAUSE_MS = 1_000
 /** So often in a row the same work may fail before the watcher gives up, and with it the right to watch. */
@@ -78,6 +84,10 @@ class Watch {
   #config: string
   /** Something was committed since the last reading. */
   #dirty = true
+  /** What the database's counter of changes was at the last reading. */
+  #changes = -1
+  /** Monotonic ms until which a commit may become visible that the kernel has told of. */
+  #unsettledUntil = 0
   /** Monotonic ms of the last reading, and by when the next comes whatever happens. */
   #lastRead = 0
   #readAt = 0
@@ -103,6 +113,7 @@ class Watch {
     this.#sessions = tmux === null ? null : watchSessions(tmux, this.#wakes.wake)
     this.#unwatch = watchDatabase(spec.databasePath, () => {
       this.#dirty = true
+      this.#unsettledUntil = clock.monotonic() + SETTLE_MS
       this.#wakes.wake()
     })
   }
@@ -125,7 +136,10 @@ class Watch {
   async #look(): Promise<number> {
     const { eyes } = this.#round
     const now = this.#clock.monotonic()
+    const changes = await changeCounter(this.#db)
+    this.#dirty ||= changes !== this.#changes
     const read = now >= this.#readAt || (this.#dirty && now - this.#lastRead >= READ_PAUSE_MS)
+    if (read) this.#changes = changes
     if (read) this.#beginReading(now)
     const shown = this.#sessions?.panes ?? null
     const { nudgeAfter, toolLimit } = this.#spec
@@ -139,8 +153,8 @@ class Watch {
     if (eyes.agents.some(({ state }) => state !== 'queued')) this.#sessions?.connect()
     if (eyes.agents.some(({ mode, state }) => mode === 'interactive' && state === 'working')) this.#sessions?.refresh()
     this.#complaint = ''
-    const readAgainAt = this.#dirty ? this.#lastRead + READ_PAUSE_MS : this.#readAt
-    return Math.min(readAgainAt, now + pulseOf(eyes, shown), next)
+    const soon = this.#dirty || now < this.#unsettledUntil
+    return Math.min(soon ? now + READ_PAUSE_MS : this.#readAt, now + pulseOf(eyes, shown), next)
   }
 
   #beginReading(now: number): void {
