@@ -4,8 +4,9 @@ import { OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
 import { postMail, reportsTo } from '../mail/send.ts'
+import { trailers } from '../merge/message.ts'
 import { dropMerges, enqueueMerge, mergesOfTask } from '../merge/store.ts'
-import { changedOutside, commitOf, commitsBetween, uncommitted } from '../os/git.ts'
+import { changedOutside, commitAll, commitOf, commitsBetween, uncommitted } from '../os/git.ts'
 import type { Project } from '../project.ts'
 import { getTask, setTaskState, type Task } from '../tasks/store.ts'
 import { startingPoint } from '../worktrees/base.ts'
@@ -194,4 +195,28 @@ function refusePersistent(agent: Agent): void {
   throw new OvError('user', 'done.persistent', `You are the ${agent.capability}: your work has no end of its own.`, {
     hint: 'Tell the human how things stand, then end your turn: ov mail send --to human --subject "…" --body "…"',
   })
+}
+
+/**
+ * The claim of an agent whose runtime cannot speak: that it ended well is its word. What it left uncommitted is committed
+ * with the task as its message.
+ *
+ * @returns why the claim was refused, or null
+ */
+export async function claimOnBehalf(project: Project, agent: Agent): Promise<string | null> {
+  const task = await getTask(project.db, agent.task_id)
+  const me = await getAgent(project.db, agent.id)
+  if (!task || !me || isFinal(task.state) || me.claimed_done === 1) return null
+  const git = gitIn(project, worktreePath(project, agent.worktree))
+  const { readOnly } = project.roles[agent.capability]
+  const message = `${oneLine(task.title, 72)}\n\n${trailers({ task: task.id, agent: agent.name, runtime: agent.runtime })}\n`
+  if (!readOnly && (await uncommitted(git)).length > 0) await commitAll(git, message)
+  const noChanges = me.base_sha !== null && (await commitsBetween(git, me.base_sha, 'HEAD')) === 0
+  try {
+    await claimDone(project, agent, { summary: task.title, noChanges })
+    return null
+  } catch (error) {
+    if (!(error instanceof OvError)) throw error
+    return error.message
+  }
 }

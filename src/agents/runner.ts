@@ -7,15 +7,13 @@ import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
 import type { Transcript } from '../mail/deliver.ts'
-import { oneLine } from '../mail/frame.ts'
 import { unansweredBy } from '../mail/questions.ts'
 import { nameOf, reportsTo } from '../mail/send.ts'
 import { findMail } from '../mail/store.ts'
-import { trailers } from '../merge/message.ts'
-import { driveTrain } from '../merge/train.ts'
+import { type TrainBeside, trainBeside } from '../merge/beside.ts'
 import { perform } from '../operations.ts'
 import { watchDatabase } from '../os/files.ts'
-import { commitAll, commitOf, commitsBetween, removeWorktree, uncommitted } from '../os/git.ts'
+import { removeWorktree, uncommitted } from '../os/git.ts'
 import { ownIdentity } from '../os/process.ts'
 import { containment } from '../os/sandbox.ts'
 import { letServerEnd, ownPane } from '../os/tmux.ts'
@@ -23,16 +21,14 @@ import { stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
 import { usageMeter } from '../spend/meter.ts'
 import { recordUsage } from '../spend/store.ts'
-import { countAttempt, getTask, setTaskState, type Task } from '../tasks/store.ts'
+import { getTask, type Task } from '../tasks/store.ts'
 import { reconcileUnwatched } from '../watchdog/reconcile.ts'
-import { startingPoint } from '../worktrees/base.ts'
-import { keepCommits } from '../worktrees/keep.ts'
-import { fillPool, recycle, takePooled } from '../worktrees/pool.ts'
-import { commitFolders, gitIn, prepareWorktree, setUpWorktree } from '../worktrees/prepare.ts'
-import { freshenReading, prepareReading } from '../worktrees/reading.ts'
-import { claimDone } from './claim.ts'
+import { fillPool, recycle } from '../worktrees/pool.ts'
+import { commitFolders, gitIn, setUpWorktree } from '../worktrees/prepare.ts'
+import { claimOnBehalf } from './claim.ts'
 import { leaveWord } from './digest.ts'
 import { endAgent } from './finish.ts'
+import { type Ground, groundOf } from './ground.ts'
 import { guardVerdict } from './guard.ts'
 import { type Handover, handoverFor } from './handover.ts'
 import { type Hooks, openHooks } from './hooks.ts'
@@ -130,8 +126,9 @@ class Runner {
   readonly #tokens: TokenCounts | undefined
   readonly #handover: Handover
   readonly #meter = usageMeter()
+  readonly #ground: Ground
+  readonly #train: TrainBeside
   readonly #closers: (() => unknown)[] = []
-  #base: string | null = null
   #session: Session | null = null
   #hooks: Hooks | null = null
   #instructions = ''
@@ -154,8 +151,6 @@ class Runner {
   #parkedUntil: number | null = null
   /** What a person was told to do, so that it goes on. */
   #held: string | null = null
-  #train: Promise<void> | null = null
-  #trouble: string | null = null
 
   constructor(project: Project, agent: Agent, task: Task, runtime: AgentRuntime) {
     this.#project = project
@@ -169,6 +164,12 @@ class Runner {
     this.#unproven = agent.session !== null
     this.#place = furnish(project, agent, runtime)
     this.#ownSession = this.#place.sessionId
+    this.#ground = groundOf(project, agent, task, this.#place.worktree)
+    this.#train = trainBeside(
+      project,
+      (why) => this.#note('merge.trouble', { why }),
+      () => this.#inbox.put({ is: 'wake' }),
+    )
     // On an interactive agent's screen nobody else writes.
     this.#interactive = agent.mode === 'interactive'
     this.#pane = paneOn(process.stdout, this.#place.redact, () => this.#interactive && this.#session?.alive === true)
@@ -195,7 +196,7 @@ class Runner {
       outcome = handled
     }
     await this.end(outcome)
-    await this.#train
+    await this.#train.ended()
     await filled
   }
 
@@ -208,7 +209,7 @@ class Runner {
     await this.#countTokens()
     this.#tokens?.close()
     const { worktree } = this.#place
-    await keepCommits(this.#project, this.#agent.id, worktree, this.#base)
+    await this.#ground.keep()
     await this.#handover.conclude()
     await endAgent(this.#project, this.#agent, state)
     this.#pane.title(`${this.#agent.name} ${state.name}`)
@@ -248,8 +249,7 @@ class Runner {
       unwatch,
     )
 
-    if (this.#persistent) await this.#settleIn()
-    else await this.#prepareBranch()
+    await this.#ground.prepare()
     const unfit = await setUpWorktree(this.#project, worktree, environment)
     if (unfit !== null) return redact(unfit)
     const parent = await nameOf(this.#project.db, await reportsTo(this.#project.db, this.#agent))
@@ -305,49 +305,6 @@ class Runner {
       })
     }
     return session
-  }
-
-  async #prepareBranch(): Promise<void> {
-    const begun = this.#agent.base_sha
-    const base = begun ?? (await this.#begin())
-    this.#base = base
-    const { branch } = this.#agent
-    const wanted = { path: this.#place.worktree, branch, base }
-    const pooled = () => takePooled(this.#project, this.#agent, wanted)
-    await prepareWorktree(this.#project, { ...wanted, resumed: begun !== null, pooled })
-  }
-
-  /** A persistent agent has no branch: it reads what is merged, as new as it is when a turn begins. */
-  async #settleIn(): Promise<void> {
-    await this.#readFrom(await prepareReading(this.#project, this.#place.worktree))
-    await setTaskState(this.#project.db, this.#task.id, 'running', this.#project.clock.now())
-  }
-
-  async #readFrom(commit: string): Promise<void> {
-    if (commit !== this.#base) await updateAgent(this.#project.db, this.#agent, { base_sha: commit })
-    this.#base = commit
-  }
-
-  /**
-   * Decides where the branch begins and writes it down before the branch is made: a start that is killed after this
-   * knows its own branch again, and one that is not takes no branch of the human's for its own.
-   */
-  async #begin(): Promise<string> {
-    const from = this.#task.base_ref
-    const base = from === null ? await startingPoint(this.#project) : await commitOf(this.#project.git, from)
-    if (base === null) {
-      const said = `There is no commit "${oneLine(from ?? '', 60)}" any more to start from.`
-      throw new OvError('user', 'sling.no-base', said, {
-        hint: 'Sling it again from another: --base main',
-      })
-    }
-    await write(this.#project.db, async (tx) => {
-      const now = this.#project.clock.now()
-      await updateAgent(tx, this.#agent, { base_sha: base })
-      await setTaskState(tx, this.#task.id, 'running', now)
-      await countAttempt(tx, this.#task.id, now)
-    })
-    return base
   }
 
   #spec(prompt: string): SessionSpec {
@@ -432,9 +389,9 @@ class Runner {
         await this.#handover.settle()
         this.#said = event.text ?? this.#said
         if (this.#persistent) await updateAgent(this.#project.db, this.#agent, { mid_turn: 0 })
-        await this.#keep()
+        await this.#ground.keep()
         if (event.claim === 'done') {
-          const refused = await this.#claimForIt()
+          const refused = await claimOnBehalf(this.#project, this.#agent)
           if (refused !== null) return { name: 'failed', reason: refused }
         }
         return this.#betweenTurns(true)
@@ -505,7 +462,7 @@ class Runner {
 
   async #onTick(): Promise<EndState | 'lost' | null> {
     this.#ticks += 1
-    await this.#keep()
+    await this.#ground.keep()
     await this.#hooks?.tick()
     await this.#countTokens()
     const me = await getAgent(this.#project.db, this.#agent.id)
@@ -517,7 +474,7 @@ class Runner {
     if (this.#ticks % RECONCILE_TICKS === 0) {
       await reconcileUnwatched(this.#project)
       // What others left in the queue, who are gone by now.
-      this.#drive()
+      this.#train.drive()
     }
     return this.#lookAround()
   }
@@ -589,7 +546,7 @@ class Runner {
           const why = next.why === undefined ? {} : { why: next.why }
           await this.#become({ name: 'waiting', on: next.on, ...why })
         }
-        if (next.on === 'merge') this.#drive()
+        if (next.on === 'merge') this.#train.drive()
         if (next.on === 'mail' && this.#persistent && this.#said !== '') await this.#passOnWords()
         return null
       case 'remind':
@@ -625,8 +582,8 @@ class Runner {
     this.#said = ''
     this.#turnBegan = this.#project.clock.now()
     this.#promptedAt = this.#project.clock.monotonic()
+    await this.#ground.freshen()
     if (this.#persistent) {
-      await this.#readFrom(await freshenReading(this.#project, this.#place.worktree))
       // Known before it begins: killed before the runtime has told its session's id, it is found again by the chosen one.
       const begins = this.#agent.session === null && this.#sessionId === undefined
       await updateAgent(this.#project.db, this.#agent, {
@@ -641,54 +598,12 @@ class Runner {
     return null
   }
 
-  /**
-   * For runtimes whose good end is their word: what they left uncommitted is committed with the task as its message.
-   * Gives why the claim was refused, or null.
-   */
-  async #claimForIt(): Promise<string | null> {
-    const task = await getTask(this.#project.db, this.#task.id)
-    const me = await getAgent(this.#project.db, this.#agent.id)
-    if (!task || isFinal(task.state) || me?.claimed_done === 1) return null
-    const git = gitIn(this.#project, this.#place.worktree)
-    const message = `${oneLine(task.title, 72)}\n\n${trailers({ task: task.id, agent: this.#agent.name, runtime: this.#runtime.id })}\n`
-    if (!this.#readOnly && (await uncommitted(git)).length > 0) await commitAll(git, message)
-    const noChanges = this.#base !== null && (await commitsBetween(git, this.#base, 'HEAD')) === 0
-    try {
-      await claimDone(this.#project, this.#agent, { summary: task.title, noChanges })
-      return null
-    } catch (error) {
-      if (!(error instanceof OvError)) throw error
-      return error.message
-    }
-  }
-
-  /** Drives the merge train beside the inbox, once at a time; entries that come meanwhile are taken along. */
-  #drive(): void {
-    if (this.#train !== null || !this.#project.config.merge.auto) return
-    this.#train = driveTrain(this.#project)
-      .catch(async (error: unknown) => {
-        // Asked again every second: the same trouble is told once.
-        const why = messageOf(error)
-        if (why !== this.#trouble) await this.#note('merge.trouble', { why })
-        this.#trouble = why
-      })
-      .then((report) => {
-        this.#train = null
-        // While another drives there is nothing to look at; the next commit to the database or tick asks again.
-        if (report?.drove) this.#inbox.put({ is: 'wake' })
-      })
-  }
-
   /** Everything an agent asks of `ov` comes by here; who asks is fixed. */
   async #serve(op: string, input: unknown, gone: AbortSignal): Promise<unknown> {
     if (op === 'hook' && this.#hooks !== null) return this.#hooks.answer(input)
     const agent = (await getAgent(this.#project.db, this.#agent.id)) ?? this.#agent
     const speaker = { kind: 'agent' as const, agent, ...(this.#transcript ? { transcript: this.#transcript } : {}) }
     return perform(this.#project, speaker, op, input, gone)
-  }
-
-  #keep(): Promise<unknown> {
-    return keepCommits(this.#project, this.#agent.id, this.#place.worktree, this.#base)
   }
 
   #become(state: AgentState): Promise<void> {
