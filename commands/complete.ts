@@ -16,10 +16,12 @@ export default class Complete extends OvCommand {
   protected static override evenMisconfigured = true
 
   async run() {
-    const { argv } = await this.parse(Complete)
+    await this.parse(Complete)
+    // As they stand: of the words behind `--` the parser leaves out another `--`.
+    const words = this.argv.slice(this.argv.indexOf('--') + 1)
     const { commands, topics } = this.config
     const found = await complete(
-      argv.map(String),
+      words,
       { commands, topics },
       {
         agent: () =>

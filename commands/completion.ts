@@ -12,7 +12,7 @@ ${SHELLS.map((shell) => `  ${INSTALLATION[shell]}`).join('\n')}`
     { description: 'In this shell only:', command: 'source <(<%= config.bin %> completion bash)' },
   ]
   static override args = {
-    shell: Args.option({ options: SHELLS })({ description: 'bash, zsh or fish', required: true }),
+    shell: Args.option({ options: SHELLS })({ description: 'the shell you use', required: true }),
   }
 
   async run() {

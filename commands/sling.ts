@@ -76,7 +76,9 @@ Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or
       this.say(
         this.insideAgent
           ? 'End your turn when you have nothing else to do; mail tells you what becomes of it.'
-          : `Follow it: ov logs ${agent.name} -f`,
+          : agent.mode === 'interactive' && !slung.queued
+            ? `See its screen, and type along: ov attach ${agent.name}`
+            : `Follow it: ov logs ${agent.name} -f`,
       )
       return { task: task.id, agent: agent.name, state: task.state, branch: agent.branch, queued: slung.queued }
     }

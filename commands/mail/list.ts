@@ -36,7 +36,8 @@ export default class MailList extends OvCommand {
       ...(unread ? { unread } : {}),
     })
     if (result.mail.length > 0) this.log(headsTable(result.mail, Date.now()))
-    else this.say('No such mail. Write some: ov mail send --to NAME --subject "…"')
+    else if (from ?? to ?? type ?? thread ?? unread) this.say('No such mail. All of it: ov mail list')
+    else this.say('No mail yet. Write some: ov mail send --to NAME --subject "…"')
     return result
   }
 }

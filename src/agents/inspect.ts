@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { eventLine } from '../events/line.ts'
+import { eventLine, idsIn } from '../events/line.ts'
 import { recentEvents } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
 import { nameOf } from '../mail/send.ts'
@@ -16,7 +16,7 @@ import { worktreePath } from '../worktrees/prepare.ts'
 import { lastEntries, outputFile, wordsOf } from './output.ts'
 import { loadRuntime } from './registry.ts'
 import { type AgentReport, reportRun } from './report.ts'
-import { type Agent, openAgents, openChildren } from './store.ts'
+import { type Agent, namesOf, openAgents, openChildren } from './store.ts'
 import { type Why, whyOf } from './why.ts'
 
 /** Everything about one agent: the document of `ov inspect --json`. */
@@ -61,6 +61,7 @@ export async function inspectAgent(project: Project, agent: Agent): Promise<Insp
   const worktree = worktreePath(project, agent.worktree)
   const children = (await openChildren(db, agent.id)).map(({ name }) => name)
   const events = await recentEvents(db, { agentId: agent.id }, EVENTS)
+  const names = await namesOf(db, idsIn(events))
   const words = lastEntries(outputFile(project, agent), WORDS, (entry) => wordsOf(entry, runtime))
   return {
     at: project.clock.now(),
@@ -77,7 +78,7 @@ export async function inspectAgent(project: Project, agent: Agent): Promise<Insp
     processes: processesOf(agent.id).map(({ pid }) => ({ pid, command: oneLine(argumentsOf(pid).join(' '), 200) })),
     children,
     mail: await headsOf(db, await findMail(db, { reader: agent.id, unread: true }, MAILS)),
-    events: events.map((event) => ({ at: event.at, type: event.type, line: eventLine(event) })),
+    events: events.map((event) => ({ at: event.at, type: event.type, line: eventLine(event, names) })),
     lastWords: words.flatMap((entry) => wordsOf(entry, runtime)).slice(-WORDS),
   }
 }

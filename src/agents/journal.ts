@@ -1,12 +1,12 @@
 import type { Schema } from '../db/schema.ts'
-import { eventLine } from '../events/line.ts'
+import { eventLine, idsIn } from '../events/line.ts'
 import { eventsAfter, recentEvents } from '../events/store.ts'
 import { endOfLines, growing } from '../os/tail.ts'
 import type { Project } from '../project.ts'
 import { whileOpen } from './follow.ts'
 import { type Entry, entriesIn, lastEntries, outputFile, wordsOf } from './output.ts'
 import { loadRuntime } from './registry.ts'
-import type { Agent } from './store.ts'
+import { type Agent, namesOf } from './store.ts'
 
 /** Something that happened: for a person as lines, for a program as a document. */
 export interface Item {
@@ -63,21 +63,23 @@ export async function outputJournal(
 
 /** What `ov` recorded of an agent. */
 export async function eventJournal(project: Project, agent: Agent, { count }: { count: number }): Promise<Journal> {
-  const itemOf = (event: Schema['events']): Item => ({
-    at: event.at,
-    lines: [eventLine(event)],
-    document: { at: event.at, type: event.type, data: JSON.parse(event.data_json) },
-  })
+  const itemsOf = async (events: readonly Schema['events'][]): Promise<Item[]> => {
+    const names = await namesOf(project.db, idsIn(events))
+    return events.map((event) => ({
+      at: event.at,
+      lines: [eventLine(event, names)],
+      document: { at: event.at, type: event.type, data: JSON.parse(event.data_json) },
+    }))
+  }
   const recent = await recentEvents(project.db, { agentId: agent.id }, Math.max(1, count))
   let last = Number(recent.at(-1)?.id ?? 0)
   return {
-    recent: recent.slice(recent.length - Math.min(count, recent.length)).map(itemOf),
+    recent: await itemsOf(recent.slice(recent.length - Math.min(count, recent.length))),
     follow(each, gone) {
       const step = async () => {
-        for (const event of await eventsAfter(project.db, agent.id, last)) {
-          last = Number(event.id)
-          each(itemOf(event))
-        }
+        const events = await eventsAfter(project.db, agent.id, last)
+        last = Number(events.at(-1)?.id ?? last)
+        for (const item of await itemsOf(events)) each(item)
       }
       return whileOpen(project, agent, step, gone)
     },

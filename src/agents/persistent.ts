@@ -67,6 +67,7 @@ export async function startPersistent(project: Project, request: StartRequest): 
   const before = await persistentAgent(project.db, request.capability)
   if (before && isRunning(project, before)) return { agent: before, context: 'running' }
   const choice = await chooseRuntime(project, {
+    persistent: true,
     capability: request.capability,
     ...runtimeFor(request, before),
   })

@@ -47,6 +47,17 @@ export function routeFor(
   return { runtime, model: request.model ?? ofConfig ?? ofRole ?? null }
 }
 
+/** Whom a runtime is chosen for, and what was asked for. */
+export interface RuntimeRequest {
+  readonly capability: Capability
+  readonly runtime?: string
+  readonly model?: string
+  readonly command?: string
+  readonly interactive?: boolean
+  /** An agent without an end. */
+  readonly persistent?: boolean
+}
+
 /**
  * The runtime, model and mode of a new agent, loaded and checked.
  *
@@ -55,7 +66,7 @@ export function routeFor(
  */
 export async function chooseRuntime(
   project: Pick<Project, 'config' | 'roles' | 'tmux'>,
-  request: { capability: Capability; runtime?: string; model?: string; command?: string; interactive?: boolean },
+  request: RuntimeRequest,
 ): Promise<RuntimeChoice> {
   const { config } = project
   const route = routeFor(config, project.roles[request.capability], runtimeIds(), request)
@@ -75,13 +86,25 @@ export async function chooseRuntime(
       },
     )
   }
-  programOf(config, runtime)
+  programOf(config, runtime, `: ${otherRuntime(runtime.id, request)}`)
   const { model } = route
   return {
     runtime,
     model: model === null ? null : (runtime.models[model] ?? model),
     mode: modeFor(project, runtime, request.interactive),
   }
+}
+
+/** How a runtime other than this one is asked for. A command has no screen, and can be no agent without an end. */
+function otherRuntime(
+  id: string,
+  { interactive, persistent }: Pick<RuntimeRequest, 'interactive' | 'persistent'>,
+): string {
+  if (interactive !== true && persistent !== true) return "--runtime shell --command '…'"
+  return runtimeIds()
+    .filter((other) => other !== id && other !== 'shell')
+    .map((other) => `--runtime ${other}`)
+    .join(' or ')
 }
 
 /**
@@ -114,9 +137,14 @@ function modeFor(
 
 /**
  * Absolute path of a runtime's program, or null for one that needs none.
+ * @param instead where else another runtime is chosen, as a hint says it
  * @throws {OvError} `runtime.not-installed`
  */
-export function programOf(config: Config, runtime: AgentRuntime): string | null {
+export function programOf(
+  config: Config,
+  runtime: AgentRuntime,
+  instead = ' under "runtime" in overstory.yaml',
+): string | null {
   const path = findRuntimeProgram(config, runtime)
   if (path !== null) return programBehind(path, runtime.behind?.[`${process.platform}-${process.arch}`] ?? [])
   if (runtime.binaries.length === 0) return null
@@ -125,7 +153,7 @@ export function programOf(config: Config, runtime: AgentRuntime): string | null 
     'runtime.not-installed',
     `${runtime.title} is not installed: no ${programNames(config, runtime).join(' or ')} on PATH.`,
     {
-      hint: `${runtime.install}, or choose another: --runtime shell --command '…'`,
+      hint: `${runtime.install}, or choose another${instead}`,
     },
   )
 }

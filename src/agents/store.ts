@@ -196,6 +196,13 @@ export async function joinRun(tx: Db, runId: string): Promise<string[]> {
   return rows.map((row) => row.task_id)
 }
 
+/** The names of those ids that are agents'. */
+export async function namesOf(db: Db, ids: readonly string[]): Promise<Map<string, string>> {
+  if (ids.length === 0) return new Map()
+  const rows = await db.selectFrom('agents').select(['id', 'name']).where('id', 'in', ids).execute()
+  return new Map(rows.map(({ id, name }) => [id, name]))
+}
+
 /** Every name ever used, so that a new agent gets a fresh one and old mail never finds a new reader. */
 export async function usedNames(db: Db): Promise<Set<string>> {
   const rows = await db.selectFrom('agents').select('name').distinct().execute()

@@ -17,6 +17,8 @@ import { printed } from './output.ts'
 export abstract class OvCommand extends Command {
   static override enableJsonFlag = true
   static override baseFlags = {
+    // The framework has a flag of this name, described otherwise.
+    json: Flags.boolean({ description: 'print JSON on stdout, and nothing else', helpGroup: 'GLOBAL' }),
     quiet: Flags.boolean({ char: 'q', description: 'say nothing beside the result', helpGroup: 'GLOBAL' }),
     'no-input': Flags.boolean({ description: 'never ask; what needs an answer is refused', helpGroup: 'GLOBAL' }),
   }

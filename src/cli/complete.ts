@@ -66,12 +66,14 @@ export async function complete(
   live: Live,
 ): Promise<Completion> {
   const typed = words.at(-1) ?? ''
+  // `ov help stop` is `ov stop --help`.
+  if (words.length > 1 && words[0] === 'help') return complete(words.slice(1), { commands, topics }, live)
   const before = words.slice(0, -1)
   const shown = commands.filter(({ hidden }) => !hidden)
   const command = commandOf(before, shown)
   if (command === null) return startingWith(typed, nextWords(before, shown, topics))
   const rest = before.slice(command.id.split(':').length)
-  if (rest.includes('--')) return argument(command, rest, typed, live)
+  if (rest.includes('--')) return argument(command, rest, typed, shown, live)
 
   const [, name = '', value] = /^--([^=]+)=(.*)$/s.exec(typed) ?? []
   const assigned = command.flags[name]
@@ -86,7 +88,7 @@ export async function complete(
     return found === 'files' ? found : startingWith(typed, found)
   }
   if (typed.startsWith('-')) return startingWith(typed, flagsLeft(command, rest))
-  return argument(command, rest, typed, live)
+  return argument(command, rest, typed, shown, live)
 }
 
 /** The longest run of words that is a command. */
@@ -148,10 +150,16 @@ async function argument(
   command: KnownCommand,
   rest: readonly string[],
   typed: string,
+  commands: readonly KnownCommand[],
   live: Live,
 ): Promise<Completion> {
   const names = Object.keys(command.args)
   const given = positionals(command, rest)
+  if (rest.length === 0) {
+    // A command may be a topic too, such as `ov coordinator`.
+    const further = nextWords(command.id.split(':'), commands, [])
+    if (further.length > 0) return startingWith(typed, further)
+  }
   const name = names[given.length] ?? (command.strict === false ? names.at(-1) : undefined)
   if (name === undefined) return typed === '' ? flagsLeft(command, rest) : []
   const { options } = command.args[name] ?? {}

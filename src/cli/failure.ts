@@ -23,10 +23,18 @@ export function explain(error: unknown, typed: string, known: Known = {}): Expla
   const isOwnWord = error instanceof OvError && error.kind === 'interrupted'
   if (isInterrupted() && !isOwnWord) return INTERRUPTED
   if (error instanceof Errors.CLIError) {
-    const unknown = /^command (\S+) not found$/.exec(error.message)?.[1]
+    const unknown = /^command (.+) not found$/s.exec(error.message)?.[1]
     if (unknown !== undefined) {
-      const words = oneLine(unknown.replaceAll(':', ' '), 60)
+      const whole = unknown.replaceAll(':', ' ')
+      const words = oneLine(whole, 60)
       const near = commandMeant(words, known.commands ?? [])
+      const taker = near === null ? commandAtBeginning(whole, known.commands ?? []) : null
+      if (taker !== null) {
+        const extra = oneLine(whole.slice(taker.length + 1), 60)
+        return said('user', 'cli.usage', `ov ${taker} takes no "${extra}".`, `See how it is used: ov ${taker} --help`)
+      }
+      if (whole.startsWith('-'))
+        return said('user', 'cli.usage', `There is no flag "${words}".`, 'See what there is: ov --help')
       const hint = near === null ? 'See what there is: ov --help' : `Did you mean ov ${near}? All commands: ov --help`
       return said('user', 'cli.unknown-command', `There is no command "${words}".`, hint)
     }
@@ -61,6 +69,11 @@ function commandMeant(words: string, commands: readonly string[]): string | null
     only(commands.filter((command) => command.endsWith(` ${words}`))) ??
     only(commands.filter((command) => command.startsWith(words)))
   )
+}
+
+/** The command that takes no arguments and was given some; null where the words begin with none. */
+function commandAtBeginning(words: string, commands: readonly string[]): string | null {
+  return commands.filter((command) => words.startsWith(`${command} `)).sort((a, b) => b.length - a.length)[0] ?? null
 }
 
 function only(found: readonly string[]): string | null {

@@ -110,14 +110,18 @@ export async function resolveReaders(tx: Db, to: string, from: string): Promise<
   }
   const agent = (await getAgent(tx, to)) ?? (await findAgent(tx, to))
   if (!agent) throw await unknownReader(tx, to)
-  if (!isOpen(agent)) throw await endedReader(tx, agent)
+  if (!isOpen(agent)) throw await endedReader(tx, agent, from)
   return [agent.id]
 }
 
-async function endedReader(tx: Db, agent: Agent): Promise<OvError> {
-  const instead = await nameOf(tx, await reportsTo(tx, agent))
+async function endedReader(tx: Db, agent: Agent, from: string): Promise<OvError> {
+  const id = await reportsTo(tx, agent)
+  const instead = await nameOf(tx, id)
   return new OvError('user', 'mail.recipient-gone', `${agent.name} is ${agent.state} and will not read mail.`, {
-    hint: `It reported to ${instead}: ov mail send --to ${instead} --subject "…"`,
+    hint:
+      id === from
+        ? `What became of it: ov inspect ${agent.name}. Give its task to another: ov sling --task "…"`
+        : `It reported to ${instead}: ov mail send --to ${instead} --subject "…"`,
   })
 }
 

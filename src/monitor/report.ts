@@ -1,12 +1,12 @@
 import { lastEntries, outputFile, wordsOf } from '../agents/output.ts'
 import { loadRuntime } from '../agents/registry.ts'
 import { type AgentReport, type GitView, reportStatus, type StatusReport, viewGit } from '../agents/report.ts'
-import { isOpen } from '../agents/store.ts'
+import { isOpen, namesOf } from '../agents/store.ts'
 import { HUMAN } from '../contract/mail.ts'
 import type { MergeState } from '../contract/states.ts'
 import type { Schema } from '../db/schema.ts'
 import { codeOf, OvError } from '../errors.ts'
-import { eventLine } from '../events/line.ts'
+import { eventLine, idsIn } from '../events/line.ts'
 import { newEvents } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
 import { findMail, type Mail, openQuestions } from '../mail/store.ts'
@@ -130,7 +130,9 @@ class Reader implements FleetReader {
       ...(this.#run === undefined ? {} : { run: this.#run }),
     })
     await this.#readWords(agents)
-    const names = new Map(agents.map(({ id, name }) => [id, name]))
+    const fresh = this.#events.filter(({ id }) => !this.#lines.has(Number(id)))
+    // Agents of former runs too.
+    const names = await namesOf(db, idsIn(fresh))
     return {
       ...status,
       branch: git.landing?.branch ?? null,

@@ -56,6 +56,22 @@ test.each([
   expect(outcome.output).toContain(`Hint: ${hint}`)
 })
 
+test.each([
+  [['fail', 'too hard'], 'ov fail takes no "too hard".', 'ov fail --help'],
+  [['land', 'now'], 'ov land takes no "now".', 'ov land --help'],
+  [['--frobnicate'], 'There is no flag "--frobnicate".', 'ov --help'],
+])('%j says what is too much', async (typed, message, hint) => {
+  const outcome = await home.ov(home.path, typed)
+  expect([outcome.code, outcome.stdout]).toEqual([2, ''])
+  expect(outcome.output).toContain(`✖ ${message}\nHint: See `)
+  expect(outcome.output).toContain(hint)
+})
+
+test.each(['-v', 'version'])('ov %s is ov --version', async (typed) => {
+  const [by, the] = await Promise.all([home.ov(home.path, [typed]), home.ov(home.path, ['--version'])])
+  expect([by.code, by.stdout]).toEqual([0, the.stdout])
+})
+
 test('ov help COMMAND is ov COMMAND --help', async () => {
   const [by, the] = await Promise.all([home.ov(home.path, ['help', 'stop']), home.ov(home.path, ['stop', '--help'])])
   expect([by.code, by.stdout]).toEqual([0, the.stdout])

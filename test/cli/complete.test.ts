@@ -33,6 +33,13 @@ describe('what may stand next', () => {
     expect(await offered('')).toContain('mail')
   })
 
+  test('what stands below a command that is a topic too, and whatever ov help is asked about', async () => {
+    expect(await offered('coordinator', '')).toContain('status')
+    expect(await offered('watch', 'st')).toEqual(['status', 'stop'])
+    expect(await offered('watch', '--')).toContain('--once')
+    expect(await offered('help', 'mail', 'se')).toEqual(['search', 'send'])
+  })
+
   test('agents where an agent belongs, each once, and several where several may be given', async () => {
     expect(await offered('inspect', '')).toEqual(['builder-1', 'lead-1'])
     expect(await offered('stop', 'builder-1', '')).toEqual(['lead-1'])
@@ -97,6 +104,7 @@ describe('in a shell', () => {
   test('bash completes commands, agents, runs and what stands behind an equals sign', () => {
     expect(bash('ov', 'sli')).toEqual(['sling'])
     expect(bash('ov', 'logs', 'sle')).toEqual(['sleeper'])
+    expect(bash('ov', 'logs', '--')).toContain('--follow')
     expect(bash('ov', 'status', '--run', '=', 'r')).toEqual(['run-1'])
     expect(bash('ov', 'status', '--run', '=')).toEqual(['run-1'])
     expect(bash('ov', 'nothing', '')).toEqual([])

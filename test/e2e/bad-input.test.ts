@@ -106,7 +106,7 @@ describe('what a task and its agent may be called', () => {
       'Expected --capability=bilder to be one of: coordinator, lead, scout, builder, reviewer, merger, monitor',
       'Did you mean --capability builder?',
     ],
-    [['--runtime', 'cluade'], 'There is no runtime "cluade".', 'Did you mean claude? All: claude, shell'],
+    [['--runtime', 'cluade'], 'There is no runtime "cluade".', 'Did you mean claude? All: claude, codex, shell'],
     [
       ['--runtime', 'claude'],
       'Claude Code is not installed: no claude on PATH.',
@@ -119,6 +119,20 @@ describe('what a task and its agent may be called', () => {
     ],
   ])('%j is refused, with what was meant or what there is', (flags, message, hint) =>
     expectRefused(repo, ['sling', '--task', 'x', ...flags], 2, message, hint),
+  )
+
+  test.each([
+    [['coordinator', 'start']],
+    [['coordinator', 'ask', 'What now?', '--timeout', '1']],
+    [['sling', '--task', 'x', '--interactive']],
+  ])('%j without its CLI names only a runtime that could do it', (typed) =>
+    expectRefused(
+      repo,
+      typed,
+      2,
+      'Claude Code is not installed: no claude on PATH.',
+      'npm install -g @anthropic-ai/claude-code, or choose another: --runtime codex',
+    ),
   )
 
   test('a branch of the human’s keeps its name: it is refused as a name, and else passed over', async () => {

@@ -266,3 +266,18 @@ function opens(pid: number, path: string): boolean {
     return false
   }
 }
+
+test('a nudge is read from standard input too; what is empty or has ended gets none', async () => {
+  await ov('sling', '--runtime', 'shell', '--task', 'Sleep', '--name', 'sleeper', '--command', 'sleep 600')
+  expect((await home.ov(repo, ['nudge', 'sleeper', '-'], { input: 'Stop;\nread \u001b[201~this;\n' })).code).toBe(0)
+  expect(await json('mail', 'search', 'read')).toMatchObject({ mail: [{ to: 'sleeper', priority: 'urgent' }] })
+  expect((await home.ov(repo, ['nudge', 'sleeper', '-'], { input: ' \n' })).output).toContain(
+    'There is nothing to say.',
+  )
+  expect((await ov('stop', 'sleeper')).code).toBe(0)
+  const late = await ov('nudge', 'sleeper', 'Hello')
+  expect([late.code, late.output]).toEqual([
+    2,
+    '✖ sleeper is stopped and will not read mail.\nHint: What became of it: ov inspect sleeper. Give its task to another: ov sling --task "…"\n',
+  ])
+})
