@@ -170,8 +170,8 @@ test('logs follow an agent to its end, each line once, and what came before them
       .split('\n')
       .map((line) => JSON.parse(line).text),
   ).toEqual(['line 30', '\x1b[31mred\x1b[0m'])
-  const lines = await home.ov(fleet.repo, ['logs', 'counter', '--events'])
-  expect(lines.stdout).toMatch(/mail\.sent .*from=human to=counter/)
+  const recorded = await home.ov(fleet.repo, ['logs', 'counter', '--events'])
+  expect(recorded.stdout).toMatch(/mail\.sent .*from=human to=counter/)
   const events = await home.ov(fleet.repo, ['logs', 'counter', '--events', '--json', '-n', '1'])
   expect(JSON.parse(events.stdout)).toMatchObject({ agent: 'counter', entries: [{ type: 'agent.done' }] })
   expect((await home.ov(fleet.repo, ['logs', 'counter', '-n', '0'])).output).toBe('')
