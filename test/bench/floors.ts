@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import Database from 'better-sqlite3'
 import type { Stage } from './stage.ts'
 
 /** What several rows stand on. */
@@ -7,14 +8,14 @@ const SQLITE = createRequire(import.meta.url).resolve('better-sqlite3')
 
 /** Node with better-sqlite3 that makes one row, committed as `ov` commits (WAL, FULL); the least a message can cost. */
 export function bareInsert(stage: Stage, database: string): string[] {
+  const made = new Database(database)
+  made.pragma('journal_mode = WAL')
+  made.exec('CREATE TABLE mail (id INTEGER PRIMARY KEY, body TEXT)')
+  made.close()
   const script = stage.script(
     'insert.cjs',
     `const Database = require(${JSON.stringify(SQLITE)})
 const db = new Database(process.argv[2], { timeout: 20000 })
-if (db.pragma('journal_mode', { simple: true }) !== 'wal') {
-  db.pragma('journal_mode = WAL')
-  db.exec('CREATE TABLE IF NOT EXISTS mail (id INTEGER PRIMARY KEY, body TEXT)')
-}
 db.pragma('synchronous = FULL')
 db.exec('BEGIN IMMEDIATE')
 db.prepare('INSERT INTO mail (body) VALUES (?)').run('Tell me.')
