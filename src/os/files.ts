@@ -324,18 +324,22 @@ export async function freeSpace(path: string): Promise<{ bytes: number; files: n
   return { bytes: bavail * bsize, files: files === 0 ? null : ffree }
 }
 
+/** After an event of the database's file it is looked at again, this much later. */
+const AGAIN_MS = [5, 100]
+
 /**
- * Calls `changed` after another process has committed to the database at `path`. The kernel's event can come
- * a little before the commit is visible, so each event is followed by a second call a few ms later.
+ * Calls `changed` after another process has committed to the database at `path`. The kernel's event comes before the
+ * commit is visible, by a few ms as a rule and by the time of an fsync on a busy disk, so each is followed by two more
+ * calls.
  * Returns the function that ends the watching.
  */
 export function watchDatabase(path: string, changed: () => void): () => void {
   const log = `${path}-wal`
-  let late: NodeJS.Timeout | undefined
+  let later: readonly NodeJS.Timeout[] = []
   const told = () => {
     changed()
-    clearTimeout(late)
-    late = setTimeout(changed, 5)
+    later.forEach(clearTimeout)
+    later = AGAIN_MS.map((ms) => setTimeout(changed, ms))
   }
   // The machine's supply of watches can be used up (EMFILE, ENOSPC). Then the file's size and time are looked at.
   const look = () => watchFile(log, { interval: 1_000, persistent: false }, told)
@@ -349,7 +353,7 @@ export function watchDatabase(path: string, changed: () => void): () => void {
     look()
   }
   return () => {
-    clearTimeout(late)
+    later.forEach(clearTimeout)
     watcher?.close()
     unwatchFile(log, told)
   }
