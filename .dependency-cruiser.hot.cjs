@@ -5,6 +5,7 @@
 const { options } = require('./.dependency-cruiser.cjs')
 
 const WHEN_NEEDED = [
+  '^src/agents/runner-main\\.ts$',
   '^src/cli/door\\.ts$',
   '^src/contract/mail-payloads\\.ts$',
   '^src/config/load\\.ts$',

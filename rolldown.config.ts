@@ -6,10 +6,10 @@ import about from './package.json' with { type: 'json' }
 import { manPage } from './src/cli/man.ts'
 
 /*
- * dist/ is CommonJS, which Node starts faster (docs/performance.md), in three parts that load nothing of one another
+ * dist/ is CommonJS, which Node starts faster (docs/performance.md), in parts that load nothing of one another
  * unless they are asked to:
  *
- *   dist/src/       the binary and its fast door
+ *   dist/src/       the binary, its fast door, and the runner
  *   dist/src/watcher.js  the process of `ov watch`: one small file for what is resident all day
  *   dist/commands/  one file a command: oclif finds them by their place
  *   dist/runtimes/  one file a runtime
@@ -26,6 +26,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   './hot-status.ts': './hot-status.js',
   './screen.tsx': '../screen/screen.js',
   './cli/watcher.ts': './watcher.js',
+  '../agents/runner-main.ts': './runner-main.js',
 }
 
 /** Looked for by a package and never there. */
@@ -183,6 +184,18 @@ export default defineConfig([
     input: { 'src/main': 'src/main.ts' },
     plugins: [elsewhere, noIdleBuiltins, filesBeside, rootHelp],
     output: { ...fast, chunkFileNames: 'src/[name].js' },
+  },
+  {
+    ...common,
+    input: { 'src/runner-main': 'src/agents/runner-main.ts' },
+    plugins: [sqliteInside, noIdleBuiltins],
+    // It imports runtimes by their place, which may be ES modules.
+    output: {
+      ...fast,
+      dynamicImportInCjs: true,
+      chunkFileNames: 'src/runner.[name].js',
+      minify: { compress: true, mangle: false },
+    },
   },
   {
     ...common,

@@ -2,12 +2,8 @@ import { EXIT_CODES } from '../errors.ts'
 import { PACKAGE_FOLDER } from '../place.ts'
 import { interruption, isInterrupted } from './interruption.ts'
 
-/** Everything that the fast door leaves: the runner, which loads no command framework, and what oclif runs. */
+/** Everything that the fast door leaves. */
 export async function enter(argv: readonly string[]): Promise<void> {
-  if (argv[0] === 'runner') {
-    const { runnerMain } = await import('../agents/runner-main.ts')
-    return runnerMain(argv.slice(1))
-  }
   if (argv[0] === 'tend') {
     const { tendMain } = await import('../watchdog/tend-main.ts')
     return tendMain(argv.slice(1), interruption())

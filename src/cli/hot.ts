@@ -19,6 +19,10 @@ export async function enter(argv: readonly string[]): Promise<void> {
   if (argv.length === 1 && (first === '--help' || first === 'help') && isForNobody() && printRootHelp()) return
   // Compiled code is kept between calls; where the folder can't be written, Node goes without.
   enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'ov', 'compiled'))
+  if (first === 'runner') {
+    const { runnerMain } = await import('../agents/runner-main.ts')
+    return runnerMain(argv.slice(1))
+  }
   if (first === 'mail' && (second === 'check' || second === 'send') && isForNobody()) {
     const { mailCheck, mailSend } = await import('./hot-mail.ts')
     if (await (second === 'check' ? mailCheck : mailSend)(argv.slice(2))) return
