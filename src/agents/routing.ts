@@ -119,17 +119,15 @@ function modeFor(
   const interactive = asked ?? runtimeSection(config, runtime.id).mode === 'interactive'
   if (!interactive) return 'structured'
   const without =
-    asked === true
-      ? 'Sling it without --interactive.'
-      : `Sling it with --no-interactive, or unset runtime.${runtime.id}.mode.`
+    asked === true ? 'leave --interactive out.' : `add --no-interactive, or unset runtime.${runtime.id}.mode.`
   if (!runtime.can.interactive) {
     throw new OvError('user', 'sling.not-interactive', `${runtime.title} has no screen that ov can drive.`, {
-      hint: without,
+      hint: `Choose another runtime, or ${without}`,
     })
   }
   if (tmux === null) {
     throw new OvError('user', 'sling.no-tmux', 'An interactive agent has its screen in tmux, which is not installed.', {
-      hint: `Install tmux, or: ${without}`,
+      hint: `Install tmux, or ${without}`,
     })
   }
   return 'interactive'

@@ -19,6 +19,8 @@ export interface Explained {
 export function explainThrown(error: unknown): Explained {
   if (error instanceof OvError) return said(error.kind, error.code, error.message, error.hint ?? null)
   const code = codeOf(error)
+  if (code === 'ENOENT' && error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd')
+    return said('user', 'os.no-folder', 'The folder you are in has been deleted.', 'Go to one that is there: cd ~')
   if (code !== undefined && code in REFUSALS)
     return said('failed', `os.${code.toLowerCase()}`, messageOf(error), REFUSALS[code] ?? null)
   return {

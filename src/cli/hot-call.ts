@@ -1,6 +1,7 @@
 import { refuseAgents } from '../agents/whose.ts'
 import { BROKER_VARIABLE } from '../broker/protocol.ts'
 import { areSettingsKnown } from '../config/remembered.ts'
+import { codeOf } from '../errors.ts'
 import { plainCheckoutAround } from '../os/git-folder.ts'
 import { AGENT_MARKER } from '../os/tree.ts'
 import type { Project } from '../project.ts'
@@ -41,8 +42,18 @@ export function theirWay(): TheirWay | null {
   const path = process.env[BROKER_VARIABLE]
   if (path) return { is: 'broker', path }
   if (path !== undefined || process.env[AGENT_MARKER] !== undefined) return null
-  const root = plainCheckoutAround(process.cwd())
+  const root = checkoutHere()
   return root === null || !areSettingsKnown(root, stateDirOf(root)) ? null : { is: 'human', root }
+}
+
+function checkoutHere(): string | null {
+  try {
+    return plainCheckoutAround(process.cwd())
+  } catch (error) {
+    // The folder was deleted: the other door says so.
+    if (codeOf(error) === 'ENOENT') return null
+    throw error
+  }
 }
 
 /** The same way, open: an agent's broker, or what was opened of the human's project. */

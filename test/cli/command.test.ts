@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process'
-import { readlinkSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { explain } from '../../src/cli/failure.ts'
 import { OvError } from '../../src/errors.ts'
 import { listFolder } from '../../src/os/files.ts'
+import { run } from '../../src/os/process.ts'
 import { makeFleet } from '../rig/fleet.ts'
 import { git, type Home, makeHome, makeRepo, OV } from '../rig/sandbox-home.ts'
 
@@ -65,6 +67,31 @@ test.each([
   expect([outcome.code, outcome.stdout]).toEqual([2, ''])
   expect(outcome.output).toContain(`✖ ${message}\nHint: See `)
   expect(outcome.output).toContain(hint)
+})
+
+test('in a folder that was deleted every command says so', async () => {
+  const lost = mkdtempSync(join(home.path, 'lost-'))
+  const inLost = (...typed: string[]) =>
+    run(['sh', '-c', 'cd "$1"; rmdir "$1"; shift; exec "$@"', 'sh', lost, process.execPath, OV, ...typed], {
+      cwd: home.path,
+      env: { ...home.env },
+      timeoutMs: 20_000,
+    })
+  for (const typed of [
+    ['status'],
+    ['status', '--json', '--quiet'],
+    ['mail', 'check'],
+    ['init'],
+    ['sling', '--task', 'x'],
+  ]) {
+    mkdirSync(lost, { recursive: true })
+    const outcome = await inLost(...typed)
+    expect([outcome.code, outcome.output]).toEqual([
+      2,
+      expect.stringContaining('The folder you are in has been deleted.'),
+    ])
+    expect(outcome.output).not.toContain('    at ')
+  }
 })
 
 test.each(['-v', 'version'])('ov %s is ov --version', async (typed) => {

@@ -236,7 +236,7 @@ test('without tmux, or by a runtime without a screen, --interactive is refused w
     env: { PATH: `${env.PATH.split(':')[0]}:${pathOf('git', 'sh', 'env')}` },
   })
   expect(without.output).toContain('An interactive agent has its screen in tmux, which is not installed.')
-  expect(without.output).toContain('Hint: Install tmux, or: Sling it without --interactive.')
+  expect(without.output).toContain('Hint: Install tmux, or leave --interactive out.')
   expect(without.code).toBe(2)
   const shell = ['sling', '--interactive', '--runtime', 'shell', '--task', 'x', '--command', 'true']
   const refused = await home.ov(repo, shell)
