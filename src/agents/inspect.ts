@@ -55,10 +55,14 @@ export async function inspectAgent(project: Project, agent: Agent): Promise<Insp
   const task = await getTask(db, agent.task_id)
   const run = await getRun(db, agent.run_id)
   if (!task || !run) throw new Error(`agent ${agent.id} has no task or no run`)
-  const report = (await reportRun(project, run)).find(({ id }) => id === agent.id)
-  if (!report) throw new Error(`agent ${agent.id} is not in its run`)
-  const runtime = await loadRuntime(agent.runtime)
   const worktree = worktreePath(project, agent.worktree)
+  const [reports, changes, runtime] = await Promise.all([
+    reportRun(project, run),
+    changesOn(project, { branch: agent.branch, base: agent.base_sha, worktree }),
+    loadRuntime(agent.runtime),
+  ])
+  const report = reports.find(({ id }) => id === agent.id)
+  if (!report) throw new Error(`agent ${agent.id} is not in its run`)
   const children = (await openChildren(db, agent.id)).map(({ name }) => name)
   const events = await recentEvents(db, { agentId: agent.id }, EVENTS)
   const names = await namesOf(db, idsIn(events))
@@ -74,7 +78,7 @@ export async function inspectAgent(project: Project, agent: Agent): Promise<Insp
       baseCommit: agent.base_sha,
     },
     worktree: { path: worktree, exists: existsSync(worktree) },
-    changes: await changesOn(project, { branch: agent.branch, base: agent.base_sha, worktree }),
+    changes,
     processes: processesOf(agent.id).map(({ pid }) => ({ pid, command: oneLine(argumentsOf(pid).join(' '), 200) })),
     children,
     mail: await headsOf(db, await findMail(db, { reader: agent.id, unread: true }, MAILS)),

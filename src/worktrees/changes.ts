@@ -36,11 +36,12 @@ export async function changesOn(
 ): Promise<Changes> {
   const tip = await commitOf(project.git, `refs/heads/${branch}`)
   const range = base === null || tip === null ? null : `${base}..${tip}`
-  return {
-    commits: range === null ? [] : await commitsIn(project, range),
-    files: range === null ? [] : await filesIn(project, range),
-    uncommitted: existsSync(worktree) ? await uncommittedIn(project, worktree) : [],
-  }
+  const [commits, files, uncommitted] = await Promise.all([
+    range === null ? [] : commitsIn(project, range),
+    range === null ? [] : filesIn(project, range),
+    existsSync(worktree) ? uncommittedIn(project, worktree) : [],
+  ])
+  return { commits, files, uncommitted }
 }
 
 /** A folder that the repository does not know as a worktree (any more) has nothing that git could tell. */
