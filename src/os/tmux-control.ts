@@ -48,8 +48,9 @@ export function watchSessions(tmux: Tmux, changed: () => void): SessionWatch {
 
   const connect = () => {
     if (client !== null || closed || performance.now() < notBefore || !existsSync(tmux.socket)) return
+    // -N: the socket of a server that was killed is there still, and attaching to it would start another.
     const started = spawnPiped(
-      ['tmux', '-S', tmux.socket, '-f', '/dev/null', '-C', 'attach-session', '-E', '-f', FLAGS],
+      ['tmux', '-N', '-S', tmux.socket, '-f', '/dev/null', '-C', 'attach-session', '-E', '-f', FLAGS],
       { cwd: '/', env: clientEnvironment() },
     )
     client = started
