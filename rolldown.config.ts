@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig, type Plugin, type RolldownOptions } from 'rolldown'
 import about from './package.json' with { type: 'json' }
@@ -138,6 +138,32 @@ const manifest: Plugin = {
   },
 }
 
+/** Folders of the packages of which something is in the bundle, by their names. */
+const bundled = new Map<string, string>()
+
+/** Who wrote what is in the bundle, and on what terms it may be passed on. */
+const notices: Plugin = {
+  name: 'notices',
+  generateBundle(_options, bundle) {
+    for (const chunk of Object.values(bundle))
+      for (const id of chunk.type === 'chunk' ? Object.keys(chunk.modules) : []) {
+        const [, folder, name] = /^\0?(.*\/node_modules\/((?:@[^/]+\/)?[^/]+))\//.exec(id) ?? []
+        if (folder !== undefined && name !== undefined) bundled.set(name, folder)
+      }
+  },
+  writeBundle() {
+    const parts = [...bundled]
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, folder]) => {
+        const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+        const [file] = globSync('{LICENSE,LICENCE,license,licence}*', { cwd: folder })
+        const terms = file === undefined ? '' : `\n${readFileSync(join(folder, file), 'utf8').trim()}\n`
+        return `${name} ${version} (${license})\n${terms}`
+      })
+    writeFileSync(join(DIST, 'THIRD-PARTY.txt'), parts.join(`\n${'-'.repeat(80)}\n\n`))
+  },
+}
+
 rmSync(DIST, { recursive: true, force: true })
 for (const [folder, type] of [
   [DIST, 'commonjs'],
@@ -162,12 +188,13 @@ export default defineConfig([
   {
     ...common,
     input: { 'screen/screen': 'src/cli/monitor/screen.tsx' },
+    plugins: [notices],
     output: { ...output, format: 'esm', chunkFileNames: 'screen/[name].js' },
   },
   {
     ...common,
     input: { ...inPlace(['commands/**/*.ts', 'runtimes/*.ts']), 'engine/door': 'src/cli/door.ts' },
-    plugins: [sqliteInside, sparing, elsewhere, noIdleBuiltins, manifest],
+    plugins: [notices, sqliteInside, sparing, elsewhere, noIdleBuiltins, manifest],
     output: { ...output, format: 'cjs', chunkFileNames: 'engine/[name].js', strict: true },
   },
   // Each on its own, so that neither loads what only the other needs. (One level below dist, all of it: src/place.ts.)
@@ -175,20 +202,20 @@ export default defineConfig([
     ...common,
     input: { [`src/${name}`]: `src/cli/${name}.ts` },
     preserveEntrySignatures: 'allow-extension' as const,
-    plugins: [sqliteInside, noIdleBuiltins],
+    plugins: [notices, sqliteInside, noIdleBuiltins],
     // What is shorter is read faster; names stay, for the stack of a bug.
     output: { ...fast, chunkFileNames: `src/${name}.[name].js`, minify: { compress: true, mangle: false } },
   })),
   {
     ...common,
     input: { 'src/main': 'src/main.ts' },
-    plugins: [elsewhere, noIdleBuiltins, filesBeside, rootHelp],
+    plugins: [notices, elsewhere, noIdleBuiltins, filesBeside, rootHelp],
     output: { ...fast, chunkFileNames: 'src/[name].js' },
   },
   {
     ...common,
     input: { 'src/runner-main': 'src/agents/runner-main.ts' },
-    plugins: [sqliteInside, noIdleBuiltins],
+    plugins: [notices, sqliteInside, noIdleBuiltins],
     // It imports runtimes by their place, which may be ES modules.
     output: {
       ...fast,
@@ -200,7 +227,7 @@ export default defineConfig([
   {
     ...common,
     input: { 'src/watcher': 'src/cli/watcher.ts' },
-    plugins: [sqliteInside, noIdleBuiltins],
+    plugins: [notices, sqliteInside, noIdleBuiltins],
     // Names and blanks would be a tenth of its memory.
     output: { dir: DIST, format: 'cjs', entryFileNames: '[name].js', strict: true, minify: true },
   },
