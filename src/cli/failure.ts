@@ -40,11 +40,38 @@ export function explain(error: unknown, typed: string, known: Known = {}): Expla
     }
     const message = error.message
       .replace(/\nSee more help with --help$/, '')
-      .replace(/^The following error occurred:\n\s*/, '')
+      .replace(/^The following errors? occurred:\n\s*/, '')
     const hint = meantBy(message) ?? flagMeant(message, known.flags ?? []) ?? `See how it is used: ${typed} --help`
-    return said('user', 'cli.usage', message, hint)
+    return said('user', 'cli.usage', inPlainWords(message), hint)
   }
   return explainThrown(error)
+}
+
+/** What the command framework says of a command line, as `ov` says such things. What is not known here stays as it is. */
+function inPlainWords(message: string): string {
+  const [, missing] = /^Missing \d+ required args?:\n((?:\S.*\n?)+)/.exec(message) ?? []
+  if (missing !== undefined) {
+    const names = missing
+      .trim()
+      .split('\n')
+      .map((line) => line.replace(/ .*/, '').toUpperCase())
+    return `${names.join(' and ')} ${names.length === 1 ? 'is' : 'are'} missing.`
+  }
+  const [, parsed, wanted, got = ''] = /^Parsing (--[\w-]+) \n\tExpected (.+) but received: (.*)$/s.exec(message) ?? []
+  if (parsed !== undefined) return `${parsed} takes ${wanted}, not "${oneLine(got, 60)}".`
+  return message
+    .split('\n')
+    .map((line) =>
+      line
+        .trim()
+        .replace(/^Missing required flag (\S+)$/, '--$1 is missing.')
+        .replace(/^Nonexistent flags?: (.+)$/, 'There is no flag $1.')
+        .replace(/^Unexpected arguments?: (.+)$/, 'This is too much: $1')
+        .replace(/^Flag (--\S+) expects a value$/, '$1 needs a value.')
+        .replace(/^All of the following must be provided when using (--\S+): (.+)$/, '$1 goes only with $2.')
+        .replace(/^(--[\w-]+)=.* cannot also be provided when using (--[\w-]+)$/, '$1 and $2 do not go together.'),
+    )
+    .join('\n')
 }
 
 /** What was most likely meant by a value that is none of a flag's options; null where nothing is near. */

@@ -69,6 +69,24 @@ test.each([
   expect(outcome.output).toContain(hint)
 })
 
+test.each([
+  ['nudge', 'AGENT and TEXT are missing.'],
+  ['inspect', 'AGENT is missing.'],
+  ['ask', 'QUESTION is missing.'],
+  ['mail send --to human', '--subject is missing.'],
+  ['mail send --to human --subject', '--subject needs a value.'],
+  ['sling --task x --timeout 5', '--timeout goes only with --wait.'],
+  ['sling --task x --task-file y', '--task-file and --task do not go together.'],
+  ['watch --once --background', '--background and --once do not go together.'],
+  ['watch --interval 0', '--interval takes an integer greater than or equal to 1, not "0".'],
+  ['mail wait --timeout soon', '--timeout takes an integer, not "soon".'],
+  ['status --frobnicate', 'There is no flag --frobnicate.'],
+])('ov %s: %s', async (typed, message) => {
+  const outcome = await home.ov(home.path, typed.split(' '))
+  const command = typed.replace(/ --.*/, '')
+  expect([outcome.code, outcome.output]).toEqual([2, `✖ ${message}\nHint: See how it is used: ov ${command} --help\n`])
+})
+
 test('in a folder that was deleted every command says so', async () => {
   const lost = mkdtempSync(join(home.path, 'lost-'))
   const inLost = (...typed: string[]) =>

@@ -97,7 +97,7 @@ test('nobody can write in another’s name: there is no flag for it, and the env
   const changed = 'This process belongs to liar, but its environment was changed.'
   const leave = 'Leave the environment of an agent as it is: it tells who speaks.'
   expect(said.map(({ code }) => code)).toEqual([0, 0, 2, 1, 2, 2, 2])
-  expect(said[2]?.output).toContain('Nonexistent flag: --from')
+  expect(said[2]?.output).toContain('There is no flag --from.')
   expect(said[3]?.output).toContain('This process belongs to an agent, but OV_BROKER is not set.')
   expect(said.slice(4)).toEqual([1, 2, 3].map(() => refusal(2, changed, leave)))
   const list = JSON.parse((await home.ov(repo, ['mail', 'list', '--json'])).stdout) as {
@@ -156,7 +156,7 @@ describe('done', () => {
         'Do the task and commit it; if nothing had to change: ov done --no-changes --summary "why"',
       ),
       refusal(2, '1 file is not committed: a.txt.', 'git add -A && git commit -m "…", then say done again'),
-      refusal(2, 'Missing required flag summary', 'See how it is used: ov done --help'),
+      refusal(2, '--summary is missing.', 'See how it is used: ov done --help'),
       { code: 0, output: queued },
       { code: 0, output: queued },
       { code: 0, output: queued },
