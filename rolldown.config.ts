@@ -24,6 +24,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   './door.ts': '../engine/door.js',
   './hot-mail.ts': './hot-mail.js',
   './hot-status.ts': './hot-status.js',
+  './hot-sling.ts': './hot-sling.js',
+  './hot-stop.ts': './hot-stop.js',
   './screen.tsx': '../screen/screen.js',
   './cli/watcher.ts': './watcher.js',
   '../agents/runner-main.ts': './runner-main.js',
@@ -198,7 +200,7 @@ export default defineConfig([
     output: { ...output, format: 'cjs', chunkFileNames: 'engine/[name].js', strict: true },
   },
   // Each on its own, so that neither loads what only the other needs. (One level below dist, all of it: src/place.ts.)
-  ...['hot-mail', 'hot-status'].map((name) => ({
+  ...['hot-mail', 'hot-status', 'hot-sling', 'hot-stop'].map((name) => ({
     ...common,
     input: { [`src/${name}`]: `src/cli/${name}.ts` },
     preserveEntrySignatures: 'allow-extension' as const,

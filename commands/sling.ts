@@ -1,4 +1,5 @@
 import { Flags } from '@oclif/core'
+import { documentOf, saySlung } from '../src/agents/say.ts'
 import { OvCommand } from '../src/cli/command.ts'
 import { showSteps } from '../src/cli/progress.ts'
 import { taskText } from '../src/cli/task-text.ts'
@@ -68,19 +69,8 @@ Exit codes with --wait: 0 merged or done · 1 failed or stopped · 3 conflict or
     })
     const { agent, task } = slung
     if (!wait) {
-      this.say(
-        slung.queued
-          ? `${agent.name} waits for a free place: ${task.title}`
-          : `${agent.name} is on its way: ${task.title}`,
-      )
-      this.say(
-        this.insideAgent
-          ? 'End your turn when you have nothing else to do; mail tells you what becomes of it.'
-          : agent.mode === 'interactive' && !slung.queued
-            ? `See its screen, and type along: ov attach ${agent.name}`
-            : `Follow it: ov logs ${agent.name} -f`,
-      )
-      return { task: task.id, agent: agent.name, state: task.state, branch: agent.branch, queued: slung.queued }
+      this.say(saySlung(slung, { insideAgent: this.insideAgent }))
+      return documentOf(slung)
     }
     const limit = timeout === undefined ? {} : { timeoutMs: timeout * 1000 }
     let ended: Outcome | undefined

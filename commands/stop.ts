@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core'
-import type { Stopped } from '../src/agents/stop.ts'
+import { sayRemains, sayStopped } from '../src/agents/say.ts'
 import { OvCommand } from '../src/cli/command.ts'
 import { EXIT_CODES } from '../src/errors.ts'
 
@@ -31,23 +31,9 @@ Exit code 1: a process survived, or may have; it is named.`
     const { all, tree, reason } = flags
     const agents = argv.map(String)
     const result = await this.call('stop', { agents, all, tree, ...(reason === undefined ? {} : { reason }) })
-    for (const one of result.stopped) this.log(lineOf(one))
-    if (result.stopped.length === 0) this.say('Nobody is at work.')
-    const survivors = result.stopped.flatMap((one) => one.survivors)
-    for (const { pid, command, certain } of survivors) {
-      this.say(
-        certain
-          ? `Still there: ${pid} ${command}`
-          : `Perhaps left behind (works in the worktree, got no signal): ${pid} ${command}`,
-      )
-    }
-    if (survivors.length > 0) process.exitCode = EXIT_CODES.failed
+    for (const one of result.stopped) this.log(sayStopped(one))
+    for (const line of sayRemains(result.stopped)) this.say(line)
+    if (result.stopped.some(({ survivors }) => survivors.length > 0)) process.exitCode = EXIT_CODES.failed
     return result
   }
-}
-
-function lineOf({ agent, was, state, kept, branch }: Stopped): string {
-  const commits = kept.length === 0 ? '' : ` Its commits are kept: git log ${branch}`
-  const ended = was === 'done' || was === 'failed' || was === 'stopped'
-  return ended ? `${agent} had ended before (${was}).` : `${agent} is ${state} (was ${was}).${commits}`
 }

@@ -1,4 +1,5 @@
-import { type Config, runtimeSection } from '../config/schema.ts'
+import { runtimeSection } from '../config/runtime-section.ts'
+import type { Config } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 
 /** What any agent may see of the host's environment: the means to run programs, no secrets. A `*` at the end matches any rest. */

@@ -64,7 +64,6 @@ export const AGENT_OPERATIONS = {
     async (project, _speaker, input) =>
       (await import('./report.ts')).reportStatus(project, input as { run?: string; all?: boolean }),
   ),
-  /** The human may stop anybody; an agent only those it or its own have slung. */
   stop: operation(
     () =>
       z.strictObject({
@@ -73,13 +72,8 @@ export const AGENT_OPERATIONS = {
         tree: z.boolean(),
         reason: z.string().optional(),
       }),
-    async (project, speaker, input) => {
-      const { chooseToStop, stopAgents } = await import('./stop.ts')
-      const by = speaker.kind === 'agent' ? speaker.agent : null
-      const chosen = await chooseToStop(project, by, input)
-      const reason = input.reason ?? `Stopped by ${by === null ? 'the human' : by.name}.`
-      return { stopped: await stopAgents(project, chosen, { reason, all: input.all && by === null }) }
-    },
+    async (project, speaker, input) =>
+      (await import('./stop.ts')).stopChosen(project, speaker.kind === 'agent' ? speaker.agent : null, input),
   ),
 } as const
 

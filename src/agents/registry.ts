@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { AgentRuntime } from '../contract/runtime.ts'
@@ -29,6 +30,8 @@ export async function loadRuntime(id: string): Promise<AgentRuntime> {
           : `Did you mean ${near}? All: ${runtimeIds().join(', ')}`,
     })
   }
-  const module: { default: AgentRuntime } = await import(pathToFileURL(file).href)
-  return module.default
+  // Node's first `import()` takes milliseconds, which `require` does not. Sources can only be imported.
+  const module: AgentRuntime | { default: AgentRuntime } =
+    EXTENSION === '.js' ? createRequire(import.meta.filename)(file) : await import(pathToFileURL(file).href)
+  return 'default' in module ? module.default : module
 }

@@ -1,4 +1,5 @@
-import { type Config, runtimeSection } from '../config/schema.ts'
+import { runtimeSection } from '../config/runtime-section.ts'
+import type { Config } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import type { Capability, Mode } from '../contract/states.ts'
 import { OvError } from '../errors.ts'

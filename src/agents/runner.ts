@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Broker, serveBroker } from '../broker/server.ts'
-import { runtimeSection } from '../config/schema.ts'
+import { runtimeSection } from '../config/runtime-section.ts'
 import type { AgentEvent, AgentRuntime, SessionSpec } from '../contract/runtime.ts'
 import { type AgentState, type EndState, isFinal } from '../contract/states.ts'
 import { write } from '../db/open.ts'

@@ -41,6 +41,30 @@ export interface Stopped {
   readonly survivors: readonly Survivor[]
 }
 
+/** Which agents a speaker wants stopped, and why. */
+export interface StopRequest {
+  readonly agents: readonly string[]
+  readonly all: boolean
+  readonly tree: boolean
+  readonly reason?: string | undefined
+}
+
+/**
+ * Stops the agents that are meant. The human may stop anybody; an agent only those it or its own have slung.
+ *
+ * @param by the agent that asks, null for the human
+ * @throws {OvError} what `chooseToStop` throws
+ */
+export async function stopChosen(
+  project: Project,
+  by: Agent | null,
+  request: StopRequest,
+): Promise<{ stopped: Stopped[] }> {
+  const chosen = await chooseToStop(project, by, request)
+  const reason = request.reason ?? `Stopped by ${by === null ? 'the human' : by.name}.`
+  return { stopped: await stopAgents(project, chosen, { reason, all: request.all && by === null }) }
+}
+
 /**
  * Stops agents: first each is fenced and its task is stopped, so that its runner can't write any more; then all its
  * processes are ended, its commits kept, its mail bounced. What fails for one does not keep the others running. A stop
@@ -75,7 +99,7 @@ export async function stopAgents(
 export async function chooseToStop(
   project: Project,
   by: Agent | null,
-  { agents, all, tree }: { agents: readonly string[]; all: boolean; tree: boolean },
+  { agents, all, tree }: Pick<StopRequest, 'agents' | 'all' | 'tree'>,
 ): Promise<Agent[]> {
   if (all === agents.length > 0) {
     throw new OvError('user', 'stop.nobody', all ? 'Name agents, or say --all, not both.' : 'Which agent is to stop?', {

@@ -1,5 +1,6 @@
 import { codeOf, type ErrorKind, EXIT_CODES, messageOf, OvError } from '../errors.ts'
 import { plainText } from '../mail/frame.ts'
+import { isInterrupted } from './interruption.ts'
 import type { Paint } from './style.ts'
 
 /** An error as it is said: to a person, or as `error` in the `--json` document. */
@@ -13,6 +14,13 @@ export interface Explained {
   readonly exitCode: number
   /** Only of a bug: where it happened. */
   readonly stack: string | null
+}
+
+/** What is said in place of anything thrown once the person has had enough; null where that is not so, or is said by it. */
+export function explainInterruption(error: unknown): Explained | null {
+  const isOwnWord = error instanceof OvError && error.kind === 'interrupted'
+  if (!isInterrupted() || isOwnWord) return null
+  return said('interrupted', 'cli.interrupted', 'Interrupted.', 'See how things stand: ov status')
 }
 
 /** Says what was thrown: an error for a person, what the operating system refused, or a bug, which keeps its stack. */

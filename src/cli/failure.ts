@@ -1,9 +1,7 @@
 import { Errors } from '@oclif/core'
-import { OvError } from '../errors.ts'
 import { oneLine } from '../mail/frame.ts'
 import { nearest } from '../nearest.ts'
-import { type Explained, explainThrown, failureText, said } from './explained.ts'
-import { isInterrupted } from './interruption.ts'
+import { type Explained, explainInterruption, explainThrown, failureText, said } from './explained.ts'
 import { errStyle } from './style.ts'
 
 /** What a person could have typed: commands as words (`mail send`), flags without dashes. */
@@ -20,8 +18,8 @@ export interface Known {
  * @param known what could have been typed instead
  */
 export function explain(error: unknown, typed: string, known: Known = {}): Explained {
-  const isOwnWord = error instanceof OvError && error.kind === 'interrupted'
-  if (isInterrupted() && !isOwnWord) return INTERRUPTED
+  const interruption = explainInterruption(error)
+  if (interruption !== null) return interruption
   if (error instanceof Errors.CLIError) {
     const unknown = /^command (.+) not found$/s.exec(error.message)?.[1]
     if (unknown !== undefined) {
@@ -106,8 +104,6 @@ function commandAtBeginning(words: string, commands: readonly string[]): string 
 function only(found: readonly string[]): string | null {
   return found.length === 1 ? (found[0] ?? null) : null
 }
-
-const INTERRUPTED = said('interrupted', 'cli.interrupted', 'Interrupted.', 'See how things stand: ov status')
 
 /** Says it to a person, on stderr. */
 export function sayFailure(failure: Explained): void {

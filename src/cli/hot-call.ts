@@ -6,7 +6,7 @@ import { plainCheckoutAround } from '../os/git-folder.ts'
 import { AGENT_MARKER } from '../os/tree.ts'
 import type { Project } from '../project.ts'
 import { stateDirOf } from '../state-dir.ts'
-import { explainThrown, failureDocument, failureText } from './explained.ts'
+import { explainInterruption, explainThrown, failureDocument, failureText } from './explained.ts'
 import { print } from './print.ts'
 
 /** What a command of the fast door was told beside its own flags. */
@@ -95,7 +95,7 @@ async function said({ json }: Manner, work: () => Promise<void>): Promise<void> 
   try {
     await work()
   } catch (error) {
-    const failure = explainThrown(error)
+    const failure = explainInterruption(error) ?? explainThrown(error)
     process.exitCode = failure.exitCode
     if (json) print(1, `${JSON.stringify(failureDocument(failure), null, 2)}\n`)
     else print(2, failureText(failure, { red: plain, dim: plain }))

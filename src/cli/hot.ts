@@ -31,6 +31,14 @@ export async function enter(argv: readonly string[]): Promise<void> {
     const { statusDocument } = await import('./hot-status.ts')
     if (await statusDocument(argv.slice(1))) return
   }
+  if (first === 'sling' && isForNobody()) {
+    const { sling } = await import('./hot-sling.ts')
+    if (await sling(argv.slice(1))) return
+  }
+  if (first === 'stop' && isForNobody()) {
+    const { stop } = await import('./hot-stop.ts')
+    if (await stop(argv.slice(1))) return
+  }
   const door = await import('./door.ts')
   await door.enter(argv)
 }

@@ -6,6 +6,7 @@ const PATIENCE_MS = 500
 
 const ended = new AbortController()
 let listening = false
+let printing = false
 let interrupted = false
 
 /**
@@ -13,6 +14,17 @@ let interrupted = false
  * itself then is ended soon after; a second Ctrl-C ends it at once.
  */
 export function interruption(): AbortSignal {
+  const signal = interruptionBySignal()
+  if (printing) return signal
+  printing = true
+  process.stdout.on('error', (error) => {
+    if (codeOf(error) === 'EPIPE') ended.abort()
+  })
+  return signal
+}
+
+/** The same for who prints without `process.stdout`, and so hears by itself that nobody reads any more. */
+export function interruptionBySignal(): AbortSignal {
   if (listening) return ended.signal
   listening = true
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -23,9 +35,6 @@ export function interruption(): AbortSignal {
       setTimeout(leave, PATIENCE_MS).unref()
     })
   }
-  process.stdout.on('error', (error) => {
-    if (codeOf(error) === 'EPIPE') ended.abort()
-  })
   return ended.signal
 }
 

@@ -3,6 +3,7 @@ import { isAbsolute, join } from 'node:path'
 import * as z from 'zod'
 import { CAPABILITIES, type Capability, MODES } from '../contract/states.ts'
 import { isWithin } from '../os/files.ts'
+import { type RuntimeSection, SECTION_DEFAULTS } from './runtime-section.ts'
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/
@@ -70,23 +71,21 @@ const section = z.strictObject({
     .optional()
     .describe('Name or path of its program. Unset: its usual names are looked for on PATH.')
     .meta({ examples: ['~/.local/bin/claude'] }),
-  args: z.array(z.string()).prefault([]).describe('Arguments added to every start of it.'),
+  args: z.array(z.string()).prefault(SECTION_DEFAULTS.args).describe('Arguments added to every start of it.'),
   mode: z
     .enum(MODES)
-    .default('structured')
+    .default(SECTION_DEFAULTS.mode)
     .describe(
       'structured: driven over pipes; ov logs and ov attach show its words and tools. interactive: on its own screen in tmux, where you can type along.',
     ),
   env: z
     .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*\*?$/, 'must be the name of a variable; its value stays outside'))
-    .prefault([])
+    .prefault(SECTION_DEFAULTS.env)
     .describe(
       'Names of environment variables its agents may see, beyond the safe ones. A * at the end matches any rest.',
     )
     .meta({ examples: [['DATABASE_URL', 'AWS_*']] }),
 })
-
-export type RuntimeSection = z.output<typeof section>
 
 /**
  * The whole of `overstory.yaml`: what may stand in it, what it means (the descriptions are the only ones there are)
@@ -277,8 +276,3 @@ const MODEL_EXAMPLES: Readonly<Record<Capability, string>> = {
 
 export type ConfigSchema = ReturnType<typeof configSchemaFor>
 export type Config = z.output<ConfigSchema>
-
-/** The settings of one runtime (`runtime.<name>`), or their defaults. */
-export function runtimeSection(config: Config, runtime: string): RuntimeSection {
-  return config.runtime.sections[runtime] ?? section.parse({})
-}

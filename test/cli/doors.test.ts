@@ -59,6 +59,7 @@ function alike(text: string, { home }: Machine): string {
     .replace(/\d+s ago|just now/g, 'AGO')
     .replace(/ +\d+s {2}human/g, ' 1s  human')
     .replace(/"pid": \d+/g, '"pid": 1')
+    .replace(/(was |"was": ")(?:starting|working)/g, '$1working')
 }
 
 interface Said {
@@ -219,6 +220,54 @@ test('a configuration that has changed is read anew, and told when it is wrong',
   await both(check, { byOclif: true, env: { OV_AGENTS_MAX_DEPTH: 'many' } })
 })
 
+test('an agent is slung and stopped the same', async () => {
+  const shell = ['--runtime', 'shell', '--command', 'sleep 600']
+  const slung = await both(['sling', ...shell, '--name', 'first', '-t', 'Sleep \x1b[2Jwell', '--again'])
+  expect(slung.all).toBe('first is on its way: Sleep well\nFollow it: ov logs first -f\n')
+  const doc = await both(['sling', ...shell, '-c', 'scout', '--task=Look', '--json', '--files', 'a', '--files', 'b'])
+  expect(JSON.parse(doc.stdout)).toMatchObject({ agent: 'scout-1', queued: false })
+  await both(['sling', '--runtime', 'shell', '--command', 'sleep 601', '-q', '--base', 'HEAD', '--no-interactive'])
+  expect((await both(['stop', 'first'])).stdout).toMatch(/^first is stopped \(was /)
+  expect((await both(['stop', 'first'])).stdout).toBe('first had ended before (stopped).\n')
+  expect((await both(['stop', 'nobody'])).code).toBe(2)
+  expect((await both(['stop', 'nobody', '--json'])).code).toBe(2)
+  expect((await both(['stop', 'first', '--all'])).code).toBe(2)
+  const ended = await both(['stop', 'scout-1', 'builder-1', '--reason', 'Enough', '--tree', '--json'])
+  expect(JSON.parse(ended.stdout).stopped).toMatchObject([{ agent: 'scout-1' }, { agent: 'builder-1' }])
+  await both(['stop', '--all', '-q'], { byOclif: true })
+  await both(['stop'], { byOclif: true })
+  await both(['stop', 'first', '--nope'], { byOclif: true })
+  await both(['stop', '--', 'first'], { byOclif: true })
+})
+
+test.each([
+  [['--task', 'x', '--runtime', 'shel']],
+  [['--task', 'x', '--runtime', 'shell']],
+  [['--command', 'true', '--runtime', 'shell', '--name', 'Not A Name', '--json']],
+  [['--command', 'true', '--runtime', 'shell', '--name', 'human']],
+  [['--command', 'true', '--runtime', 'shell', '--base', 'nowhere']],
+  [['--command', 'true', '--runtime', 'shell', '--interactive']],
+  [['--task', 'x', '--capability', 'coordinator', '--json']],
+])('what no agent can be slung for is refused the same: ov sling %j', async (args) => {
+  expect((await both(['sling', ...args])).code).not.toBe(0)
+})
+
+test.each([
+  [[]],
+  [['--task', '']],
+  [['--task', ' ']],
+  [['--task', '-']],
+  [['--task', 'x', '--capability', 'bilder']],
+  [['--task', 'x', '--task-file', 'y']],
+  [['--task-file', '/nowhere']],
+  [['--task', 'x', '--timeout', '5']],
+  [['--task', 'x', 'y']],
+  [['--task', 'x', '--no-agian', '--json']],
+  [['--help']],
+])('what is no plain task goes to oclif: ov sling %j', async (args) => {
+  await both(['sling', ...args], { byOclif: true, input: '' })
+})
+
 test('inside an agent both go by its broker', async () => {
   const lines = [
     'ov mail check',
@@ -231,6 +280,12 @@ test('inside an agent both go by its broker', async () => {
     'ov mail check --json',
     'ov status --json',
     'ov status --json --run run-9',
+    'ov sling --name below --task "Below" --runtime shell --command "sleep 600"',
+    'ov sling --name below-too --task "Below too" --runtime shell --command "sleep 600" --json',
+    'ov stop below',
+    'ov stop below-too --json',
+    'ov stop human',
+    'ov stop worker',
     'env -u OV_BROKER ov mail check',
     'OV_BROKER=/nowhere ov mail check --json',
     'env -u OV_BROKER -u OV_AGENT -u OV_AGENT_ID ov mail check',
@@ -248,6 +303,8 @@ test('inside an agent both go by its broker', async () => {
       'shell',
       '--name',
       'insider',
+      '--capability',
+      'lead',
       '--task',
       'Try both',
       '--command',
@@ -263,5 +320,5 @@ test('inside an agent both go by its broker', async () => {
   const [quick, other] = [await said(fast), await said(slow)]
   expect(quick).toEqual(other)
   const codes = quick.map(([, text]) => text?.trim().split('\n').at(-1))
-  expect(codes.join(' ')).toBe('0 0 0 2 0 0 0 0 0 2 1 1 2')
+  expect(codes.join(' ')).toBe('0 0 0 2 0 0 0 0 0 2 0 0 0 0 2 2 1 1 2')
 })

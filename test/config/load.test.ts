@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { explainConfig } from '../../src/config/explain.ts'
 import { loadConfig, readConfig } from '../../src/config/load.ts'
 import { sayProblem } from '../../src/config/problem.ts'
-import { runtimeSection } from '../../src/config/schema.ts'
+import { runtimeSection } from '../../src/config/runtime-section.ts'
 
 let root: string
 beforeEach(() => {

@@ -1,16 +1,15 @@
-import * as z from 'zod'
 import { type Finding, type Folder, firstOf, type GateName } from '../project-type.ts'
 
-/** Each part is taken as it is usable: one wrong field must not hide the rest. */
-const manifestSchema = z.object({
-  packageManager: z.string().catch(''),
-  scripts: z.record(z.string(), z.unknown()).catch({}),
-  dependencies: z.record(z.string(), z.unknown()).catch({}),
-  devDependencies: z.record(z.string(), z.unknown()).catch({}),
-  optionalDependencies: z.record(z.string(), z.unknown()).catch({}),
-  workspaces: z.unknown().optional(),
-})
-type Manifest = z.infer<typeof manifestSchema>
+type Mapping = Readonly<Record<string, unknown>>
+
+interface Manifest {
+  readonly packageManager: string
+  readonly scripts: Mapping
+  readonly dependencies: Mapping
+  readonly devDependencies: Mapping
+  readonly optionalDependencies: Mapping
+  readonly workspaces: unknown
+}
 
 const YARN_BERRY = 'yarn install --immutable'
 
@@ -74,14 +73,32 @@ export function findNode(folder: Folder): Finding | null {
   }
 }
 
+/** Each part is taken as it is usable: one wrong field must not hide the rest. (By hand: a schema would take longer.) */
 function parse(text: string): Manifest | null {
   try {
-    const parsed = manifestSchema.safeParse(JSON.parse(text))
-    return parsed.success ? parsed.data : null
+    const parsed: unknown = JSON.parse(text)
+    if (!isMapping(parsed)) return null
+    const { packageManager, scripts, dependencies, devDependencies, optionalDependencies, workspaces } = parsed
+    return {
+      packageManager: typeof packageManager === 'string' ? packageManager : '',
+      scripts: mapping(scripts),
+      dependencies: mapping(dependencies),
+      devDependencies: mapping(devDependencies),
+      optionalDependencies: mapping(optionalDependencies),
+      workspaces,
+    }
   } catch (error) {
     if (error instanceof SyntaxError) return null
     throw error
   }
+}
+
+function isMapping(value: unknown): value is Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function mapping(value: unknown): Mapping {
+  return isMapping(value) ? value : {}
 }
 
 function managerOf(folder: Folder, { packageManager }: Manifest): Manager {

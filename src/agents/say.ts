@@ -1,0 +1,39 @@
+import type { Slung } from './sling.ts'
+import type { Stopped } from './stop.ts'
+
+/** Where a task that was slung stands and what to do next, in two lines. */
+export function saySlung({ agent, task, queued }: Slung, { insideAgent }: { readonly insideAgent: boolean }): string {
+  const stands = queued
+    ? `${agent.name} waits for a free place: ${task.title}`
+    : `${agent.name} is on its way: ${task.title}`
+  const next = insideAgent
+    ? 'End your turn when you have nothing else to do; mail tells you what becomes of it.'
+    : agent.mode === 'interactive' && !queued
+      ? `See its screen, and type along: ov attach ${agent.name}`
+      : `Follow it: ov logs ${agent.name} -f`
+  return `${stands}\n${next}`
+}
+
+/** The same for scripts. */
+export function documentOf({ agent, task, queued }: Slung) {
+  return { task: task.id, agent: agent.name, state: task.state, branch: agent.branch, queued }
+}
+
+/** What became of an agent that was stopped, in one line. */
+export function sayStopped({ agent, was, state, kept, branch }: Stopped): string {
+  const commits = kept.length === 0 ? '' : ` Its commits are kept: git log ${branch}`
+  const ended = was === 'done' || was === 'failed' || was === 'stopped'
+  return ended ? `${agent} had ended before (${was}).` : `${agent} is ${state} (was ${was}).${commits}`
+}
+
+/** What there is to say beside: that nobody was stopped, and each process that is still there. */
+export function sayRemains(stopped: readonly Stopped[]): string[] {
+  if (stopped.length === 0) return ['Nobody is at work.']
+  return stopped
+    .flatMap((one) => one.survivors)
+    .map(({ pid, command, certain }) =>
+      certain
+        ? `Still there: ${pid} ${command}`
+        : `Perhaps left behind (works in the worktree, got no signal): ${pid} ${command}`,
+    )
+}
