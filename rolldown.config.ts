@@ -26,6 +26,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   './hot-status.ts': './hot-status.js',
   './hot-sling.ts': './hot-sling.js',
   './hot-stop.ts': './hot-stop.js',
+  './hot-merge.ts': './hot-merge.js',
   './screen.tsx': '../screen/screen.js',
   './cli/watcher.ts': './watcher.js',
   '../agents/runner-main.ts': './runner-main.js',
@@ -200,7 +201,7 @@ export default defineConfig([
     output: { ...output, format: 'cjs', chunkFileNames: 'engine/[name].js', strict: true },
   },
   // Each on its own, so that neither loads what only the other needs. (One level below dist, all of it: src/place.ts.)
-  ...['hot-mail', 'hot-status', 'hot-sling', 'hot-stop'].map((name) => ({
+  ...['hot-mail', 'hot-status', 'hot-sling', 'hot-stop', 'hot-merge'].map((name) => ({
     ...common,
     input: { [`src/${name}`]: `src/cli/${name}.ts` },
     preserveEntrySignatures: 'allow-extension' as const,

@@ -1,8 +1,9 @@
 import { Flags } from '@oclif/core'
 import { OvCommand } from '../src/cli/command.ts'
 import { followMerges } from '../src/cli/merging.ts'
+import { showSteps } from '../src/cli/progress.ts'
 import { predictMerges } from '../src/merge/predict.ts'
-import { exitCodeOf, sayLanding, sayPrediction, sayTotals } from '../src/merge/say.ts'
+import { exitCodeOf, sayOutcome, sayPrediction } from '../src/merge/say.ts'
 
 export default class Merge extends OvCommand {
   static override summary = 'Merge what agents have finished, each on green gates'
@@ -33,15 +34,12 @@ Exit codes: 0 all merged · 3 something conflicts or turned a gate red · 6 a hu
       this.log(sayPrediction(prediction))
       return prediction
     }
-    const outcome = await followMerges(
-      project,
-      { branch: flags.branch, land: flags.land, gone: this.gone },
-      { quiet: this.silent },
+    const outcome = await followMerges(project, { branch: flags.branch, land: flags.land, gone: this.gone }, (steps) =>
+      showSteps(steps, { quiet: this.silent }),
     )
-    this.log(sayTotals(outcome.merges))
-    if (outcome.landing !== null) this.log(sayLanding(outcome.landing))
-    if (outcome.landing?.landed === false && outcome.landing.hint !== '') this.say(`Hint: ${outcome.landing.hint}`)
-    if (outcome.blocked !== null) this.say(`${outcome.blocked.why}\nHint: ${outcome.blocked.hint}`)
+    const { result, beside } = sayOutcome(outcome)
+    for (const line of result) this.log(line)
+    for (const line of beside) this.say(line)
     process.exitCode = exitCodeOf(outcome)
     return outcome
   }

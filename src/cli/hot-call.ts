@@ -1,12 +1,13 @@
 import { refuseAgents } from '../agents/whose.ts'
 import { BROKER_VARIABLE } from '../broker/protocol.ts'
 import { areSettingsKnown } from '../config/remembered.ts'
-import { codeOf } from '../errors.ts'
+import { codeOf, EXIT_CODES } from '../errors.ts'
 import { plainCheckoutAround } from '../os/git-folder.ts'
 import { AGENT_MARKER } from '../os/tree.ts'
 import type { Project } from '../project.ts'
 import { stateDirOf } from '../state-dir.ts'
 import { explainInterruption, explainThrown, failureDocument, failureText } from './explained.ts'
+import { isInterrupted } from './interruption.ts'
 import { print } from './print.ts'
 
 /** What a command of the fast door was told beside its own flags. */
@@ -100,4 +101,6 @@ async function said({ json }: Manner, work: () => Promise<void>): Promise<void> 
     if (json) print(1, `${JSON.stringify(failureDocument(failure), null, 2)}\n`)
     else print(2, failureText(failure, { red: plain, dim: plain }))
   }
+  // What ended in good order because it was interrupted was interrupted all the same.
+  if (isInterrupted()) process.exitCode = EXIT_CODES.interrupted
 }

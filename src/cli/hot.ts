@@ -39,6 +39,10 @@ export async function enter(argv: readonly string[]): Promise<void> {
     const { stop } = await import('./hot-stop.ts')
     if (await stop(argv.slice(1))) return
   }
+  if (first === 'merge' && isForNobody()) {
+    const { merge } = await import('./hot-merge.ts')
+    if (await merge(argv.slice(1))) return
+  }
   const door = await import('./door.ts')
   await door.enter(argv)
 }

@@ -1,15 +1,15 @@
 import { type MergeOutcome, type MergeRequest, mergeQueue } from '../merge/queue.ts'
 import { sayMerge } from '../merge/say.ts'
 import type { Project } from '../project.ts'
-import { type LongStep, showSteps } from './progress.ts'
+import type { LongStep } from './steps.ts'
 
 type Tell = (doing: string) => void
 
-/** Merges the queue and shows it: a line for each entry that waits now, live where there is a terminal. */
+/** Merges the queue and has it shown: a step for each entry that waits now. */
 export async function followMerges(
   project: Project,
   request: Pick<MergeRequest, 'branch' | 'land' | 'gone'>,
-  options: { readonly quiet: boolean },
+  show: (steps: readonly LongStep[]) => Promise<void>,
 ): Promise<MergeOutcome> {
   const tells = new Map<string, Tell>()
   let working: Promise<MergeOutcome> | undefined
@@ -29,7 +29,7 @@ export async function followMerges(
           },
         }),
       )
-      shown = showSteps(steps, options)
+      shown = show(steps)
     },
     onProgress: (branch, doing) => tells.get(branch)?.(doing),
     onWait: (pid) => {

@@ -1,29 +1,13 @@
 import { Listr, ListrLogger, ProcessOutput } from 'listr2'
-
-/** Something that takes a while: its name, and the work, which tells what it is doing. Gives its last line. */
-export interface LongStep {
-  readonly name: string
-  readonly work: (tell: (doing: string) => void) => Promise<{ readonly ok: boolean; readonly line: string }>
-}
+import { type LongStep, writeSteps } from './steps.ts'
 
 /**
  * Runs steps side by side and shows them: live on a terminal, a line for each change elsewhere. All on stderr, so
  * that stdout stays data.
  */
 export async function showSteps(steps: readonly LongStep[], options: { readonly quiet: boolean }): Promise<void> {
-  if (options.quiet) {
-    await Promise.all(steps.map((step) => step.work(() => undefined)))
-    return
-  }
-  if (!process.stderr.isTTY || process.env.CI || process.env.TERM === 'dumb') {
-    await Promise.all(
-      steps.map(async (step) => {
-        const { ok, line } = await step.work((doing) => process.stderr.write(`${step.name}: ${doing}\n`))
-        process.stderr.write(`${ok ? '✔' : '✖'} ${step.name}: ${line}\n`)
-      }),
-    )
-    return
-  }
+  if (options.quiet || !process.stderr.isTTY || process.env.CI || process.env.TERM === 'dumb')
+    return writeSteps(steps, { quiet: options.quiet, write: (text) => process.stderr.write(text) })
   const logger = new ListrLogger({ processOutput: new ProcessOutput(process.stderr, process.stderr), useIcons: true })
   const list = new Listr(
     steps.map((step) => ({

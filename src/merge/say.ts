@@ -42,6 +42,15 @@ export function sayLanding(landing: Landing): string {
   return `Not landed: ${landing.detail}${behind}`
 }
 
+/** All that became of a merge: the result, and what there is to say beside, in lines. */
+export function sayOutcome({ merges, landing, blocked }: MergeOutcome): { result: string[]; beside: string[] } {
+  const hint = landing?.landed === false && landing.hint !== '' ? [`Hint: ${landing.hint}`] : []
+  return {
+    result: [sayTotals(merges), ...(landing === null ? [] : [sayLanding(landing)])],
+    beside: [...hint, ...(blocked === null ? [] : [`${blocked.why}\nHint: ${blocked.hint}`])],
+  }
+}
+
 /** What would be merged, in lines. */
 export function sayPrediction(prediction: Prediction): string {
   if (prediction.merges.length === 0) return 'Nothing to merge.'

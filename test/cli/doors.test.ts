@@ -268,6 +268,34 @@ test.each([
   await both(['sling', ...args], { byOclif: true, input: '' })
 })
 
+test('the queue is merged the same', async () => {
+  expect((await both(['merge'])).all).toBe('Nothing to merge.\nNothing waits to land.\n')
+  await both(['merge', '--json', '--all'])
+  expect((await both(['merge', '--branch', 'nowhere'])).code).toBe(2)
+  expect((await both(['merge', '-b', 'nowhere', '--json'])).code).toBe(2)
+  const settings = 'merge: { auto: false, maxAttempts: 1 }\n'
+  inBoth(({ repo }) => writeFileSync(join(repo, 'overstory.local.yaml'), settings))
+  for (const { home, repo } of [fast, slow]) {
+    for (const name of ['one', 'two', 'three']) {
+      const command = `echo ${name} > clash-${name === 'two' ? 'one' : name} && git add -A && git commit -qm ${name}`
+      const task = ['--name', name, '--task', `Make ${name}`, '--command', command]
+      expect((await home.ov(repo, ['sling', '--runtime', 'shell', ...task])).code).toBe(0)
+      await expect
+        .poll(async () => (await home.ov(repo, ['merge', '--dry-run', '--json'])).stdout, { timeout: 30_000 })
+        .toContain(`"agent": "${name}"`)
+    }
+  }
+  expect((await both(['merge', '-b', 'three', '--no-land'])).stdout).toBe('1 merged.\n')
+  expect((await both(['merge'])).code).toBe(3)
+  expect((await both(['merge', '--json', '--land'])).code).toBe(0)
+  await both(['merge', '--dry-run'], { byOclif: true })
+  await both(['merge', '--all', '--branch', 'one'], { byOclif: true })
+  await both(['merge', '--land', '--no-land'], { byOclif: true })
+  await both(['merge', 'one'], { byOclif: true })
+  inBoth(({ repo }) => rmSync(join(repo, 'overstory.local.yaml')))
+  await both(['status'], { byOclif: true })
+})
+
 test('inside an agent both go by its broker', async () => {
   const lines = [
     'ov mail check',
@@ -285,6 +313,7 @@ test('inside an agent both go by its broker', async () => {
     'ov stop below',
     'ov stop below-too --json',
     'ov stop human',
+    'ov merge',
     'ov stop worker',
     'env -u OV_BROKER ov mail check',
     'OV_BROKER=/nowhere ov mail check --json',
@@ -320,5 +349,5 @@ test('inside an agent both go by its broker', async () => {
   const [quick, other] = [await said(fast), await said(slow)]
   expect(quick).toEqual(other)
   const codes = quick.map(([, text]) => text?.trim().split('\n').at(-1))
-  expect(codes.join(' ')).toBe('0 0 0 2 0 0 0 0 0 2 0 0 0 0 2 2 1 1 2')
+  expect(codes.join(' ')).toBe('0 0 0 2 0 0 0 0 0 2 0 0 0 0 2 2 2 1 1 2')
 })
