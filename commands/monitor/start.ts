@@ -17,7 +17,7 @@ export default class MonitorStart extends OvCommand {
     interactive: Flags.boolean({
       char: 'i',
       allowNo: true,
-      description: 'start it on the CLI’s own screen in tmux, where you can type along: ov attach monitor --write',
+      description: 'start it on the CLI’s own screen in tmux, where you can type along: ov attach monitor',
     }),
   }
 

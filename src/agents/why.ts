@@ -33,7 +33,10 @@ export function whyOf(facts: WhyFacts): Why {
     case 'working':
       return agent.runner?.seen === 'unknown'
         ? { text: 'It is said to work, but the kernel does not tell whether its runner lives.', hint: null }
-        : { text: 'It is in the middle of a turn.', hint: `ov logs ${name} -f` }
+        : {
+            text: 'It is in the middle of a turn.',
+            hint: agent.mode === 'interactive' ? `ov attach ${name}` : `ov logs ${name} -f`,
+          }
     case 'waiting':
       return whyWaiting(facts)
     case 'runner_gone':

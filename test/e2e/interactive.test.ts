@@ -243,3 +243,25 @@ test('without tmux, or by a runtime without a screen, --interactive is refused w
   expect(refused.output).toContain('has no screen that ov can drive')
   expect(refused.code).toBe(2)
 })
+
+test('into agents without an end that have a screen one can type too, unless one only wants to look', async () => {
+  const env = { PATH: fakeScreenClaude(home, [], { hooks: true }).PATH, ANTHROPIC_API_KEY: 'sk-fake' }
+  for (const [start, attach] of [
+    [
+      ['coordinator', 'start'],
+      ['coordinator', 'attach'],
+    ],
+    [
+      ['monitor', 'start'],
+      ['attach', 'monitor'],
+    ],
+  ] as const) {
+    const started = await home.ov(repo, [...start, '--interactive'], { env })
+    expect(started.code, started.output).toBe(0)
+    const command = async (...more: string[]) =>
+      JSON.parse((await home.ov(repo, [...attach, ...more, '--json'])).stdout).command
+    await expect.poll(async () => command(), SOON).toContain('attach-session')
+    expect(await command()).not.toContain('-r')
+    expect(await command('--no-write')).toContain('-r')
+  }
+})
