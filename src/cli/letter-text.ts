@@ -27,7 +27,9 @@ export function letterText(
       return [
         dim(about.join(' · ')),
         bold(oneLine(mail.subject, 300)),
-        ...(mail.body.trim() === '' ? [] : ['', whole ? plainText(mail.body) : shownBody(mail)]),
+        ...(['', mail.subject.trim()].includes(mail.body.trim())
+          ? []
+          : ['', whole ? plainText(mail.body) : shownBody(mail)]),
         ...payloadLines(mail),
       ].join('\n')
     })
@@ -35,15 +37,25 @@ export function letterText(
 }
 
 /** What a mail carries, and for a question how it is answered. */
-function payloadLines({ id, type, payload }: MailView): string[] {
-  const options = optionsOf(payload)
-  const carried = options.length > 0 ? `Options: ${options.map((one) => oneLine(one)).join(' · ')}` : jsonLine(payload)
-  const how = asks(type) ? `Answer: ov mail reply ${shortId(id)} --body "…"` : ''
-  const lines = [carried, how].filter((line) => line !== '')
+function payloadLines(mail: MailView): string[] {
+  const options = optionsOf(mail.payload)
+  const carried =
+    options.length > 0 ? [`Options: ${options.map((one) => oneLine(one)).join(' · ')}`] : carriedLines(mail)
+  const how = asks(mail.type) ? [`Answer: ov mail reply ${shortId(mail.id)} --body "…"`] : []
+  const lines = [...carried, ...how]
   return lines.length === 0 ? [] : ['', ...lines]
 }
 
-function jsonLine(payload: unknown): string {
-  const text = JSON.stringify(payload)
-  return text === '{}' ? '' : plainText(text)
+/** What a payload says beyond subject and body; ids mean nothing to a person (`--json` has them). */
+function carriedLines({ subject, body, payload }: MailView): string[] {
+  const isTold = (value: unknown) =>
+    typeof value === 'string' && (ID.test(value) || [subject, body].some((told) => told.includes(value)))
+  return Object.entries(typeof payload === 'object' && payload !== null ? payload : {})
+    .filter(([, value]) => value !== null && !isTold(value))
+    .map(
+      ([name, value]) =>
+        `${oneLine(name, 60)}: ${oneLine(typeof value === 'string' ? value : JSON.stringify(value), 300)}`,
+    )
 }
+
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
