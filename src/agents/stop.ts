@@ -79,6 +79,10 @@ export async function stopAgents(
 ): Promise<Stopped[]> {
   const stopped: Stopped[] = []
   let batch = [...agents]
+  // With nobody else at work the tmux server may end meanwhile: whoever is started after this keeps it again.
+  const ending = (await othersAtWork(project, agents)) ? null : letServerEndOf(project)
+  // What it throws is thrown where it is awaited.
+  ending?.catch(() => undefined)
   while (batch.length > 0) {
     const claimed = await Promise.all(batch.map((agent) => claim(project, agent, reason)))
     stopped.push(...(await Promise.all(claimed.map((one) => stopOne(project, one, reason)))))
@@ -86,8 +90,18 @@ export async function stopAgents(
     batch = all ? (await openAgents(project.db)).filter((agent) => !seen.has(agent.name)) : []
   }
   if (!all) await dispatchQueued(project)
-  if (project.tmux !== null && (await openAgents(project.db)).length === 0) await letServerEnd(project.tmux)
+  if (ending !== null) await ending
+  else if (!(await othersAtWork(project, []))) await letServerEndOf(project)
   return stopped
+}
+
+async function othersAtWork(project: Project, agents: readonly Agent[]): Promise<boolean> {
+  const ids = new Set(agents.map(({ id }) => id))
+  return (await openAgents(project.db)).some(({ id }) => !ids.has(id))
+}
+
+async function letServerEndOf({ tmux }: Project): Promise<void> {
+  if (tmux !== null) await letServerEnd(tmux)
 }
 
 /**
@@ -164,11 +178,12 @@ async function claim(project: Project, agent: Agent, reason: string): Promise<Cl
 }
 
 async function stopOne(project: Project, { before, own }: Claimed, reason: string): Promise<Stopped> {
-  const survivors = await stopProcesses(project, before)
-  const [kept] = await Promise.all([
-    keep(project, before),
-    // Its screen goes with its runner; one that stays for whatever reason must not.
+  const left = await stopProcesses(before)
+  const [, kept, survivors] = await Promise.all([
+    // Its screen goes with its runner; one that stays for whatever reason must not. First, so that it runs beside the rest.
     project.tmux === null ? null : killSession(project.tmux, before.name),
+    keep(project, before),
+    nameSurvivors(project, before, left),
   ])
   if (own !== null) {
     await settle(project, own)
@@ -185,9 +200,12 @@ async function stopOne(project: Project, { before, own }: Claimed, reason: strin
   }
 }
 
-async function stopProcesses(project: Project, agent: Agent): Promise<Survivor[]> {
+async function stopProcesses(agent: Agent): Promise<ProcessIdentity[]> {
   const { stopSignal } = await loadRuntime(agent.runtime)
-  const left = await stopProcessesOf(agent.id, runnersOf(agent.id), { polite: stopSignal })
+  return stopProcessesOf(agent.id, runnersOf(agent.id), { polite: stopSignal })
+}
+
+async function nameSurvivors(project: Project, agent: Agent, left: readonly ProcessIdentity[]): Promise<Survivor[]> {
   const strays = straysIn(worktreePath(project, agent.worktree), agent.created_at)
   const survivors = [
     ...left.map((who) => describe(who, true)),
