@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { OvError } from '../errors.ts'
+import { sha256 } from './digest.ts'
 import { findProgram } from './files.ts'
 import { adminDirOf, commonDirAt, commonDirOf, gitDirOf } from './git-folder.ts'
 import type { Identities } from './objects.ts'
@@ -554,8 +555,7 @@ export async function commitAll(git: Git, message: string): Promise<string> {
 
 /** A short, stable name for a path, for places where paths are too long. */
 export function pathDigest(path: string): string {
-  // Loaded only here: it takes longer to load than the rest of a short command to run.
-  return process.getBuiltinModule('node:crypto').createHash('sha256').update(path).digest('hex').slice(0, 12)
+  return sha256(path).slice(0, 12)
 }
 
 /** Those of the paths (relative to the checkout) that git ignores. Git quotes what holds quotes or control characters. */

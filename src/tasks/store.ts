@@ -2,6 +2,7 @@ import type { Capability, FailedBy, TaskState } from '../contract/states.ts'
 import type { Db } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
 import { newId } from '../ids.ts'
+import { sha256 } from '../os/digest.ts'
 
 export type Task = Schema['tasks']
 
@@ -19,12 +20,7 @@ export interface NewTask {
 
 /** What makes two tasks the same: who is to do what with which command. White space around it makes no difference. */
 export function digestOf(task: Pick<NewTask, 'capability' | 'body' | 'command'>): string {
-  // Loaded only here: it takes longer to load than most commands to run.
-  return process
-    .getBuiltinModule('node:crypto')
-    .createHash('sha256')
-    .update(JSON.stringify([task.capability, task.body.trim(), task.command]))
-    .digest('hex')
+  return sha256(JSON.stringify([task.capability, task.body.trim(), task.command]))
 }
 
 /** Inserts a queued task and gives its row. */
