@@ -218,7 +218,8 @@ describe('places', () => {
   })
 
   test('sockets are only put where nobody else can come, under a path that is not too long', async () => {
-    await look()
+    // Made by the first who needs it.
+    await inProject(home, repo, async ({ socketDir }) => socketDir)
     const [folder] = readdirSync(home.env.XDG_RUNTIME_DIR ?? '')
     chmodSync(join(home.env.XDG_RUNTIME_DIR ?? '', folder ?? ''), 0o755)
     expect(found(await look(), 'sockets.not-private')).toMatchObject({ severity: 'error', fixable: true })
