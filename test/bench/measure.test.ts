@@ -22,6 +22,11 @@ test('what takes more than its figure and the noise is over its budget', async (
   expect(isOver(await result('mail-send', side(22), side(35)), SHORT_NOISE)).toBe(false)
 })
 
+test('what reaches its figure by the clock is within its budget, however little its floor took', async () => {
+  expect(isOver(await result('death-noticed', side(1), side(75)), NOISE)).toBe(false)
+  expect(isOver(await result('death-noticed', side(1), side(135)), NOISE)).toBe(true)
+})
+
 test('of a rate, more is better', async () => {
   const { floor, reach } = FIGURES['mail-16-senders']
   expect(budgetOf(FIGURES['mail-16-senders'], 1)).toBeCloseTo(floor / reach)

@@ -31,6 +31,11 @@ export function budgetOf(figure: Figure, noise: number): number {
   return (isRate(figure) ? figure.floor / figure.reach : figure.reach / figure.floor) * noise
 }
 
+/** What is fast enough whatever its floor: the figure itself and the noise. A floor that is a fast machine's takes no budget away. */
+export function isFastEnough(figure: Figure, ours: number, noise: number): boolean {
+  return isRate(figure) ? ours >= figure.reach / noise : ours <= figure.reach * noise
+}
+
 /**
  * Takes both sides in turn, the one that begins changing each round: what the machine does beside it meets both alike.
  *

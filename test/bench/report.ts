@@ -1,17 +1,20 @@
 import { FIGURES, type Figure, type FigureId } from './figures.ts'
-import { budgetOf, type Measured, type Spread } from './measure.ts'
+import { budgetOf, isFastEnough, type Measured, type Spread } from './measure.ts'
 
 /** A row that was measured, or what kept it from being. */
 export type Result =
   | { readonly figure: FigureId; readonly names: { floor: string; ours: string }; readonly measured: Measured }
   | { readonly figure: FigureId; readonly failed: string }
 
-/** True when an operation took more than its budget, or could not be measured. */
+/** True when an operation took more than its budget, both by its ratio and by the clock, or could not be measured. */
 export function isOver(result: Result, noise: number): boolean {
-  return 'failed' in result || result.measured.ratio > budgetOf(FIGURES[result.figure], noise)
+  if ('failed' in result) return true
+  const { ratio, ours } = result.measured
+  const figure = FIGURES[result.figure]
+  return ratio > budgetOf(figure, noise) && !isFastEnough(figure, ours.median, noise)
 }
 
-const COLUMNS = ['operation', 'floor', '', 'ours', 'ratio', 'budget', 'noise', 'CPU', 'Overstory', ''] as const
+const COLUMNS = ['operation', 'floor', '', 'ours', 'reach', 'ratio', 'budget', 'noise', 'CPU', 'Overstory', ''] as const
 
 /** The table for a person. */
 export function table(results: readonly Result[], noise: number): string {
@@ -19,13 +22,14 @@ export function table(results: readonly Result[], noise: number): string {
     const figure: Figure = FIGURES[result.figure]
     const verdict = isOver(result, noise) ? 'OVER' : 'ok'
     const overstory = figure.overstory === null ? '–' : amount(figure.overstory, figure)
-    if ('failed' in result) return [figure.operation, result.failed, '', '', '', '', '', '', overstory, verdict]
+    if ('failed' in result) return [figure.operation, result.failed, '', '', '', '', '', '', '', overstory, verdict]
     const { names, measured } = result
     return [
       figure.operation,
       amount(measured.floor.median, figure),
       names.floor,
       amount(measured.ours.median, figure),
+      amount(figure.reach, figure),
       `${measured.ratio.toFixed(2)}×`,
       `${budgetOf(figure, noise).toFixed(2)}×`,
       `±${noiseOf(measured.floor)}/${noiseOf(measured.ours)}`,
