@@ -547,7 +547,11 @@ class Runner {
           await this.#become({ name: 'waiting', on: next.on, ...why })
         }
         if (next.on === 'merge') this.#train.drive()
-        if (next.on === 'mail' && this.#persistent && this.#said !== '') await this.#passOnWords()
+        if (next.on === 'mail' && this.#persistent && this.#said !== '') {
+          // An answer that came while this was looked at: what it said was not its last word.
+          if (await this.#isWokenByMail()) return null
+          await this.#passOnWords()
+        }
         return null
       case 'remind':
       case 'fail':

@@ -22,10 +22,10 @@ import type { Schema } from './schema.ts'
 /** The connection, or a transaction on it: stores take either. */
 export type Db = Kysely<Schema> | Transaction<Schema>
 
-/** How long one statement waits inside SQLite; longer waits are spread over the event loop by `begin`. */
+/** How long one statement waits inside SQLite; longer waits are spread over the event loop by `patiently`. */
 const BUSY_TIMEOUT_MS = 1_000
-/** How long a transaction waits for its turn before it is an honest error. */
-const BEGIN_PATIENCE_MS = 20_000
+/** How long a transaction, or a statement on its own, waits for its turn before it is an honest error. */
+const PATIENCE_MS = 20_000
 
 /**
  * Opens `state.db`, creating or upgrading it under SQLite's own lock.
@@ -123,7 +123,7 @@ function useWal(database: Database.Database): void {
       return
     } catch (error) {
       const busy = (codeOf(error) ?? '').startsWith('SQLITE_BUSY')
-      deadline ??= performance.now() + BEGIN_PATIENCE_MS
+      deadline ??= performance.now() + PATIENCE_MS
       if (!busy || performance.now() > deadline) throw error
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5 + Math.random() * 20)
     }
@@ -272,19 +272,8 @@ class SqliteImmediateDriver implements Driver {
   }
 
   /** A deferred BEGIN would fail at once when a read turns into a write; IMMEDIATE waits its turn. */
-  async beginTransaction(): Promise<void> {
-    let deadline: number | undefined
-    for (;;) {
-      try {
-        this.#raw.exec('BEGIN IMMEDIATE')
-        return
-      } catch (error) {
-        const busy = (codeOf(error) ?? '').startsWith('SQLITE_BUSY')
-        deadline ??= performance.now() + BEGIN_PATIENCE_MS
-        if (!busy || performance.now() > deadline) throw explained(error, this.#path)
-        await delay(10 + Math.random() * 40)
-      }
-    }
+  beginTransaction(): Promise<void> {
+    return patiently(this.#path, () => void this.#raw.exec('BEGIN IMMEDIATE'))
   }
 
   async commitTransaction(): Promise<void> {
@@ -305,6 +294,21 @@ class SqliteImmediateDriver implements Driver {
   }
 }
 
+/** Does what SQLite does not do while another holds its lock, again and again until it does. */
+async function patiently<T>(path: string, work: () => T): Promise<T> {
+  let deadline: number | undefined
+  for (;;) {
+    try {
+      return work()
+    } catch (error) {
+      const busy = (codeOf(error) ?? '').startsWith('SQLITE_BUSY')
+      deadline ??= performance.now() + PATIENCE_MS
+      if (!busy || performance.now() > deadline) throw explained(error, path)
+      await delay(10 + Math.random() * 40)
+    }
+  }
+}
+
 class SqliteConnection implements DatabaseConnection {
   readonly #raw: Database.Database
   readonly #path: string
@@ -315,8 +319,9 @@ class SqliteConnection implements DatabaseConnection {
     this.#path = path
   }
 
-  async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
-    return guarded(this.#path, () => {
+  /** Inside a transaction the lock is held already; a statement on its own takes it like a transaction does. */
+  executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+    return patiently(this.#path, () => {
       let statement = this.#statements.get(sql)
       if (!statement) {
         statement = this.#raw.prepare(sql)

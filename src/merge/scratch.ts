@@ -7,6 +7,7 @@ import { listFolder } from '../os/files.ts'
 import { addWorktree } from '../os/git.ts'
 import { adminDirOf, commonDirAt } from '../os/git-folder.ts'
 import { killJob, ownIdentity } from '../os/process.ts'
+import { sweepDrafts } from '../os/worktree-record.ts'
 import type { Project } from '../project.ts'
 import { keepCommits } from '../worktrees/keep.ts'
 
@@ -47,6 +48,7 @@ export async function inScratch<T>(
 /** Removes scratch worktrees whose process is gone, with what it left running. Gives how many. */
 export async function sweepScratch(project: Project): Promise<number> {
   let removed = 0
+  sweepDrafts(commonDirAt(project.root))
   for (const id of listFolder(scratchDir(project)).filter((name) => UUID.test(name))) {
     const lease = await write(project.db, (tx) => claimLease(tx, leaseOf(id), ownIdentity(), project.clock, LEASE_MS))
     if (lease === null) continue

@@ -13,6 +13,7 @@ import {
 import { basename, dirname, join } from 'node:path'
 import { codeOf } from '../errors.ts'
 import { adminDirOf } from './git-folder.ts'
+import { identify } from './process.ts'
 
 /**
  * The record of a linked worktree (gitrepository-layout(5)): an admin folder below `worktrees/` with three files, and
@@ -35,7 +36,8 @@ export function recordWorktree(path: string, common: string, commit: string): st
   mkdirSync(dirname(path), { recursive: true })
   mkdirSync(path)
   const real = realpathSync(path)
-  const draft = mkdtempSync(join(common, 'ov-worktree-'))
+  sweepDrafts(common)
+  const draft = mkdtempSync(join(common, `${DRAFT}${process.pid}-`))
   writeFileSync(join(draft, 'HEAD'), `${commit}\n`)
   writeFileSync(join(draft, 'commondir'), '../..\n')
   writeFileSync(join(draft, 'gitdir'), `${join(real, '.git')}\n`)
@@ -51,6 +53,17 @@ export function recordWorktree(path: string, common: string, commit: string): st
     } catch (error) {
       if (codeOf(error) !== 'ENOTEMPTY' && codeOf(error) !== 'EEXIST') throw error
     }
+  }
+}
+
+const DRAFT = 'ov-worktree-'
+
+/** Removes the drafts of records that processes left which were killed before their rename. */
+export function sweepDrafts(common: string): void {
+  for (const name of readdirSync(common)) {
+    if (!name.startsWith(DRAFT)) continue
+    const pid = Number(name.slice(DRAFT.length).split('-')[0])
+    if (identify(pid) === null) rmSync(join(common, name), { recursive: true, force: true })
   }
 }
 
