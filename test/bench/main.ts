@@ -35,12 +35,15 @@ if (unknown !== undefined) {
 const rows = (await allRows())
   .filter(({ figure }) => values.only.length === 0 || values.only.includes(figure))
   .sort((one, other) => known.indexOf(one.figure) - known.indexOf(other.figure))
+const noise = values.short ? SHORT_NOISE : NOISE
 const results: Result[] = []
 for (const row of rows) {
   process.stderr.write(`${FIGURES[row.figure].operation} …\n`)
-  results.push(await resultOf(row))
+  const first = await resultOf(row)
+  // Once more, from the beginning: what is slow is slow twice, what was disturbed is not.
+  if (isOver(first, noise)) process.stderr.write('  … over its budget, once more\n')
+  results.push(isOver(first, noise) ? betterOf(first, await resultOf(row)) : first)
 }
-const noise = values.short ? SHORT_NOISE : NOISE
 process.stdout.write(`${table(results, noise)}\n`)
 if (values.json !== undefined)
   writeFileSync(values.json, `${JSON.stringify(document(results, noise, values.short), null, 2)}\n`)
@@ -51,6 +54,11 @@ async function allRows(): Promise<Row[]> {
   const folder = join(import.meta.dirname, 'rows')
   const modules = readdirSync(folder).map((file) => import(join(folder, file)) as Promise<{ default: Row | Row[] }>)
   return (await Promise.all(modules)).flatMap((module) => module.default)
+}
+
+function betterOf(one: Result, other: Result): Result {
+  if ('failed' in one) return other
+  return 'failed' in other || one.measured.ratio <= other.measured.ratio ? one : other
 }
 
 /** A row that breaks doesn't keep the others from being measured. */
