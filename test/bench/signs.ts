@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, watch } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, watch } from 'node:fs'
 import { join } from 'node:path'
 
 /** Files by which processes say that they are there, in a folder of their own. */
@@ -17,6 +17,8 @@ export function signsIn(folder: string): Signs {
       new Promise((resolve) => {
         const watcher = watch(folder, () => look())
         const look = () => {
+          // A row that took too long was given up, and its folder is gone.
+          if (!existsSync(folder)) return watcher.close()
           if (readdirSync(folder).length < count) return
           watcher.close()
           resolve()

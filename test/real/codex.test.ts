@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
 import codex from '../../runtimes/codex.ts'
 import { run } from '../../src/os/process.ts'
 import { always, call, drop, hang, held, refuse, say, shell } from '../rig/llm/script.ts'
@@ -10,22 +10,20 @@ import { certify, commit, of } from './jobs.ts'
 
 const stage = certify(CODEX)
 
-/** Neither a temporary folder nor the worktree: such its sandbox lets the agent write. */
-const OUTSIDE = resolve(import.meta.dirname, '..', '..', '.cache', `outside-${process.pid}`)
-afterEach(() => rmSync(OUTSIDE, { recursive: true, force: true }))
-
 /** A patch in its own notation. */
 const patch = (path: string, line: string) =>
   call('apply_patch', `*** Begin Patch\n*** Add File: ${path}\n+${line}\n*** End Patch`)
 
 test('in its own sandbox it commits and speaks to ov, and writes nowhere else', async () => {
   const { fleet } = stage()
-  mkdirSync(OUTSIDE)
+  // Neither a temporary folder nor the worktree: in such its sandbox lets the agent write.
+  const outside = join(fleet.home.path, 'outside')
+  mkdirSync(outside)
   fleet.llm.play('builder', of('builder-1'), [
-    patch(`${OUTSIDE}/patched.txt`, 'no'),
+    patch(`${outside}/patched.txt`, 'no'),
     patch('inside.txt', 'yes'),
     shell(
-      `touch ${OUTSIDE}/touched.txt; git tag mine; git branch -f main HEAD; git config user.name Mallory; echo so far`,
+      `touch ${outside}/touched.txt; git tag mine; git branch -f main HEAD; git config user.name Mallory; echo so far`,
     ),
     shell('git add inside.txt && git commit -q -m Inside && ov done --summary "Wrote it"'),
     say('Done.'),
@@ -36,7 +34,7 @@ test('in its own sandbox it commits and speaks to ov, and writes nowhere else', 
   const seen = context(fleet.llm.asked('builder').at(-1))
   expect(seen).toContain('writing outside of the project')
   expect(times(seen, 'Read-only file system')).toBeGreaterThanOrEqual(3)
-  expect(readdirSync(OUTSIDE)).toEqual([])
+  expect(readdirSync(outside)).toEqual([])
   expect(fleet.git('tag')).toBe('')
   expect(fleet.git('config', 'user.name')).toBe('Test')
 })
