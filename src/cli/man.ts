@@ -1,4 +1,5 @@
 import type { Command } from '@oclif/core'
+import { type ErrorKind, EXIT_CODES } from '../errors.ts'
 
 /** What the registry of commands says of itself; oclif's `Config` fits. */
 export interface Registry {
@@ -29,7 +30,8 @@ export function manPage({ commands, version }: Registry, about: string): string 
     '.SH OPTIONS OF EVERY COMMAND',
     ...EVERYWHERE.flatMap(([flag, about]) => item(`\\fB${text(flag)}\\fR`, about)),
     '.SH EXIT STATUS',
-    ...EXITS.flatMap(([code, about]) => item(`\\fB${code}\\fR`, about)),
+    ...item('\\fB0\\fR', 'all went well'),
+    ...Object.entries(EXIT_CODES).flatMap(([kind, code]) => item(`\\fB${code}\\fR`, EXITS[kind as ErrorKind])),
     '.SH ENVIRONMENT',
     ...ENVIRONMENT.flatMap(([name, about]) => item(`\\fB${text(name)}\\fR`, about)),
     '.SH FILES',
@@ -44,17 +46,16 @@ const EVERYWHERE = [
   ['--no-input', 'never ask; what needs an answer is refused'],
 ] as const
 
-const EXITS = [
-  ['0', 'all went well'],
-  ['1', 'it failed'],
-  ['2', 'the command line is wrong'],
-  ['3', 'a conflict, or a gate that failed'],
-  ['4', 'busy, or at a limit'],
-  ['5', 'the budget is used up'],
-  ['6', 'a human must act'],
-  ['7', 'the time is over'],
-  ['130', 'interrupted'],
-] as const
+const EXITS: Readonly<Record<ErrorKind, string>> = {
+  failed: 'it failed',
+  user: 'the command line is wrong',
+  conflict: 'a conflict, or a gate that failed',
+  busy: 'busy, or at a limit',
+  budget: 'the budget is used up',
+  blocked: 'a human must act',
+  timeout: 'the time is over',
+  interrupted: 'interrupted',
+}
 
 const ENVIRONMENT = [
   ['NO_COLOR', 'no colours, whatever it is set to'],
