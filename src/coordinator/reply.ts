@@ -44,14 +44,21 @@ export async function replyOf(project: Project, agent: Agent, told: Mail, waitin
     if (first !== null) return first
     // What it said last, or that it will say nothing any more, may have come in the same moment.
     over.abort()
-    const late = await mail.catch(() => null)
+    const late = await mail.catch(noneCame)
     return late ?? (await takeMail(project, { id: HUMAN }, wanted)) ?? (await refuse(project, agent, waiting))
   } catch (error) {
     throw error instanceof OvError && error.code === 'mail.timeout' ? timeout() : error
   } finally {
     over.abort()
-    await ended.catch(() => null)
+    // Its end is waited for, not its outcome: what it failed with before the reply has been thrown above.
+    await Promise.allSettled([ended])
   }
+}
+
+/** Whoever waits no longer has no mail; any other trouble is told. */
+function noneCame(error: unknown): null {
+  if (error instanceof OvError && ['mail.hung-up', 'mail.timeout'].includes(error.code)) return null
+  throw error
 }
 
 /** Calls `asked` with each question to the human that comes after `told`, once. To be called again and again. */

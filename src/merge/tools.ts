@@ -13,7 +13,8 @@ export interface Tools {
 }
 
 export function openTools(git: Git): Tools {
-  // Asked for at once: it is there when the first tree is merged.
+  // Asked for at once: it is there when the first tree is merged. Where git can't tell, it makes the commit itself, and
+  // says what is wrong if that fails too.
   const who = identitiesOf(git).catch(() => null)
   const refs = openRefWriter(git, 'ov: merge')
   return {
