@@ -12,6 +12,7 @@ import { processesOf, runnersOf } from '../../src/os/tree.ts'
 import type { Project } from '../../src/project.ts'
 import { getTask } from '../../src/tasks/store.ts'
 import { reconcile } from '../../src/watchdog/reconcile.ts'
+import { slingShell } from '../rig/fleet.ts'
 import { herd } from '../rig/processes.ts'
 import { inProject } from '../rig/project.ts'
 import { git, type Home, makeHome, makeRepo, OV } from '../rig/sandbox-home.ts'
@@ -47,19 +48,6 @@ afterAll(async () => {
   await home.dispose()
 })
 
-const sling = (name: string, command: string, ...more: string[]) => [
-  'sling',
-  '--runtime',
-  'shell',
-  '--name',
-  name,
-  '--task',
-  `Task of ${name}`,
-  '--command',
-  command,
-  ...more,
-]
-
 /** Kills the runner of an agent, as the kernel would when memory is short, and waits until it is gone. */
 async function killRunner(project: Project, name: string): Promise<void> {
   const agent = await findAgent(project.db, name)
@@ -92,7 +80,7 @@ async function expectNothingStuck(project: Project, name: string): Promise<void>
 
 /** The proof that all is well again: another task goes all the way. */
 async function expectNextMerged(name: string): Promise<void> {
-  const next = await home.ov(repo, sling(name, `echo ${name} > ${name}.txt`, '--wait', '--json'))
+  const next = await home.ov(repo, slingShell(name, `echo ${name} > ${name}.txt`, '--wait', '--json'))
   expect(JSON.parse(next.stdout), next.output).toMatchObject({ state: 'merged' })
 }
 
@@ -104,7 +92,7 @@ test('a runner killed before it has a worktree is started again, on its own bran
   const hang = `touch '${reached('git')}'; while [ ! -e '${go}' ]; do sleep 0.05; done; exit 1`
   const script = `#!/bin/sh\ncase "$*" in *'checkout --quiet'*) ${hang};; esac\nexec '${real}/git' "$@"\n`
   writeFileSync(join(bin, 'git'), script, { mode: 0o755 })
-  await home.ov(repo, sling('early', 'echo a > a.txt'), { env: { PATH: `${bin}:${home.env.PATH}` } })
+  await home.ov(repo, slingShell('early', 'echo a > a.txt'), { env: { PATH: `${bin}:${home.env.PATH}` } })
   await expect.poll(() => existsSync(reached('git')), { timeout: 15_000 }).toBe(true)
   await inProject(home, repo, async (project) => {
     await killRunner(project, 'early')
@@ -119,7 +107,7 @@ test('a runner killed before it has a worktree is started again, on its own bran
 
 test('a runner killed while it sets up its worktree is started again; what it had begun is ended first', async () => {
   arm('setup', `touch left-over; ${SLEEP}`)
-  await home.ov(repo, sling('setting-up', 'echo b > b.txt; ls'))
+  await home.ov(repo, slingShell('setting-up', 'echo b > b.txt; ls'))
   await expect.poll(() => existsSync(reached('setup')), { timeout: 15_000 }).toBe(true)
   await sleepers.expectSleepers(1)
   await inProject(home, repo, async (project) => {
@@ -137,7 +125,7 @@ test('a runner killed in the middle of a turn fails its task, and every commit h
   const working = join(home.path, 'working')
   const commit = 'git add -A; git commit -qm'
   const work = `echo 1 > c.txt; ${commit} one; git rev-parse HEAD > '${working}'; git reset -q --hard HEAD~1; echo 2 > d.txt; ${commit} two; git rev-parse HEAD >> '${working}'; touch '${working} done'; ${SLEEP}`
-  await home.ov(repo, sling('turning', work))
+  await home.ov(repo, slingShell('turning', work))
   await expect.poll(() => existsSync(`${working} done`), { timeout: 15_000 }).toBe(true)
   await inProject(home, repo, async (project) => {
     await killRunner(project, 'turning')
@@ -154,7 +142,7 @@ test('a runner killed in the middle of a turn fails its task, and every commit h
 
 test('a runner killed while gates run leaves its work in the queue: it is merged by the next that drives the train', async () => {
   arm('gate')
-  await home.ov(repo, sling('gating', 'echo e > e.txt'))
+  await home.ov(repo, slingShell('gating', 'echo e > e.txt'))
   await expect.poll(() => existsSync(reached('gate')), { timeout: 15_000 }).toBe(true)
   await inProject(home, repo, async (project) => {
     await killRunner(project, 'gating')
@@ -175,7 +163,7 @@ test('a runner killed while gates run leaves its work in the queue: it is merged
 
 test('an agent that was done when its runner died is shown as failed when its work turns out to be red', async () => {
   arm('gate')
-  await home.ov(repo, sling('red', 'echo f > f.txt'))
+  await home.ov(repo, slingShell('red', 'echo f > f.txt'))
   await expect.poll(() => existsSync(reached('gate')), { timeout: 15_000 }).toBe(true)
   await inProject(home, repo, async (project) => {
     await killRunner(project, 'red')
@@ -198,7 +186,7 @@ test.each(['SIGINT', 'SIGKILL'] as const)('%s ends who waits, not the agent', as
   const name = signal.toLowerCase()
   const go = join(home.path, `go ${name}`)
   const command = `while [ ! -e '${go}' ]; do sleep 0.05; done; echo ${name} > ${name}.txt`
-  const waiting = spawn(process.execPath, [OV, ...sling(name, command, '--wait')], {
+  const waiting = spawn(process.execPath, [OV, ...slingShell(name, command, '--wait')], {
     cwd: repo,
     env: { ...home.env },
     stdio: ['ignore', 'pipe', 'pipe'],

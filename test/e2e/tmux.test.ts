@@ -6,6 +6,7 @@ import { findAgent } from '../../src/agents/store.ts'
 import { findProgram } from '../../src/os/files.ts'
 import { run } from '../../src/os/process.ts'
 import { runnersOf } from '../../src/os/tree.ts'
+import { slingShell } from '../rig/fleet.ts'
 import { inProject } from '../rig/project.ts'
 import { configure, git, type Home, makeHome, makeRepo, readyRepo } from '../rig/sandbox-home.ts'
 
@@ -17,18 +18,6 @@ beforeAll(async () => {
 })
 afterAll(() => home.dispose())
 
-const sling = (name: string, command: string, ...more: string[]) => [
-  'sling',
-  '--runtime',
-  'shell',
-  '--name',
-  name,
-  '--task',
-  `Task of ${name}`,
-  '--command',
-  command,
-  ...more,
-]
 const MERGED = { state: 'merged' }
 
 /** A folder for PATH with links to just these programs. */
@@ -50,7 +39,7 @@ test('without tmux an agent works as well; what its screen would show is in runn
   const env = { PATH: pathOf('git', 'sh', 'cat', 'env', 'setsid', 'sleep', 'touch', 'unshare') }
   const go = join(home.path, 'go without')
   const command = `while [ ! -e '${go}' ]; do sleep 0.05; done; echo a > a.txt`
-  const slung = home.ov(repo, sling('without', command, '--wait', '--json'), { env })
+  const slung = home.ov(repo, slingShell('without', command, '--wait', '--json'), { env })
   await inProject(home, repo, async (project) => {
     const state = async () => (await findAgent(project.db, 'without'))?.state
     await expect.poll(state, { timeout: 15_000 }).toBe('working')
@@ -73,7 +62,7 @@ test.each([
   writeFileSync(join(bin, 'tmux'), script, { mode: 0o755 })
   const env = { PATH: `${bin}:${home.env.PATH}` }
   const began = performance.now()
-  const slung = await home.ov(repo, sling(what, `echo ${what} > ${what}.txt`, '--wait', '--json'), { env })
+  const slung = await home.ov(repo, slingShell(what, `echo ${what} > ${what}.txt`, '--wait', '--json'), { env })
   expect(JSON.parse(slung.stdout)).toMatchObject(MERGED)
   expect(performance.now() - began).toBeLessThan(20_000)
   const events = await home.ov(repo, ['logs', what, '--events'])
@@ -88,7 +77,7 @@ test.each([
 test('agents whose tmux server is killed go on and finish; the next gets a new one', async () => {
   const go = join(home.path, 'go on')
   const command = `while [ ! -e '${go}' ]; do sleep 0.05; done; echo b > b.txt`
-  await home.ov(repo, sling('orphan', command))
+  await home.ov(repo, slingShell('orphan', command))
   const server = ['tmux', '-S', await socketOf(repo), 'display', '-p', '#{pid}']
   await inProject(home, repo, async (project) => {
     const state = async () => (await findAgent(project.db, 'orphan'))?.state
@@ -96,7 +85,7 @@ test('agents whose tmux server is killed go on and finish; the next gets a new o
     const pid = Number((await run(server)).stdout)
     expect(pid).toBeGreaterThan(1)
     process.kill(pid, 'SIGKILL')
-    const next = await home.ov(repo, sling('next', 'echo c > c.txt', '--wait', '--json'))
+    const next = await home.ov(repo, slingShell('next', 'echo c > c.txt', '--wait', '--json'))
     expect(JSON.parse(next.stdout)).toMatchObject(MERGED)
     expect(readdirSync(await logsOf('next'))).not.toContain('runner.log')
     const agent = await findAgent(project.db, 'orphan')
@@ -122,7 +111,7 @@ test.each([
   expect(await home.ov(there, ['init'])).toMatchObject({ code: 0 })
   const command = `ov status --json > /dev/null && pwd > where.txt; tmux -S "$SOCKET" list-panes -a -F '#{pane_start_path}' > pane.txt`
   const socket = await socketOf(there)
-  const slung = await home.ov(there, sling('there', command.replace('$SOCKET', socket), '--wait', '--json'))
+  const slung = await home.ov(there, slingShell('there', command.replace('$SOCKET', socket), '--wait', '--json'))
   expect(JSON.parse(slung.stdout), slung.output).toMatchObject(MERGED)
   expect(readFileSync(join(there, 'where.txt'), 'utf8')).toBe(`${there}/.overstory/worktrees/there\n`)
   expect(readFileSync(join(there, 'pane.txt'), 'utf8')).toBe(`${there}\n`)
@@ -132,7 +121,7 @@ test.each([
 test('a folder for sockets whose path is too long is said before anything is slung', async () => {
   const long = join(home.path, 'r'.repeat(120))
   mkdirSync(long, { mode: 0o700 })
-  const refused = await home.ov(repo, sling('late', 'true'), { env: { XDG_RUNTIME_DIR: long } })
+  const refused = await home.ov(repo, slingShell('late', 'true'), { env: { XDG_RUNTIME_DIR: long } })
   expect(refused.output).toMatch(/^✖ \S+ is too long for a socket: at most 85 bytes\.\nHint: Set XDG_RUNTIME_DIR to /)
   expect(refused.code).toBe(2)
   expect((await home.ov(repo, ['status', '--all'])).stdout).not.toContain('late')

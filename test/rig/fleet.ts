@@ -29,6 +29,11 @@ export interface Fleet {
   tmux(): Tmux
 }
 
+/** What slings a shell agent of this name. */
+export function slingShell(name: string, command: string, ...more: string[]): string[] {
+  return ['sling', '--runtime', 'shell', '--name', name, '--task', `Task of ${name}`, '--command', command, ...more]
+}
+
 /** @param options.config more lines for `overstory.yaml` */
 export async function makeFleet(home: Home, { config = '' } = {}): Promise<Fleet> {
   const repo = makeRepo(home)
@@ -45,8 +50,7 @@ export async function makeFleet(home: Home, { config = '' } = {}): Promise<Fleet
     repo,
     db,
     async sling(name, command, ...more) {
-      const args = ['sling', '--runtime', 'shell', '--name', name, '--task', `Task of ${name}`, '--command', command]
-      const slung = await home.ov(repo, [...args, ...more])
+      const slung = await home.ov(repo, slingShell(name, command, ...more))
       expect(slung.code, slung.output).toBe(0)
     },
     agent,
