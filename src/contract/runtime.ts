@@ -1,3 +1,5 @@
+import type { Trial } from './trial.ts'
+
 /**
  * The one interface behind which every agent CLI stands. An adapter *describes*, the engine does:
  * it never touches the disk, never spawns, never throws. Everything it is given is plain data, and
@@ -363,6 +365,8 @@ export interface AgentRuntime {
   readonly stopSignal: 'SIGTERM' | 'SIGINT'
   /** Absent where it keeps none that can be read. */
   readonly transcript?: TranscriptFacts
+  /** How `ov runtime certify` has it do real work for a scripted model. Absent for a command. */
+  readonly trial?: Trial
   /** Interactive mode only: what the pane shows. */
   screen(pane: { readonly text: string; readonly title: string }): Screen
 }
