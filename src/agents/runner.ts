@@ -525,8 +525,8 @@ class Runner {
       this.#parkedUntil = null
       return this.#beginTurn((await this.#handover.nextPrompt()) ?? GO_ON)
     }
-    const prompt = (await this.#isWokenByMail()) ? await this.#handover.nextPrompt() : null
-    if (prompt !== null) return this.#beginTurn(prompt)
+    // What it waits on is read before its mail. Whatever ends a wait leaves its mail in the same transaction: read the other
+    // way round, a wait could be found over whose mail had not been there yet.
     const me = await getAgent(this.#project.db, this.#agent.id)
     const next = afterTurn({
       taskFinal: false,
@@ -538,6 +538,8 @@ class Runner {
       persistent: this.#persistent,
       attended: this.#session?.attended ?? false,
     })
+    const prompt = (await this.#isWokenByMail()) ? await this.#handover.nextPrompt() : null
+    if (prompt !== null) return this.#beginTurn(prompt)
     switch (next.do) {
       case 'finish':
         return { name: 'done' }
