@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { refuse, type Step } from '../rig/llm/script.ts'
+import { refuse, type Step } from '../../src/certify/llm/script.ts'
 
 /** A real agent CLI, and how a machine is set up for it to speak to a scripted model. */
 export interface Cli {

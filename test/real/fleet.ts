@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { Ask } from '../../src/certify/llm/script.ts'
+import { type Llm, startLlm } from '../../src/certify/llm/server.ts'
 import type { Outcome } from '../../src/os/process.ts'
 import type { Outcome as TaskOutcome } from '../../src/tasks/outcome.ts'
-import type { Ask } from '../rig/llm/script.ts'
-import { type Llm, startLlm } from '../rig/llm/server.ts'
 import { configure, git, type Home, makeHome, makeRepo } from '../rig/sandbox-home.ts'
 import type { Cli } from './cli.ts'
 

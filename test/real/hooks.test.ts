@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { call, held, say } from '../rig/llm/script.ts'
+import { call, held, say } from '../../src/certify/llm/script.ts'
 import { CLAUDE } from './cli.ts'
 import { context, type Fleet, openFleet, times } from './fleet.ts'
 import { installed } from './install.ts'

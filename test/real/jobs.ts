@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { always, held, refuse, type Step, say, shell } from '../rig/llm/script.ts'
+import { always, held, refuse, type Step, say, shell } from '../../src/certify/llm/script.ts'
 import type { Cli } from './cli.ts'
 import {
   account,

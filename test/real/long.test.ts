@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
-import { say, shell } from '../rig/llm/script.ts'
+import { say, shell } from '../../src/certify/llm/script.ts'
 import { CLAUDE, CODEX } from './cli.ts'
 import { context, type Fleet, openFleet, times } from './fleet.ts'
 import { installed } from './install.ts'

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { always, call, drop, hang, held, refuse, say, shell } from './script.ts'
-import { type Llm, startLlm } from './server.ts'
+import { always, call, drop, hang, held, refuse, say, shell } from '../../src/certify/llm/script.ts'
+import { type Llm, startLlm } from '../../src/certify/llm/server.ts'
 
 let llm: Llm
 beforeEach(async () => {
