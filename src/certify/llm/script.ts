@@ -11,6 +11,8 @@ export interface Ask {
   /** Names of the tools on offer. A request with none is a side request: a title, a summary. */
   readonly tools: readonly string[]
   readonly stream: boolean
+  /** The client did not ask for the counts of tokens, where its service gives them to those only that do. */
+  readonly uncounted?: true
 }
 
 export interface Message {
@@ -82,6 +84,8 @@ export function shell(command: string): Step {
 /** The shell tools of the CLIs, and how each takes its command. */
 const SHELLS: readonly (readonly [string, (command: string) => ToolInput])[] = [
   ['Bash', (command) => ({ command, description: 'run' })],
+  ['bash', (command) => ({ command, description: 'run' })],
+  ['shell', (command) => ({ command })],
   ['exec_command', (cmd) => ({ cmd, yield_time_ms: 30_000 })],
   // Newer models of Codex write a program that calls the tools.
   [

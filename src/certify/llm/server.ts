@@ -1,11 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { anthropic } from './anthropic.ts'
+import { chat } from './chat.ts'
 import { responses } from './responses.ts'
 import type { Ask, Reply, Step } from './script.ts'
 import type { Wire } from './wire.ts'
 
-const WIRES: readonly Wire[] = [anthropic, responses]
+const WIRES: readonly Wire[] = [anthropic, responses, chat]
 
 /** A request as it came. */
 export interface Logged {
