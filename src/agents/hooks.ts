@@ -43,9 +43,10 @@ export interface HooksOptions {
   readonly handover: Handover
   /**
    * Is given what the hooks report, in order, except questions: those are answered here. What belongs into the records
-   * is recorded already, exactly once; this is for acting on it, and a runner that is killed never acts.
+   * is recorded already, exactly once; this is for acting on it, and a runner that is killed never acts. Null where
+   * the CLI's protocol tells the same: then the hooks only ask.
    */
-  readonly emit: (event: AgentEvent) => void
+  readonly emit: ((event: AgentEvent) => void) | null
 }
 
 /** The broker's operation `hook`. */
@@ -87,11 +88,11 @@ export function openHooks(options: HooksOptions): Hooks {
       return { events: [{ type: 'unknown', line }], notes: [{ type: 'hook.unreadable', data }] }
     }
     const events = runtime.readHook?.(call.event, payload.value) ?? []
-    return { events, notes: events.flatMap((event) => noteOf(event, place.redact) ?? []) }
+    return { events, notes: emit === null ? [] : events.flatMap((event) => noteOf(event, place.redact) ?? []) }
   }
 
   const act = (events: readonly AgentEvent[]) => {
-    for (const event of events) if (event.type !== 'ask') emit(event)
+    for (const event of events) if (event.type !== 'ask') emit?.(event)
   }
 
   const take = async (): Promise<void> => {
@@ -192,7 +193,7 @@ export function openHooks(options: HooksOptions): Hooks {
           taskId: agent.task_id,
           data: { tool: ask.tool ?? '', reason: place.redact(oneLine(verdict.reason, 300)) },
         })
-        emit({ type: 'tool_end', id: ask.id, ok: false, summary: `Refused: ${verdict.reason}` })
+        emit?.({ type: 'tool_end', id: ask.id, ok: false, summary: `Refused: ${verdict.reason}` })
       }
       return runtime.answerHook?.(question.event, verdict) ?? inExitCode(verdict)
     },

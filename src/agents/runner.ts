@@ -31,7 +31,7 @@ import { endAgent } from './finish.ts'
 import { type Ground, groundOf } from './ground.ts'
 import { guardVerdict } from './guard.ts'
 import { type Handover, handoverFor } from './handover.ts'
-import { type Hooks, openHooks } from './hooks.ts'
+import { type Hooks, type HooksOptions, openHooks } from './hooks.ts'
 import { Inbox, type Item } from './inbox.ts'
 import { instructionsFor } from './instructions.ts'
 import { openInteractive } from './interactive.ts'
@@ -279,7 +279,10 @@ class Runner {
   /** The one place where it is decided how the CLI is driven. */
   #open(options: SessionOptions): Session {
     const { clock, tmux } = this.#project
-    if (!this.#interactive) return openSession(options)
+    if (!this.#interactive) {
+      if (this.#runtime.hooksBeside) this.#hooks = this.#openHooks(null)
+      return openSession(options)
+    }
     const pane = ownPane()
     if (tmux === null || pane === null || !process.stdout.isTTY) {
       throw new OvError('failed', 'sling.no-screen', 'It needs a screen in tmux, and its runner has none.', {
@@ -293,18 +296,20 @@ class Runner {
       now: () => clock.monotonic(),
       reports: this.#runtime.readHook !== undefined,
     })
-    if (this.#runtime.readHook !== undefined) {
-      this.#hooks = openHooks({
-        project: this.#project,
-        agent: this.#agent,
-        runtime: this.#runtime,
-        place: this.#place,
-        readOnly: this.#readOnly,
-        handover: this.#handover,
-        emit: (event) => session.report(event),
-      })
-    }
+    if (this.#runtime.readHook !== undefined) this.#hooks = this.#openHooks((event) => session.report(event))
     return session
+  }
+
+  #openHooks(emit: HooksOptions['emit']): Hooks {
+    return openHooks({
+      project: this.#project,
+      agent: this.#agent,
+      runtime: this.#runtime,
+      place: this.#place,
+      readOnly: this.#readOnly,
+      handover: this.#handover,
+      emit,
+    })
   }
 
   #spec(prompt: string): SessionSpec {

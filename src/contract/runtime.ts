@@ -359,6 +359,11 @@ export interface AgentRuntime {
   readHook?(event: HookEvent, payload: unknown): readonly AgentEvent[]
   /** How a verdict is said to the call that waits for it. An allowing verdict without context objects to nothing. */
   answerHook?(event: HookEvent, verdict: Verdict): HookOutput
+  /**
+   * Its protocol alone can't refuse a tool, or take in mail in the middle of a turn: without a screen of its own too it
+   * gets `SessionSpec.hook`. What happens its protocol tells, so of a hook's meaning only the question counts then.
+   */
+  readonly hooksBeside?: true
   /** How a running turn is stopped without ending the session; null where only a signal helps. */
   interrupt(facts: SessionFacts): Frame | null
   /** The signal on which the CLI stops cleanly. */
