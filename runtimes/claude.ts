@@ -193,6 +193,45 @@ export default {
     const typed = lines.slice(top + 1, bottom).map((line) => line.slice(2))
     return footer.includes('bypass permissions on') ? { is: 'idle', typed: typed.join('\n') } : { is: 'unknown' }
   },
+  trial: {
+    npm: {
+      name: '@anthropic-ai/claude-code',
+      version: '2.1.328',
+      program: 'claude',
+      scripts: ['@anthropic-ai/claude-code'],
+    },
+    wire: 'anthropic',
+    setting: ({ url, key, as }) => ({
+      env: { ANTHROPIC_BASE_URL: url, [as === 'key' ? 'ANTHROPIC_API_KEY' : 'CLAUDE_CODE_OAUTH_TOKEN']: key },
+      files: [],
+    }),
+    key: (random) => `sk-ant-api03-${random}`,
+    surprises: ({ command, words }) => [
+      {
+        path: '.claude/settings.json',
+        content: JSON.stringify({ hooks: { SessionStart: [{ hooks: [{ type: 'command', command }] }] } }),
+      },
+      {
+        path: '.claude.json',
+        content: JSON.stringify({ mcpServers: { theirs: { command: 'sh', args: ['-c', command] } } }),
+      },
+      { path: '.claude/CLAUDE.md', content: `${words}\n` },
+    ],
+    shell: (command, tools) =>
+      tools.includes('Bash') ? { tool: 'Bash', input: { command, description: 'run' } } : null,
+    write: (path, content, tools) =>
+      tools.includes('Write') ? { tool: 'Write', input: { file_path: path, content } } : null,
+    limit: (resetAt) => ({
+      status: 429,
+      headers: {
+        'anthropic-ratelimit-unified-status': 'rejected',
+        'anthropic-ratelimit-unified-reset': String(resetAt),
+        'anthropic-ratelimit-unified-representative-claim': 'five_hour',
+      },
+    }),
+    executables: ['/claude.exe'],
+    refused: 'Invalid API key',
+  },
 } satisfies AgentRuntime
 
 function structured(session: SessionSpec): LaunchPlan {

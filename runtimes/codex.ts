@@ -170,7 +170,65 @@ export default {
     if (/^[\u2800-\u28ff] /u.test(title) || shown.some((line) => BUSY.test(line))) return { is: 'busy' }
     return promptOn(lines)
   },
+  trial: {
+    npm: { name: '@openai/codex', version: '0.169.0', program: 'codex' },
+    wire: 'openai-responses',
+    setting: ({ url, key }) => ({
+      env: {},
+      files: [{ path: '.codex/auth.json', content: JSON.stringify({ auth_mode: 'apikey', OPENAI_API_KEY: key }) }],
+      // Its own provider tries a WebSocket first, for seconds; one of the human's goes by HTTP at once.
+      section: {
+        args: [
+          ...['-c', 'model="gpt-5.5"', '-c', 'model_provider="scripted"'],
+          ...['-c', `model_providers.scripted={${SCRIPTED},base_url="${url}/v1"}`],
+        ],
+      },
+    }),
+    key: (random) => `sk-proj-${random}`,
+    surprises: ({ command, words }) => [
+      {
+        path: '.codex/config.toml',
+        content: `developer_instructions = ${quoted(words)}\n[mcp_servers.theirs]\ncommand = "sh"\nargs = ["-c", ${quoted(command)}]\n`,
+      },
+      {
+        path: '.codex/hooks.json',
+        content: JSON.stringify({ hooks: { SessionStart: [{ hooks: [{ type: 'command', command }] }] } }),
+      },
+      { path: '.codex/AGENTS.md', content: `${words}\n` },
+      { path: '.agents/skills/theirs/SKILL.md', content: `---\nname: theirs\ndescription: ${words}\n---\n` },
+    ],
+    shell(command, tools) {
+      const input = { cmd: command, yield_time_ms: 30_000 }
+      if (tools.includes('exec_command')) return { tool: 'exec_command', input }
+      // Newer models write a program that calls the tools.
+      const program = `const ran = await tools.exec_command(${JSON.stringify(input)}); text(JSON.stringify(ran))`
+      return tools.includes('functions.exec') ? { tool: 'functions.exec', input: program } : null
+    },
+    write(path, content, tools) {
+      const lines = content.replace(/\n$/, '').replace(/^/gm, '+')
+      const patch = `*** Begin Patch\n*** Add File: ${path}\n${lines}\n*** End Patch`
+      return tools.includes('apply_patch') ? { tool: 'apply_patch', input: patch } : null
+    },
+    limit: (resetAt) => ({
+      status: 429,
+      type: 'usage_limit_reached',
+      message: 'The usage limit has been reached',
+      details: { plan_type: 'plus', resets_at: resetAt },
+      headers: {
+        'x-codex-primary-used-percent': '100',
+        'x-codex-primary-window-minutes': '300',
+        'x-codex-primary-reset-at': String(resetAt),
+        'x-codex-rate-limit-reached-type': 'rate_limit_reached',
+      },
+    }),
+    executables: ['/bin/codex'],
+    isItself: (argv) => argv[1] === 'app-server',
+    refused: '401 Unauthorized',
+  },
 } satisfies AgentRuntime
+
+/** A provider that gives up soon, so that failures are seen in a trial. */
+const SCRIPTED = 'name="Scripted",requires_openai_auth=true,request_max_retries=1,stream_max_retries=1'
 
 function structured(session: SessionSpec): LaunchPlan {
   return {

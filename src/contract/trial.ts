@@ -19,6 +19,12 @@ export interface Trial {
   setting(model: { readonly url: string; readonly key: string; readonly as: 'key' | 'subscription' }): Setting
   /** A key of the shape that its service gives out, made of `random` (letters, digits, `-`, `_`). */
   key(random: string): string
+  /**
+   * What a human may have among their own settings and agents must not get: hooks, servers and plugins that run `command`
+   * (a shell command) when the CLI starts, instructions that say `words`. Their home's files; those of `setting` that
+   * stand there too are replaced, so it says what they say.
+   */
+  surprises(theirs: { readonly command: string; readonly words: string }): readonly HomeFile[]
   /** How the model calls the CLI's shell tool, by the tools on offer; null where it has none (aider). */
   shell(command: string, tools: readonly string[]): ScriptedCall | null
   /** How the model has the CLI write a file without a shell; null where it can only by its shell. */
@@ -39,12 +45,18 @@ export type WireFormat = 'anthropic' | 'openai-responses' | 'openai-chat' | 'gem
 export interface Setting {
   /** What the human has in the environment. */
   readonly env: Readonly<Record<string, string>>
-  /** What lies in the human's home folder, `path` relative to it. */
-  readonly files: readonly { readonly path: string; readonly content: string }[]
+  /** What lies in the human's home folder. */
+  readonly files: readonly HomeFile[]
   /** The section `runtime.<name>` of the configuration, where it needs one. */
   readonly section?: { readonly args?: readonly string[]; readonly env?: readonly string[] }
   /** The model to ask for, where the CLI needs to be told. */
   readonly model?: string
+}
+
+/** `path` is relative to the home folder. */
+export interface HomeFile {
+  readonly path: string
+  readonly content: string
 }
 
 /** A tool and what it is given: by names, or as one text where the tool takes free text. */

@@ -1,10 +1,18 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { always, call, drop, hang, held, refuse, say, shell } from '../../src/certify/llm/script.ts'
+import claude from '../../runtimes/claude.ts'
+import codex from '../../runtimes/codex.ts'
+import { always, call, drop, type Hands, hang, held, refuse, say, shell } from '../../src/certify/llm/script.ts'
 import { type Llm, startLlm } from '../../src/certify/llm/server.ts'
+
+/** Of two CLIs: each has its own shell. */
+const HANDS: Hands = {
+  shell: (command, tools) => claude.trial.shell(command, tools) ?? codex.trial.shell(command, tools),
+  write: claude.trial.write,
+}
 
 let llm: Llm
 beforeEach(async () => {
-  llm = await startLlm()
+  llm = await startLlm(HANDS)
 })
 afterEach(() => llm.close())
 

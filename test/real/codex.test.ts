@@ -23,7 +23,7 @@ test('in its own sandbox it commits and speaks to ov, and writes nowhere else', 
     patch(`${outside}/patched.txt`, 'no'),
     patch('inside.txt', 'yes'),
     shell(
-      `touch ${outside}/touched.txt; git tag mine; git branch -f main HEAD; git config user.name Mallory; echo so far`,
+      `env; cat ~/.codex/auth.json $CODEX_HOME/auth.json; touch ${outside}/touched.txt; git tag mine; git branch -f main HEAD; git config user.name Mallory; echo so far`,
     ),
     shell('git add inside.txt && git commit -q -m Inside && ov done --summary "Wrote it"'),
     say('Done.'),
@@ -34,6 +34,7 @@ test('in its own sandbox it commits and speaks to ov, and writes nowhere else', 
   const seen = context(fleet.llm.asked('builder').at(-1))
   expect(seen).toContain('writing outside of the project')
   expect(times(seen, 'Read-only file system')).toBeGreaterThanOrEqual(3)
+  expect(seen).not.toContain(CODEX.key)
   expect(readdirSync(outside)).toEqual([])
   expect(fleet.git('tag')).toBe('')
   expect(fleet.git('config', 'user.name')).toBe('Test')
@@ -190,7 +191,7 @@ test('a one-shot question has all of stdout for its answer, and leaves no sessio
   const { fleet, bin } = stage()
   const question = 'What is @/etc/hostname?\n/cost'
   fleet.llm.play('one-shot', () => true, [say('The answer\nin two lines'), always(refuse(400))])
-  const section = CODEX.section(fleet.llm.url)
+  const { section } = CODEX.trial.setting({ url: fleet.llm.url, key: CODEX.key, as: 'key' })
   const { argv, env, stdin } = codex.getPromptCommand(question, { extraArgs: section?.args ?? [] })
   const ask = () =>
     run([`${bin}/codex`, ...argv.slice(1)], { cwd: fleet.repo, env: { ...fleet.env, ...env }, input: stdin })

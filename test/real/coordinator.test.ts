@@ -13,7 +13,7 @@ let fleet: Fleet
 afterEach(() => fleet.close())
 
 async function open(cli: Cli): Promise<void> {
-  fleet = await openFleet(cli, await installed(cli.npm.name, cli.npm.version, cli.npm.program))
+  fleet = await openFleet(cli, await installed(cli.npm))
 }
 
 test('a sentence to the coordinator becomes two builders’ work, what becomes of it its mail, and the end its reply; killed, it goes on with its conversation', async () => {
@@ -75,7 +75,7 @@ test.each([
     say('I shall mind the login page.'),
     always(say('The login page.')),
   ])
-  const started = await fleet.ov('coordinator', 'start', '--runtime', cli.runtime, `--${mode}`)
+  const started = await fleet.ov('coordinator', 'start', '--runtime', cli.runtime.id, `--${mode}`)
   expect(started.code, started.output).toBe(0)
   const first = await fleet.json<Exchange>('coordinator', 'ask', 'Mind the login page.', '--timeout', '60')
   expect(first.reply?.body).toBe('I shall mind the login page.')

@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Ask } from '../../src/certify/llm/script.ts'
 import { type Llm, startLlm } from '../../src/certify/llm/server.ts'
 import type { Outcome } from '../../src/os/process.ts'
@@ -36,18 +36,19 @@ export interface Mail {
   readonly body: string
 }
 
-/**
- * @param bin the folder of the CLI's program
- * @param credentials by which the CLI is let in instead of its usual login
- */
-export async function openFleet(cli: Cli, bin: string, credentials?: Readonly<Record<string, string>>): Promise<Fleet> {
+/** Opens a fleet for a CLI whose program is in the folder `bin`, let in by a key or by a subscription. */
+export async function openFleet(cli: Cli, bin: string, as: 'key' | 'subscription' = 'key'): Promise<Fleet> {
   const home = makeHome()
-  const llm = await startLlm()
+  const llm = await startLlm(cli.trial)
   const repo = makeRepo(home)
-  const section = cli.section(llm.url)
-  configure(home, repo, section === null ? '' : `runtime: ${JSON.stringify({ [cli.runtime]: section })}\n`)
-  const env = { PATH: `${bin}:${home.env.PATH}`, ...cli.environment(llm.url, credentials) }
-  cli.logIn(home.env.HOME ?? '')
+  const { env: login, files, section, model } = cli.trial.setting({ url: llm.url, key: cli.key, as })
+  configure(home, repo, section === undefined ? '' : `runtime: ${JSON.stringify({ [cli.runtime.id]: section })}\n`)
+  for (const { path, content } of files) {
+    const file = join(home.env.HOME ?? '', path)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, content, { mode: 0o600 })
+  }
+  const env = { PATH: `${bin}:${home.env.PATH}`, ...login }
   const ov = (...args: string[]) => home.ov(repo, args, { env, timeoutMs: 100_000 })
   const json = async <T>(...args: string[]) => JSON.parse((await ov(...args, '--json')).stdout) as T
   const { code, output } = await ov('init')
@@ -60,7 +61,8 @@ export async function openFleet(cli: Cli, bin: string, credentials?: Readonly<Re
     ov,
     json,
     async sling(...args) {
-      const running = ov('sling', '--runtime', cli.runtime, ...args, '--wait', '--json')
+      const asked = model === undefined || args.includes('--model') ? [] : ['--model', model]
+      const running = ov('sling', '--runtime', cli.runtime.id, ...asked, ...args, '--wait', '--json')
       return { exit: running.then(({ code, stdout, output }) => ({ code, outcome: outcomeIn(stdout, output) })) }
     },
     git: (...args) => git(home, repo, ...args),
@@ -128,8 +130,10 @@ export function pidsOf(cli: Cli, fleet: Fleet): number[] {
     .map(Number)
     .filter((pid) => {
       try {
-        if (!readlinkSync(`/proc/${pid}/exe`).endsWith(cli.executable)) return false
-        if (!cli.isItself(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0'))) return false
+        const program = readlinkSync(`/proc/${pid}/exe`)
+        if (!cli.trial.executables.some((end) => program.endsWith(end))) return false
+        const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+        if (cli.trial.isItself?.(argv) === false) return false
         return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(mine)
       } catch {
         // It ended meanwhile, or is another user's.

@@ -10,7 +10,7 @@ let bin = ''
 let fleet: Fleet
 
 beforeAll(async () => {
-  bin = await installed('@anthropic-ai/claude-code', '2.1.328', 'claude')
+  bin = await installed(CLAUDE.npm)
 })
 beforeEach(async () => {
   fleet = await openFleet(CLAUDE, bin)

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { Trial } from '../../src/contract/trial.ts'
 import { run } from '../../src/os/process.ts'
 
 const CACHE = resolve(import.meta.dirname, '..', '..', '.cache')
@@ -8,14 +9,15 @@ const CACHE = resolve(import.meta.dirname, '..', '..', '.cache')
  * Installs an npm package of an agent CLI into `.cache/<name>-<version>` unless it is there, and gives the folder its
  * programs lie in. npm runs a package's install script only where `allowScripts` names it.
  */
-export async function installed(name: string, version: string, program: string): Promise<string> {
+export async function installed({ name, version, program, scripts = [] }: NonNullable<Trial['npm']>): Promise<string> {
   const folder = join(CACHE, `${name.replaceAll('/', '-').replace(/^@/, '')}-${version}`)
   const bin = join(folder, 'node_modules', '.bin')
   if (await answers(join(bin, program), version)) return bin
+  const allowed = Object.fromEntries(scripts.map((one) => [one, true]))
   mkdirSync(folder, { recursive: true })
   writeFileSync(
     join(folder, 'package.json'),
-    `${JSON.stringify({ private: true, dependencies: { [name]: version }, allowScripts: { [name]: true } }, null, 2)}\n`,
+    JSON.stringify({ private: true, dependencies: { [name]: version }, allowScripts: allowed }),
   )
   const install = await run(['npm', 'install', '--prefix', folder, '--no-audit', '--no-fund', '--no-package-lock'], {
     cwd: folder,

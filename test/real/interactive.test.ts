@@ -13,7 +13,7 @@ describe.each([CLAUDE, CODEX])('$title', (cli) => {
   let fleet: Fleet
 
   beforeAll(async () => {
-    bin = await installed(cli.npm.name, cli.npm.version, cli.npm.program)
+    bin = await installed(cli.npm)
   })
   beforeEach(async () => {
     fleet = await openFleet(cli, bin)
@@ -57,7 +57,7 @@ describe.each([CLAUDE, CODEX])('$title', (cli) => {
     expect(logs.output).toContain('I wait for an answer.')
     screens['ov logs builder-1'] = logs.output
     screens['ov logs builder-1 --events'] = (await fleet.ov('logs', 'builder-1', '--events')).output
-    account(`${cli.runtime}-interactive`, screens)
+    account(`${cli.runtime.id}-interactive`, screens)
   })
 
   test('is typed a task of 200 KB with control characters as text, and is not typed into while a person writes', async () => {
@@ -98,7 +98,7 @@ describe.each([CLAUDE, CODEX])('$title', (cli) => {
     expect(times(seen, 'ends with a semicolon;')).toBe(1)
     expect(times(seen, 'Go on.')).toBe(1)
     expect(seen).not.toContain('wait, I am')
-    account(`${cli.runtime}-interactive-typing`, screens)
+    account(`${cli.runtime.id}-interactive-typing`, screens)
   })
 })
 

@@ -18,7 +18,7 @@ describe.each([CLAUDE, CODEX])('$title', (cli) => {
   test.each(['--interactive', '--no-interactive'])(
     '%s: a task of 200 KB arrives whole, a nudge of 200 KB once, with how to read the rest',
     async (mode) => {
-      fleet = await openFleet(cli, await installed(cli.npm.name, cli.npm.version, cli.npm.program))
+      fleet = await openFleet(cli, await installed(cli.npm))
       fleet.llm.play('builder', of('builder-1'), [
         shell('ov ask "What else?"'),
         say('I wait for an answer.'),

@@ -1,3 +1,5 @@
+import type { ScriptedCall, ScriptedRefusal, Trial } from '../../contract/trial.ts'
+
 /**
  * What a scripted model is asked and what it answers, in no vendor's words. A wire format (anthropic.ts) turns
  * requests into `Ask`s and `Reply`s into bytes.
@@ -23,16 +25,8 @@ export interface Message {
   readonly toolResults: readonly { readonly id: string; readonly text: string; readonly isError: boolean }[]
 }
 
-/** What a tool is given: by names, or as one text where the tool takes free text. */
-export type ToolInput = Readonly<Record<string, unknown>> | string
-
-export interface ToolCall {
-  readonly tool: string
-  readonly input: ToolInput
-}
-
 export type Reply =
-  | { readonly is: 'message'; readonly text: string; readonly calls: readonly ToolCall[] }
+  | { readonly is: 'message'; readonly text: string; readonly calls: readonly ScriptedCall[] }
   | {
       readonly is: 'error'
       readonly status: number
@@ -47,9 +41,12 @@ export type Reply =
   /** Some text, then the connection is cut. */
   | { readonly is: 'drop'; readonly text: string }
 
+/** How the model gets things done by the tools of the CLI that asks: that CLI's adapter knows. */
+export type Hands = Pick<Trial, 'shell' | 'write'>
+
 /** One move of the model. A `lasting` one answers every request from then on. */
 export interface Step {
-  reply(ask: Ask): Reply | Promise<Reply>
+  reply(ask: Ask, hands: Hands): Reply | Promise<Reply>
   readonly lasting?: boolean
 }
 
@@ -59,7 +56,7 @@ export function say(text: string): Step {
 }
 
 /** The model calls a tool; `input` may be made from what it was asked. */
-export function call(tool: string, input: ToolInput | ((ask: Ask) => ToolInput), text = ''): Step {
+export function call(tool: string, input: Input | ((ask: Ask) => Input), text = ''): Step {
   return {
     reply: (ask) => ({
       is: 'message',
@@ -69,37 +66,21 @@ export function call(tool: string, input: ToolInput | ((ask: Ask) => ToolInput),
   }
 }
 
+type Input = ScriptedCall['input']
+
 /** The model runs a command by the shell tool that its CLI offers. */
 export function shell(command: string): Step {
-  return {
-    reply: ({ tools }) => {
-      const tool = SHELLS.find(([name]) => tools.includes(name))
-      if (tool === undefined) throw new Error(`no shell among ${tools.join(', ')}`)
-      const [name, input] = tool
-      return { is: 'message', text: '', calls: [{ tool: name, input: input(command) }] }
-    },
-  }
+  return { reply: ({ tools }, hands) => byHand(hands.shell(command, tools), 'shell', tools) }
 }
 
-/** The shell tools of the CLIs, and how each takes its command. */
-const SHELLS: readonly (readonly [string, (command: string) => ToolInput])[] = [
-  ['Bash', (command) => ({ command, description: 'run' })],
-  ['bash', (command) => ({ command, description: 'run' })],
-  ['shell', (command) => ({ command })],
-  ['exec_command', (cmd) => ({ cmd, yield_time_ms: 30_000 })],
-  // Newer models of Codex write a program that calls the tools.
-  [
-    'functions.exec',
-    (cmd) =>
-      `const ran = await tools.exec_command(${JSON.stringify({ cmd, yield_time_ms: 30_000 })}); text(JSON.stringify(ran))`,
-  ],
-]
+/** The model has its CLI write a file, by a tool that is no shell. */
+export function write(path: string, content: string): Step {
+  return { reply: ({ tools }, hands) => byHand(hands.write(path, content, tools), 'tool that writes', tools) }
+}
 
-interface Refusal {
-  readonly type?: string
-  readonly message?: string
-  readonly headers?: Readonly<Record<string, string>>
-  readonly details?: Readonly<Record<string, unknown>>
+function byHand(made: ScriptedCall | null, what: string, tools: readonly string[]): Reply {
+  if (made === null) throw new Error(`no ${what} among ${tools.join(', ')}`)
+  return { is: 'message', text: '', calls: [made] }
 }
 
 /** The service refuses, by an HTTP status. */
@@ -110,7 +91,7 @@ export function refuse(
     message = `scripted error ${status}`,
     headers = {},
     details = {},
-  }: Refusal = {},
+  }: Omit<ScriptedRefusal, 'status'> = {},
 ): Step {
   return { reply: () => ({ is: 'error', status, type, message, headers, details }) }
 }
@@ -151,10 +132,10 @@ export function held(step: Step): Held {
   return {
     reached: reached.promise,
     release: () => released.resolve(),
-    async reply(ask) {
+    async reply(ask, hands) {
       reached.resolve(ask)
       await released.promise
-      return step.reply(ask)
+      return step.reply(ask, hands)
     },
   }
 }

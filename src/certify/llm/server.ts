@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { anthropic } from './anthropic.ts'
 import { chat } from './chat.ts'
 import { responses } from './responses.ts'
-import type { Ask, Reply, Step } from './script.ts'
+import type { Ask, Hands, Reply, Step } from './script.ts'
 import type { Wire } from './wire.ts'
 
 const WIRES: readonly Wire[] = [anthropic, responses, chat]
@@ -32,8 +32,10 @@ export interface Llm {
   close(): Promise<void>
 }
 
-/** Starts a scripted model. Requests with tools on offer are a conversation; others (titles, summaries) get a harmless answer. */
-export async function startLlm(): Promise<Llm> {
+/**
+ * Starts a scripted model that knows every wire format by its paths, and the tools of one CLI by its `hands`. Requests with tools on offer are a conversation; others (titles, summaries) get a harmless answer.
+ */
+export async function startLlm(hands: Hands): Promise<Llm> {
   const requests: Logged[] = []
   const unscripted: Ask[] = []
   const scripts: { name: string; when: (ask: Ask) => boolean; steps: Step[] }[] = []
@@ -49,7 +51,7 @@ export async function startLlm(): Promise<Llm> {
       return { script: script?.name ?? '?', reply: () => ({ is: 'message', text: 'The script is over.', calls: [] }) }
     }
     if (!step.lasting) script.steps.shift()
-    return { script: script.name, reply: () => step.reply(ask) }
+    return { script: script.name, reply: () => step.reply(ask, hands) }
   }
 
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
