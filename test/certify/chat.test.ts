@@ -4,7 +4,7 @@ import { type Llm, startLlm } from '../../src/certify/llm/server.ts'
 
 let llm: Llm
 beforeEach(async () => {
-  llm = await startLlm()
+  llm = await startLlm({ shell: (command) => ({ tool: 'bash', input: { command } }), write: () => null })
 })
 afterEach(() => llm.close())
 
