@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { call, held, say } from '../../src/certify/llm/script.ts'
+import { held, say, shell, write } from '../../src/certify/llm/script.ts'
 import { CLAUDE } from './cli.ts'
 import { context, type Fleet, openFleet, times } from './fleet.ts'
 import { installed } from './install.ts'
@@ -17,19 +17,18 @@ beforeEach(async () => {
 })
 afterEach(() => fleet.close())
 
-const bash = (command: string) => call('Bash', { command, description: 'run' })
 const of = (agent: string) => (ask: { system: string }) => ask.system.includes(`You are \`${agent}\``)
 test('Claude Code on its own screen reports by its hooks, takes mail by them, and is refused what its guard forbids', async () => {
-  const working = held(bash('echo second'))
+  const working = held(shell('echo second'))
   const ending = held(say('All is written.'))
   const outside = join(fleet.home.path, 'outside.txt')
   fleet.llm.play('builder', of('builder-1'), [
-    bash('echo first; exit 3'),
+    shell('echo first; exit 3'),
     working,
-    call('Write', { file_path: outside, content: 'no' }),
-    call('Write', { file_path: 'inside.txt', content: 'yes\n' }),
+    write(outside, 'no'),
+    write('inside.txt', 'yes\n'),
     ending,
-    bash('git add -A && git commit -q -m "Write inside" && ov done --summary "Written"'),
+    shell('git add -A && git commit -q -m "Write inside" && ov done --summary "Written"'),
     say('Done.'),
   ])
   const slung = await fleet.sling('--interactive', '--task', 'Write inside.txt')
