@@ -31,6 +31,7 @@ export default {
   title: 'Claude Code',
   binaries: ['claude'],
   versionArgs: ['--version'],
+  saysVersion: /^(\d+\.\d+\.\d+\S*) \(Claude Code\)$/,
   certified: ['2.1.328'],
   install: 'npm install -g @anthropic-ai/claude-code',
   login: {

@@ -40,6 +40,7 @@ export default {
     'darwin-arm64': vendored('darwin-arm64', 'aarch64-apple-darwin'),
   },
   versionArgs: ['--version'],
+  saysVersion: /^codex-cli (\d+\.\d+\.\d+\S*)$/,
   certified: ['0.169.0'],
   install: 'npm install -g @openai/codex',
   login: {

@@ -1,11 +1,11 @@
 import { runtimeSection } from '../config/runtime-section.ts'
 import type { Config } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
-import type { Capability, Mode } from '../contract/states.ts'
+import { CAPABILITIES, type Capability, type Mode } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
 import { findProgram, programBehind } from '../os/files.ts'
 import type { Project } from '../project.ts'
-import type { Role } from './manifest.ts'
+import type { Role, Roles } from './manifest.ts'
 import { loadRuntime, runtimeIds } from './registry.ts'
 
 export interface RuntimeChoice {
@@ -46,6 +46,12 @@ export function routeFor(
   const ofConfig = namesRuntime || runtime !== usual ? undefined : entry
   const ofRole = runtime === (role.runtime ?? config.runtime.default) && !namesRuntime ? role.model : undefined
   return { runtime, model: request.model ?? ofConfig ?? ofRole ?? null }
+}
+
+/** The capabilities that use each runtime, by its id, when nothing else is said. */
+export function usersOf(config: Pick<Config, 'models' | 'runtime'>, roles: Roles): Map<string, Capability[]> {
+  const known = runtimeIds()
+  return Map.groupBy(CAPABILITIES, (capability) => routeFor(config, roles[capability], known, { capability }).runtime)
 }
 
 /** Whom a runtime is chosen for, and what was asked for. */
@@ -167,7 +173,7 @@ export function findRuntimeProgram(config: Config, runtime: AgentRuntime): strin
 }
 
 /** What is looked for on PATH: the configured program instead of the usual ones. */
-function programNames(config: Config, runtime: AgentRuntime): readonly string[] {
+export function programNames(config: Config, runtime: AgentRuntime): readonly string[] {
   const { binary } = runtimeSection(config, runtime.id)
   return binary === undefined || runtime.binaries.length === 0 ? runtime.binaries : [binary]
 }

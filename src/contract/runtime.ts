@@ -324,7 +324,12 @@ export interface AgentRuntime {
   readonly behind?: Readonly<Record<string, readonly string[]>>
   /** Arguments that print the version. */
   readonly versionArgs: readonly string[]
-  /** Versions this adapter did real work with. */
+  /**
+   * The line of that output that this CLI alone prints; the first group is the version. Absent: any line that begins with
+   * a version, or with a few words before it. Other programs have the same names (`goose`, `pi`, `amp`).
+   */
+  readonly saysVersion?: RegExp
+  /** Versions this adapter did real work with: certified are those from the lowest to the highest of them. */
   readonly certified: readonly string[]
   /** How a person installs it. */
   readonly install: string

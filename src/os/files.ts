@@ -274,6 +274,46 @@ export function findProgram(name: string, path = process.env.PATH ?? ''): string
   return null
 }
 
+/** Every program on PATH that has one of these names, each once: the first is the one that is taken. */
+export function findPrograms(names: readonly string[], path = process.env.PATH ?? ''): string[] {
+  const folders = path.split(':').filter((folder) => folder !== '')
+  const candidates = names.flatMap((name) =>
+    name.includes('/') ? [resolve(name)] : folders.map((folder) => join(folder, name)),
+  )
+  const found = new Map<string, string>()
+  for (const candidate of candidates.filter(isProgram)) {
+    const real = realpathSync(candidate)
+    if (!found.has(real)) found.set(real, candidate)
+  }
+  return [...found.values()]
+}
+
+/** Why a path that somebody names as a program can't be run as one; null when it can. */
+export function unfitProgram(path: string): 'missing' | 'no file' | 'not executable' | null {
+  const info = statSync(path, { throwIfNoEntry: false })
+  if (info === undefined) return 'missing'
+  if (!info.isFile()) return 'no file'
+  return may(path, constants.X_OK) ? null : 'not executable'
+}
+
+/** Tells this very file from any that takes its place, even one of the same size and age. */
+export function fileMark(path: string): string {
+  const { ino, size, mtimeMs, ctimeMs } = statSync(path)
+  return `${realpathSync(path)} ${ino} ${size} ${mtimeMs} ${ctimeMs}`
+}
+
+/** Whether a file is a script for a shell, by its first line. */
+export function isShellScript(path: string): boolean {
+  const file = openSync(path, 'r')
+  try {
+    const head = Buffer.alloc(128)
+    const line = head.toString('latin1', 0, readSync(file, head)).split('\n', 1)[0] ?? ''
+    return /^#!.*\/(env +(-\S+ +)*)?(ba|da|z|k|fi)?sh\b/.test(line)
+  } finally {
+    closeSync(file)
+  }
+}
+
 function isProgram(path: string): boolean {
   return may(path, constants.X_OK) && statSync(path).isFile()
 }

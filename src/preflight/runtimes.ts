@@ -1,12 +1,20 @@
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { agentEnvironment } from '../agents/environment.ts'
 import { loadRuntime, runtimeIds } from '../agents/registry.ts'
-import { findRuntimeProgram } from '../agents/routing.ts'
+import { programNames } from '../agents/routing.ts'
+import { runtimeSection } from '../config/runtime-section.ts'
 import type { Config } from '../config/schema.ts'
-import type { AgentRuntime } from '../contract/runtime.ts'
-import { run } from '../os/process.ts'
+import type { AgentRuntime, Can } from '../contract/runtime.ts'
+import { standingOf } from '../contract/versions.ts'
+import { findPrograms, unfitProgram } from '../os/files.ts'
+import { type Answer, askVersion } from './version.ts'
+
+/** One program of an agent CLI. */
+export interface Program extends Answer {
+  /** Absolute. */
+  readonly path: string
+}
 
 /** What this machine has of one agent CLI. */
 export interface RuntimeFacts {
@@ -17,63 +25,88 @@ export interface RuntimeFacts {
   readonly program: string | null
   /** As it says itself; null when it did not say. */
   readonly version: string | null
-  /** Whether `ov` did real work with this very version; null when that can't be told. */
+  /** Whether `ov` did real work with this version; null when that can't be told. */
   readonly certified: boolean | null
+  /** On which side of the certified versions it lies; null when on none, or when that can't be told. */
+  readonly drifted: 'newer' | 'older' | null
   readonly certifiedVersions: readonly string[]
   /** Told offline: a key in the environment or a stored login. `absent` may still be a login kept in a keychain. */
   readonly login: 'seen' | 'absent' | 'not-needed'
+  /** What was seen of a login: `$ANTHROPIC_API_KEY`, `~/.codex/auth.json`. */
+  readonly loginSeen: string | null
   readonly loginHint: string
   readonly install: string
-  /** Why the version is not known although it is installed. */
-  readonly silent: 'timeout' | 'failed' | null
+  /** Why the version is not known although it is installed. `strange`: it is another program of the same name. */
+  readonly silent: Answer['silent']
+  /** What it printed instead of a version. */
+  readonly said: string | null
+  /** A shell script stands in the program's place. */
+  readonly wrapper: boolean
+  /** Further programs of its names on PATH, behind the one that is taken. */
+  readonly others: readonly Program[]
+  /** Why the program that `runtime.<name>.binary` names can't be run; null when it can, or none is named. */
+  readonly unfit: { readonly binary: string; readonly why: NonNullable<ReturnType<typeof unfitProgram>> } | null
+  /** What it truly supports. */
+  readonly can: Can
 }
 
-/** A CLI that takes longer than this to say its version is left alone: the whole of doctor has 2 s. */
-const VERSION_TIMEOUT_MS = 1_400
+/** A CLI that takes longer than this to say its version keeps nobody waiting: the whole of doctor has 2 s. */
+const QUICK_MS = 1_400
 
-/** Looks at every runtime there is an adapter for, side by side. */
-export function surveyRuntimes(config: Config): Promise<RuntimeFacts[]> {
-  return Promise.all(runtimeIds().map(async (id) => surveyRuntime(config, await loadRuntime(id))))
+/**
+ * Looks at every runtime there is an adapter for, side by side.
+ *
+ * @param timeoutMs how long a CLI may take to say its version
+ */
+export function surveyRuntimes(config: Config, timeoutMs = QUICK_MS, ids = runtimeIds()): Promise<RuntimeFacts[]> {
+  return Promise.all(ids.map(async (id) => surveyRuntime(config, await loadRuntime(id), timeoutMs)))
 }
 
-async function surveyRuntime(config: Config, runtime: AgentRuntime): Promise<RuntimeFacts> {
-  const program = findRuntimeProgram(config, runtime)
-  const asked = program === null ? null : await askVersion(program, runtime)
-  const version = asked?.version ?? null
+async function surveyRuntime(config: Config, runtime: AgentRuntime, timeoutMs: number): Promise<RuntimeFacts> {
+  const paths = findPrograms(programNames(config, runtime))
+  const [first, ...others] = await Promise.all(
+    paths.map(async (path): Promise<Program> => ({ path, ...(await askVersion(path, runtime, timeoutMs)) })),
+  )
+  const standing = first?.version ? standingOf(first.version, runtime.certified) : null
   return {
     id: runtime.id,
     title: runtime.title,
-    installed: program !== null || runtime.binaries.length === 0,
-    program,
-    version,
-    certified: version === null || runtime.certified.length === 0 ? null : runtime.certified.includes(version),
+    installed: first !== undefined || runtime.binaries.length === 0,
+    program: first?.path ?? null,
+    version: first?.version ?? null,
+    certified: standing === null ? null : standing === 'certified',
+    drifted: standing === 'certified' ? null : standing,
     certifiedVersions: runtime.certified,
     login: loginOf(runtime),
+    loginSeen: loginSeen(runtime),
     loginHint: runtime.login.hint,
     install: runtime.install,
-    silent: asked?.silent ?? null,
+    silent: first?.silent ?? null,
+    said: first?.said ?? null,
+    wrapper: first?.wrapper ?? false,
+    others,
+    unfit: unfitBinary(config, runtime),
+    can: runtime.can,
   }
 }
 
-async function askVersion(
-  program: string,
-  runtime: AgentRuntime,
-): Promise<{ version: string | null; silent: RuntimeFacts['silent'] }> {
-  const outcome = await run([program, ...runtime.versionArgs], {
-    // Not in the repository: some CLIs read their configuration from the working directory at every start.
-    cwd: '/',
-    env: { ...agentEnvironment(process.env, { environment: [] }, []), NO_COLOR: '1', CI: '1' },
-    timeoutMs: VERSION_TIMEOUT_MS,
-    maxOutput: 4_096,
-  })
-  if (outcome.timedOut) return { version: null, silent: 'timeout' }
-  const version = /\d+\.\d+(?:\.\d+)*(?:-[0-9A-Za-z.]+)?/.exec(outcome.output)?.[0] ?? null
-  return outcome.ok && version !== null ? { version, silent: null } : { version: null, silent: 'failed' }
+function unfitBinary(config: Config, { id, binaries }: AgentRuntime): RuntimeFacts['unfit'] {
+  const { binary } = runtimeSection(config, id)
+  if (binary === undefined || binaries.length === 0) return null
+  const why = binary.includes('/') ? unfitProgram(binary) : findPrograms([binary]).length === 0 ? 'missing' : null
+  return why === null ? null : { binary, why }
 }
 
 /** Told offline: a key in the environment or a stored login. */
-export function loginOf({ login }: AgentRuntime): RuntimeFacts['login'] {
-  if (login.env.length + login.files.length === 0) return 'not-needed'
-  const key = login.env.some((name) => Boolean(process.env[name]))
-  return key || login.files.some((file) => existsSync(join(homedir(), file))) ? 'seen' : 'absent'
+export function loginOf(runtime: Pick<AgentRuntime, 'login'>): RuntimeFacts['login'] {
+  const { env, files } = runtime.login
+  if (env.length + files.length === 0) return 'not-needed'
+  return loginSeen(runtime) === null ? 'absent' : 'seen'
+}
+
+function loginSeen({ login }: Pick<AgentRuntime, 'login'>): string | null {
+  const key = login.env.find((name) => Boolean(process.env[name]))
+  if (key !== undefined) return `$${key}`
+  const file = login.files.find((name) => existsSync(join(homedir(), name)))
+  return file === undefined ? null : `~/${file}`
 }

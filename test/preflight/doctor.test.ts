@@ -141,7 +141,7 @@ describe('tools', () => {
   })
 
   test('the runtime of builders must be installed; a login is asked for, a version only noted', async () => {
-    program('claude', 'echo 0.0.1')
+    program('claude', 'echo "0.0.1 (Claude Code)"')
     const noted = await look({ ANTHROPIC_API_KEY: '', HOME: join(home.path, 'tmp') })
     expect(noted.ready).toBe(true)
     expect(found(noted, 'runtime.no-login')?.severity).toBe('warning')

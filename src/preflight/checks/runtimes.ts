@@ -1,25 +1,24 @@
 import type { Roles } from '../../agents/manifest.ts'
 import { runtimeIds } from '../../agents/registry.ts'
-import { routeFor } from '../../agents/routing.ts'
+import { routeFor, usersOf } from '../../agents/routing.ts'
 import type { Config } from '../../config/schema.ts'
-import { CAPABILITIES, type Capability } from '../../contract/states.ts'
+import { rangeOf } from '../../contract/versions.ts'
 import type { Check, Found } from '../diagnosis.ts'
 import { type RuntimeFacts, surveyRuntimes } from '../runtimes.ts'
 
 /** Every runtime that is installed here or used by the configuration. */
 export async function checkRuntimes(config: Config, roles: Roles): Promise<Check[]> {
-  const known = runtimeIds()
-  const routeOf = (capability: Capability) => routeFor(config, roles[capability], known, { capability }).runtime
-  const used = new Set(CAPABILITIES.map(routeOf))
+  const users = usersOf(config, roles)
+  const usual = routeFor(config, roles.builder, runtimeIds(), { capability: 'builder' }).runtime
   const facts = await surveyRuntimes(config)
   const checks = facts
-    .filter((runtime) => used.has(runtime.id) || runtime.program !== null)
+    .filter((runtime) => users.has(runtime.id) || runtime.program !== null || runtime.unfit !== null)
     .map((runtime) => ({
       name: runtime.id,
       summary: describeRuntime(runtime),
-      found: judge(runtime, used.has(runtime.id), runtime.id === routeOf('builder')),
+      found: judge(runtime, users.has(runtime.id), runtime.id === usual),
     }))
-  const unknown = [...used]
+  const unknown = [...users.keys()]
     .filter((id) => !facts.some((runtime) => runtime.id === id))
     .map((id): Check => ({ name: id, summary: 'unknown', found: [unknownRuntime(id)] }))
   return [...checks, ...unknown]
@@ -29,6 +28,7 @@ export async function checkRuntimes(config: Config, roles: Roles): Promise<Check
 export function describeRuntime(runtime: RuntimeFacts): string {
   if (!runtime.installed) return 'not installed'
   if (runtime.program === null) return 'needs no program'
+  if (runtime.silent === 'strange') return 'another program'
   const login = { seen: 'login seen', absent: 'no login seen', 'not-needed': '' }[runtime.login]
   const certified = runtime.certified === null ? '' : runtime.certified ? 'certified' : 'not certified'
   return [runtime.version ?? 'version unknown', certified, login].filter((part) => part !== '').join(', ')
@@ -36,11 +36,22 @@ export function describeRuntime(runtime: RuntimeFacts): string {
 
 /** `usual`: the one that a plain `ov sling` takes. */
 function judge(runtime: RuntimeFacts, used: boolean, usual: boolean): Found[] {
-  const { title } = runtime
+  const { title, unfit } = runtime
+  const severity = usual ? 'error' : 'warning'
+  if (unfit !== null) {
+    return [
+      {
+        severity,
+        code: 'runtime.binary',
+        message: `runtime.${runtime.id}.binary names ${unfit.binary}, ${UNFIT[unfit.why]}.`,
+        hint: `Mend the path, or leave the key out: ov config explain runtime.${runtime.id}.binary`,
+      },
+    ]
+  }
   if (!runtime.installed) {
     return [
       {
-        severity: usual ? 'error' : 'warning',
+        severity,
         code: 'runtime.not-installed',
         message: `${title} is not installed, but ${usual ? 'it is the runtime of builders' : 'a capability uses it'}.`,
         hint: `${runtime.install}, or choose another under "runtime" in overstory.yaml`,
@@ -48,12 +59,19 @@ function judge(runtime: RuntimeFacts, used: boolean, usual: boolean): Found[] {
     ]
   }
   const found: Found[] = []
-  if (runtime.silent !== null) {
+  if (runtime.silent === 'strange') {
+    found.push({
+      severity: used ? severity : 'info',
+      code: 'runtime.wrong-program',
+      message: `${runtime.program} does not seem to be ${title}: asked for its version it said ${runtime.said === null ? 'nothing' : `"${runtime.said}"`}.`,
+      hint: `If it is another program of that name, give the path of the right one: runtime.${runtime.id}.binary`,
+    })
+  } else if (runtime.silent !== null) {
     const how = runtime.silent === 'timeout' ? 'did not answer in time' : 'did not say it'
     found.push({
       severity: used ? 'warning' : 'info',
       code: 'runtime.silent',
-      message: `The version of ${title} is not known: ${runtime.program} ${how}.`,
+      message: `The version of ${title} is not known: ${runtime.program} ${how}${runtime.said === null ? '' : ` ("${runtime.said}")`}.`,
       hint: `See what it says: ${runtime.program} --version`,
     })
   }
@@ -69,12 +87,27 @@ function judge(runtime: RuntimeFacts, used: boolean, usual: boolean): Found[] {
     found.push({
       severity: 'info',
       code: 'runtime.not-certified',
-      message: `${title} ${runtime.version} is not among the versions that ov is tried with: ${runtime.certifiedVersions.join(', ')}.`,
+      message: `${title} ${runtime.version} is ${runtime.drifted} than the versions that ov is tried with: ${rangeOf(runtime.certifiedVersions)}.`,
       hint: null,
+    })
+  }
+  if (used && runtime.others.length > 0) {
+    const behind = runtime.others.map(({ path, version }) => `${path} (${version ?? 'version unknown'})`)
+    found.push({
+      severity: 'info',
+      code: 'runtime.several',
+      message: `There is more than one ${title} on PATH. ${runtime.program} is taken; behind it: ${behind.join(', ')}.`,
+      hint: `To take another: runtime.${runtime.id}.binary`,
     })
   }
   return found
 }
+
+const UNFIT = {
+  missing: 'which is not there',
+  'no file': 'which is no file',
+  'not executable': 'which may not be run',
+} as const
 
 function unknownRuntime(id: string): Found {
   return {
