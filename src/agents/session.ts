@@ -69,6 +69,8 @@ interface Pressure {
 const TAIL = 4096
 /** Longest part of a line that is passed on as `unknown`, in characters. */
 const UNKNOWN = 4096
+/** So much of a text in pieces is joined, in characters. */
+const LONGEST_TEXT = 64 * 1024
 /** A process that should end with its turn, and whose turn has ended, is given this long to go by itself. */
 const LINGER_MS = 5_000
 /** What a process that has ended left behind in its group may print for so long. */
@@ -96,6 +98,8 @@ export function openSession(options: SessionOptions): Session {
   /** `turn`: how the turn ended, by the runtime's word; it is reported when the process is gone. */
   let ending: AgentEvent | null = null
   let resetAt: number | null = null
+  /** Of a text that comes in pieces, what came so far. */
+  let pieces = ''
   let lastWords = () => ''
 
   const facts = (): SessionFacts => ({
@@ -106,6 +110,13 @@ export function openSession(options: SessionOptions): Session {
   })
 
   const report = (event: AgentEvent) => {
+    const isPiece = event.type === 'text' && event.piece === true
+    if (isPiece) pieces += event.text
+    if (pieces !== '' && (!isPiece || pieces.length > LONGEST_TEXT)) {
+      emit({ type: 'text', text: pieces })
+      pieces = ''
+    }
+    if (isPiece) return
     switch (event.type) {
       case 'started':
         session = event.session ?? session
@@ -145,7 +156,8 @@ export function openSession(options: SessionOptions): Session {
   /** What was read from the process. With one process a turn, the turn's end waits for the process's. */
   const heard = (event: AgentEvent, from: ChildProcess) => {
     if (plan?.protocol !== 'turn' || !endsTurn(event)) return report(event)
-    ending = event
+    // One that says that it failed, and then that the turn is over, has failed.
+    if (ending?.type !== 'failed') ending = event
     setTimeout(() => {
       if (child === from && from.pid !== undefined) killProcessGroup(from.pid)
     }, LINGER_MS).unref()

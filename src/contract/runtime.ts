@@ -166,7 +166,8 @@ export type AgentEvent =
   | { readonly type: 'turn_start'; readonly turn?: string }
   /** The runtime took this prompt into its context, verbatim text included where it echoes it. */
   | { readonly type: 'accepted'; readonly text: string }
-  | { readonly type: 'text'; readonly text: string }
+  /** `piece`: part of a text that comes in several; the engine joins those that follow one another, as they are. */
+  | { readonly type: 'text'; readonly text: string; readonly piece?: true }
   | { readonly type: 'tool_start'; readonly id: string; readonly tool: string; readonly summary: string }
   | { readonly type: 'tool_end'; readonly id: string; readonly ok: boolean; readonly summary: string }
   /**
