@@ -215,7 +215,7 @@ function asText(prompt: string): string {
 function plugin(hook: string, tools: readonly string[] | undefined): PlannedFile[] {
   const call = (matcher: string, command: string) => ({
     matcher: `^(${matcher})$`,
-    hooks: [{ type: 'command', command, timeout: 60, on_failure: 'block' }],
+    hooks: [{ type: 'command', command, timeout: 30, on_failure: 'block' }],
   })
   const missing = tools === undefined ? [] : TOOLS.filter((tool) => !tools.includes(tool))
   const hooks = {

@@ -8,7 +8,7 @@ import type { AgentEvent, AgentRuntime, LaunchPlan, SessionSpec } from '../../sr
 
 /*
  * The engine's side of the contract, with runtimes that are shell scripts speaking a tiny protocol: `S id` started,
- * `T` turn start, `A text` accepted, `E` turn end, `F cause` failed, `R ms` rate limited.
+ * `T` turn start, `A text` accepted, `P text` a piece of text, `E` turn end, `F cause` failed, `R ms` rate limited.
  */
 
 let folder: string
@@ -35,6 +35,8 @@ function read(line: string): AgentEvent[] {
       return [{ type: 'turn_end' }]
     case 'F':
       return [{ type: 'failed', cause: text as 'auth', message: text }]
+    case 'P':
+      return [{ type: 'text', text, piece: true }]
     case 'R':
       return [{ type: 'rate_limited', resetAt: Number(text), message: '' }]
     default:
@@ -166,6 +168,20 @@ test('a process that lingers after its last word is ended, and the turn still en
   await expect.poll(() => session.busy, { timeout: 15_000, interval: 100 }).toBe(false)
   expect(seen('failed')).toEqual([])
   expect(seen('turn_end')).toHaveLength(1)
+})
+
+test('pieces of a text are one text, and a turn that failed has failed, though its end is told too', async () => {
+  const script = 'echo P some; echo P thing; echo T; echo P more; echo F network; echo E'
+  const { session, events } = opened(scripted(script, { protocol: 'turn', firstPrompt: 'included' }))
+  session.prompt('one')
+  await expect.poll(() => session.busy).toBe(false)
+  expect(events).toEqual([
+    { type: 'text', text: 'something' },
+    { type: 'turn_start' },
+    { type: 'text', text: 'more' },
+    { type: 'text', text: 'collected undefined' },
+    { type: 'failed', cause: 'network', message: 'network' },
+  ])
 })
 
 test('a rate limit’s reset time goes with the failure it leads to', async () => {
