@@ -55,7 +55,7 @@ test('chat completions: a conversation is read with its system text, calls and o
 })
 
 test('chat completions: a stream carries text and calls in pieces, and its usage to those that ask', async () => {
-  llm.play('a', everybody, [call('bash', { command: 'ls' }, 'Looking.'), shell('pwd')])
+  llm.play('a', everybody, [call('bash', { command: 'ls' }, 'Looking.'), call('patch', '*** Begin'), shell('pwd')])
   const counted = chunksOf(await (await ask({ stream: true, stream_options: { include_usage: true } })).text())
   expect(
     counted
@@ -68,6 +68,13 @@ test('chat completions: a stream carries text and calls in pieces, and its usage
   expect(calls.map((one) => one.function.arguments).join('')).toBe('{"command":"ls"}')
   expect(counted.at(-2).choices[0].finish_reason).toBe('tool_calls')
   expect(counted.at(-1)).toMatchObject({ choices: [], usage: { total_tokens: 1234 } })
+  const patch = chunksOf(
+    await (await ask({ stream: true, tools: [{ type: 'custom', custom: { name: 'patch' } }] })).text(),
+  )
+  expect(patch.flatMap((one) => one.choices).flatMap((one) => one.delta.tool_calls ?? [])).toMatchObject([
+    { index: 0, type: 'custom', custom: { name: 'patch', input: '' } },
+    { index: 0, custom: { input: '*** Begin' } },
+  ])
   const uncounted = chunksOf(await (await ask({ stream: true })).text())
   expect(JSON.stringify(uncounted)).toContain('pwd')
   expect(uncounted.filter((one) => one.usage !== undefined)).toEqual([])

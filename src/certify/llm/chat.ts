@@ -45,10 +45,13 @@ export const chat: Wire = {
 
 const part = z.looseObject({ type: z.string(), text: z.string().optional() })
 const content = z.union([z.string(), z.array(part)]).nullish()
+/** Tools that take free text are `custom`. */
 const toolCall = z.looseObject({
   id: z.string(),
-  function: z.looseObject({ name: z.string(), arguments: z.string() }),
+  function: z.looseObject({ name: z.string(), arguments: z.string() }).optional(),
+  custom: z.looseObject({ name: z.string(), input: z.string() }).optional(),
 })
+const named = z.looseObject({ name: z.string() }).optional()
 const requestSchema = z.looseObject({
   model: z.string(),
   messages: z.array(
@@ -59,7 +62,7 @@ const requestSchema = z.looseObject({
       tool_call_id: z.string().optional(),
     }),
   ),
-  tools: z.array(z.looseObject({ function: z.looseObject({ name: z.string() }).optional() })).nullish(),
+  tools: z.array(z.looseObject({ function: named, custom: named })).nullish(),
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().optional() }).nullish(),
 })
@@ -73,7 +76,7 @@ function askOf(request: z.infer<typeof requestSchema>): Ask {
       .map((one) => textOf(one.content))
       .join('\n'),
     messages: request.messages.filter((one) => !ofTheSystem(one)).map(messageOf),
-    tools: (request.tools ?? []).flatMap((one) => one.function?.name ?? []),
+    tools: (request.tools ?? []).flatMap((one) => one.function?.name ?? one.custom?.name ?? []),
     stream: request.stream ?? false,
     ...(request.stream && !request.stream_options?.include_usage ? { uncounted: true } : {}),
   }
@@ -97,8 +100,8 @@ function messageOf(one: Turn): Message {
     text,
     toolCalls: (one.tool_calls ?? []).map((call) => ({
       id: call.id,
-      name: call.function.name,
-      input: jsonOrText(call.function.arguments),
+      name: call.function?.name ?? call.custom?.name ?? '',
+      input: call.custom?.input ?? jsonOrText(call.function?.arguments ?? ''),
     })),
     toolResults: [],
   }
@@ -141,12 +144,29 @@ function head(ask: Ask, id: string, object: string): Readonly<Record<string, unk
   return { id: `chatcmpl-${id}`, object, created: Math.floor(Date.now() / 1000), model: ask.model }
 }
 
+/** A call, and how its beginning and its end are streamed. */
 function callsOf(reply: Spoken, id: string) {
-  return reply.calls.map(({ tool, input }, index) => ({
-    id: `call_${id}_${index}`,
-    type: 'function',
-    function: { name: tool, arguments: typeof input === 'string' ? input : JSON.stringify(input) },
-  }))
+  return reply.calls.map(({ tool, input }, index) => {
+    const call = { id: `call_${id}_${index}` }
+    if (typeof input === 'string') {
+      const custom = { name: tool, input }
+      return {
+        whole: { ...call, type: 'custom', custom },
+        pieces: [
+          { ...call, index, type: 'custom', custom: { ...custom, input: '' } },
+          { index, custom: { input } },
+        ],
+      }
+    }
+    const args = JSON.stringify(input)
+    return {
+      whole: { ...call, type: 'function', function: { name: tool, arguments: args } },
+      pieces: [
+        { ...call, index, type: 'function', function: { name: tool, arguments: '' } },
+        { index, function: { arguments: args } },
+      ],
+    }
+  })
 }
 
 function textOrNull(reply: Spoken): string | null {
@@ -163,7 +183,7 @@ function wholeOf(reply: Spoken, ask: Ask, id: string): object {
     role: 'assistant',
     content: textOrNull(reply),
     refusal: null,
-    ...(calls.length === 0 ? {} : { tool_calls: calls }),
+    ...(calls.length === 0 ? {} : { tool_calls: calls.map(({ whole }) => whole) }),
   }
   return {
     ...head(ask, id, 'chat.completion'),
@@ -182,10 +202,7 @@ function chunksOf(reply: Spoken, ask: Ask, id: string): object[] {
   return [
     chunk({ role: 'assistant', content: text === null ? null : '' }),
     ...(text === null ? [] : [chunk({ content: text })]),
-    ...callsOf(reply, id).flatMap((call, index) => [
-      chunk({ tool_calls: [{ index, ...call, function: { ...call.function, arguments: '' } }] }),
-      chunk({ tool_calls: [{ index, function: { arguments: call.function.arguments } }] }),
-    ]),
+    ...callsOf(reply, id).flatMap(({ pieces }) => pieces.map((piece) => chunk({ tool_calls: [piece] }))),
     chunk({}, reasonOf(reply)),
     ...(ask.uncounted ? [] : [{ ...head(ask, id, 'chat.completion.chunk'), choices: [], usage: USAGE }]),
   ]
