@@ -196,6 +196,7 @@ const QUIET = { PI_SKIP_VERSION_CHECK: '1', PI_TELEMETRY: '0' }
 const SETTINGS = {
   retry: { enabled: true, maxRetries: 2, baseDelayMs: 2000, provider: { maxRetries: 0 } },
   cacheWarming: 'off',
+  steeringMode: 'all',
   enableInstallTelemetry: false,
   defaultProjectTrust: 'never',
   quietStartup: true,
@@ -282,7 +283,7 @@ export default function (pi) {
   })
   pi.on('message_end', ({ message }) => {
     if (message.role !== 'assistant') return undefined
-    last = message
+    last = { ...message }
     if (message.stopReason !== 'error' || Object.keys(refusal?.headers ?? {}).length === 0) return undefined
     // By these words it is not tried again: when the limit ends is known.
     return { message: { ...message, errorMessage: message.errorMessage + ' (quota exceeded)' } }
@@ -520,11 +521,20 @@ function ending({ stop, error = '', refusal }: Settled): AgentEvent {
       return {
         type: 'failed',
         cause,
-        message: error || `Pi’s turn ended with ${stop ?? 'no reply'}.`,
+        message: inWords(error) || `Pi’s turn ended with ${stop ?? 'no reply'}.`,
         ...(resetAt === null ? {} : { resetAt }),
       }
     }
   }
+}
+
+const refusalSchema = z.looseObject({ error: z.looseObject({ message: z.string() }) })
+
+/** A provider's refusal is its status and its answer, as JSON as a rule. */
+function inWords(error: string): string {
+  const [, status = '', answer = ''] = /^(\d{3}) (.*)$/s.exec(error) ?? []
+  const refusal = refusalSchema.safeParse(parsed(answer))
+  return refusal.success ? `${status} ${refusal.data.error.message}` : error
 }
 
 const NO_LOGIN = /no api key|no models available|\/login\b/i
@@ -532,6 +542,7 @@ const NO_LOGIN = /no api key|no models available|\/login\b/i
 /** An error of a provider begins with its status, if there was an answer. */
 function causeOf(message: string): FailureCause {
   if (NO_LOGIN.test(message)) return 'auth'
+  if (/operation was aborted/i.test(message)) return 'interrupted'
   if (/prompt is too long|context (window|length)|too many tokens/i.test(message)) return 'context'
   if (/insufficient_quota|credit balance|billing/i.test(message)) return 'quota'
   const status = /^(\d{3})\b/.exec(message)?.[1]
