@@ -71,6 +71,8 @@ export default {
     'claude-sonnet': 'sonnet',
     'claude-sonnet-4': 'sonnet',
   },
+  ownModels: /^(claude-|(opus|sonnet|haiku|fable|opusplan|best)(\[1m\])?$)/,
+  gateway: { baseUrl: 'ANTHROPIC_BASE_URL', key: 'ANTHROPIC_AUTH_TOKEN' },
   start: (session) =>
     session.interactive === undefined ? structured(session) : onScreen(session, session.interactive),
   sendInput: (text, { session, interactive }) =>

@@ -71,6 +71,7 @@ export default {
     sol: 'gpt-6.1-sol',
     terra: 'gpt-6.1-terra',
   },
+  ownModels: /^(gpt-|o\d|codex-)/,
   start: (session) =>
     session.interactive === undefined ? structured(session) : onScreen(session, session.interactive),
   sendInput: (text, { session, sequence, interactive }) =>

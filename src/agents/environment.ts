@@ -1,4 +1,4 @@
-import { runtimeSection } from '../config/runtime-section.ts'
+import { type RuntimeSection, runtimeSection } from '../config/runtime-section.ts'
 import type { Config } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 
@@ -62,5 +62,22 @@ export function agentEnvironment(
 
 /** What an agent of a runtime gets of the environment of this process. */
 export function agentEnvironmentOf(config: Config, runtime: AgentRuntime): Record<string, string> {
-  return agentEnvironment(process.env, runtime, runtimeSection(config, runtime.id).env)
+  const section = runtimeSection(config, runtime.id)
+  return { ...agentEnvironment(process.env, runtime, section.env), ...gatewayOf(section, runtime) }
+}
+
+/** Address and key of a gateway, from the variables that are configured, under the names that the runtime knows. */
+function gatewayOf({ gateway }: RuntimeSection, runtime: AgentRuntime): Record<string, string> {
+  if (gateway === undefined || runtime.gateway === undefined) return {}
+  const [url, key] = [gateway.baseUrl, gateway.key].map((name) => (name === undefined ? '' : (process.env[name] ?? '')))
+  return { ...(url ? { [runtime.gateway.baseUrl]: url } : {}), ...(key ? { [runtime.gateway.key]: key } : {}) }
+}
+
+/** What is wrong with the gateway that is configured for a runtime, in words; null when nothing is. */
+export function gatewayTrouble(config: Config, runtime: AgentRuntime): string | null {
+  const { gateway } = runtimeSection(config, runtime.id)
+  if (gateway === undefined) return null
+  if (runtime.gateway === undefined) return `${runtime.title} takes no gateway by variables.`
+  const missing = [gateway.baseUrl, gateway.key].find((name) => name !== undefined && !process.env[name])
+  return missing === undefined ? null : `runtime.${runtime.id}.gateway names $${missing}, which is not set.`
 }

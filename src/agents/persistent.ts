@@ -14,6 +14,7 @@ import { getTask, insertTask, moveTasks } from '../tasks/store.ts'
 import { branchOf } from '../worktrees/vacant.ts'
 import { isLive } from './condition.ts'
 import { leaveWord } from './digest.ts'
+import { type PassedOver, sayPassedOver } from './fallback.ts'
 import { instructionsFile } from './instructions-file.ts'
 import { loadRuntime } from './registry.ts'
 import { chooseRuntime, type RuntimeChoice } from './routing.ts'
@@ -42,6 +43,8 @@ export type Context = 'running' | 'new' | 'resumed' | 'digest'
 export interface Started {
   readonly agent: Agent
   readonly context: Context
+  /** Runtimes that would have been taken before its own, had nothing stood in their way. */
+  readonly passedOver: readonly PassedOver[]
 }
 
 export interface StartRequest {
@@ -65,7 +68,7 @@ const UP_MS = 20_000
  */
 export async function startPersistent(project: Project, request: StartRequest): Promise<Started> {
   const before = await persistentAgent(project.db, request.capability)
-  if (before && isRunning(project, before)) return { agent: before, context: 'running' }
+  if (before && isRunning(project, before)) return { agent: before, context: 'running', passedOver: [] }
   const choice = await chooseRuntime(project, {
     persistent: true,
     capability: request.capability,
@@ -105,17 +108,21 @@ export async function startPersistent(project: Project, request: StartRequest): 
       runId: agent.run_id,
       agentId: agent.id,
       taskId: agent.task_id,
-      data: { context, runtime: runtime.id },
+      data: {
+        context,
+        runtime: runtime.id,
+        instead: choice.passedOver.length > 0 ? sayPassedOver(choice.passedOver) : null,
+      },
     })
     return { agent, context }
   })
   if (opened === null) {
     const other = await persistentAgent(project.db, request.capability)
     if (!other) throw new Error(`the ${request.capability} that somebody else started is not there`)
-    return { agent: await untilUp(project, other), context: 'running' }
+    return { agent: await untilUp(project, other), context: 'running', passedOver: [] }
   }
   await launchRunner(project, opened.agent)
-  return { agent: await untilUp(project, opened.agent), context: opened.context }
+  return { agent: await untilUp(project, opened.agent), context: opened.context, passedOver: choice.passedOver }
 }
 
 /**

@@ -3,16 +3,24 @@ import type { Config } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { CAPABILITIES, type Capability, type Mode } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
+import { oneLine } from '../mail/frame.ts'
 import { findProgram, programBehind } from '../os/files.ts'
 import type { Project } from '../project.ts'
+import { agentEnvironmentOf, gatewayTrouble } from './environment.ts'
+import { type Candidate, firstAble, type Obstacle, type PassedOver } from './fallback.ts'
+import { isLoggedOut } from './login.ts'
 import type { Role, Roles } from './manifest.ts'
+import { ownerOfModel } from './models.ts'
 import { loadRuntime, runtimeIds } from './registry.ts'
+import { parkedUntil } from './store.ts'
 
 export interface RuntimeChoice {
   readonly runtime: AgentRuntime
   /** In the runtime's own vocabulary; null is its default. */
   readonly model: string | null
   readonly mode: Mode
+  /** Runtimes that would have been taken before, had nothing stood in their way; empty as a rule. */
+  readonly passedOver: readonly PassedOver[]
 }
 
 /** What is configured for an agent: the id of its runtime, and the model as it was written, if one was. */
@@ -25,7 +33,7 @@ export interface Route {
  * Which runtime and model an agent gets.
  * - runtime: flag (`--command` implies `shell`) › `runtime.capabilities` › a `models` entry that names a runtime ›
  *   the role's in the agent manifest › `runtime.default`
- * - model: flag › `models` › the role's
+ * - model: flag › `models`, for this very runtime or for whichever › the role's
  *
  * A model belongs to the runtime it was configured for: where another one is chosen by a flag, or by a stronger
  * source, it is left out and that runtime's default model holds.
@@ -39,11 +47,12 @@ export function routeFor(
   request: { capability: Capability; runtime?: string; model?: string; command?: string },
 ): Route {
   const entry = config.models[request.capability]
-  const namesRuntime = entry !== undefined && runtimes.includes(entry)
+  const namesRuntime = typeof entry === 'string' && runtimes.includes(entry)
   const configured = config.runtime.capabilities[request.capability] ?? (namesRuntime ? entry : undefined)
   const usual = configured ?? role.runtime ?? config.runtime.default
   const runtime = request.runtime ?? (request.command === undefined ? usual : 'shell')
-  const ofConfig = namesRuntime || runtime !== usual ? undefined : entry
+  const any = namesRuntime || runtime !== usual || typeof entry === 'object' ? undefined : entry
+  const ofConfig = typeof entry === 'object' ? entry[runtime] : any
   const ofRole = runtime === (role.runtime ?? config.runtime.default) && !namesRuntime ? role.model : undefined
   return { runtime, model: request.model ?? ofConfig ?? ofRole ?? null }
 }
@@ -65,19 +74,26 @@ export interface RuntimeRequest {
   readonly persistent?: boolean
 }
 
+/** What a choice depends on. */
+type Chooser = Pick<Project, 'config' | 'roles' | 'tmux' | 'db' | 'clock'>
+
 /**
- * The runtime, model and mode of a new agent, loaded and checked.
+ * The runtime, model and mode of a new agent, loaded and checked. One that was not asked for by name may be replaced by
+ * the next of `runtime.fallback`.
  *
- * @throws {OvError} `runtime.unknown`, `runtime.not-installed`, `sling.no-command`, `sling.command-not-shell`,
- *   `sling.not-interactive`, `sling.no-tmux`
+ * @throws {OvError} `runtime.unknown`, `runtime.not-installed`, `runtime.gateway`, `model.foreign`, `sling.no-command`,
+ *   `sling.command-not-shell`, `sling.not-interactive`, `sling.no-tmux`
  */
-export async function chooseRuntime(
-  project: Pick<Project, 'config' | 'roles' | 'tmux'>,
-  request: RuntimeRequest,
-): Promise<RuntimeChoice> {
+export async function chooseRuntime(project: Chooser, request: RuntimeRequest): Promise<RuntimeChoice> {
   const { config } = project
-  const route = routeFor(config, project.roles[request.capability], runtimeIds(), request)
-  const runtime = await loadRuntime(route.runtime)
+  const role = project.roles[request.capability]
+  const wanted = routeFor(config, role, runtimeIds(), request)
+  const { taken, passedOver } = await firstOf(project, wanted.runtime, request)
+  const instead = passedOver.length > 0
+  // What was said of a model was said of the runtime that was passed over.
+  const { capability } = request
+  const route = instead ? routeFor(config, role, runtimeIds(), { capability, runtime: taken }) : wanted
+  const runtime = await loadRuntime(taken)
   if (runtime.id === 'shell' && request.command === undefined) {
     throw new OvError('user', 'sling.no-command', 'The shell runtime needs a command.', {
       hint: 'ov sling --runtime shell --task "Format" --command \'npm run format\'',
@@ -94,12 +110,72 @@ export async function chooseRuntime(
     )
   }
   programOf(config, runtime, `: ${otherRuntime(runtime.id, request)}`)
-  const { model } = route
+  const trouble = gatewayTrouble(config, runtime)
+  if (trouble !== null) {
+    throw new OvError('user', 'runtime.gateway', trouble, {
+      hint: `Set it, or leave it out: ov config explain runtime.${runtime.id}`,
+    })
+  }
   return {
     runtime,
-    model: model === null ? null : (runtime.models[model] ?? model),
+    model: route.model === null ? null : await modelOf(config, runtime, route.model, capability),
     mode: modeFor(project, runtime, request.interactive),
+    passedOver,
   }
+}
+
+/** The runtime that is taken: the one that is wanted, or else the first of the chain that nothing stands in the way of. */
+async function firstOf(
+  project: Chooser,
+  wanted: string,
+  request: RuntimeRequest,
+): Promise<{ readonly taken: string; readonly passedOver: readonly PassedOver[] }> {
+  const { fallback } = project.config.runtime
+  if (request.runtime !== undefined || request.command !== undefined || fallback.length === 0)
+    return { taken: wanted, passedOver: [] }
+  const further = fallback.filter((id) => id !== wanted)
+  const [first, ...rest] = await Promise.all([wanted, ...further].map((id) => candidate(project, id, request)))
+  return first === undefined ? { taken: wanted, passedOver: [] } : firstAble([first, ...rest])
+}
+
+async function candidate(project: Chooser, id: string, request: RuntimeRequest): Promise<Candidate> {
+  const { config, db, clock } = project
+  const runtime = await loadRuntime(id)
+  const interactive = request.interactive === true && !runtime.can.interactive
+  const until = await parkedUntil(db, id, clock.now())
+  const obstacle = (): Obstacle | null => {
+    if (!runtime.can.prompts) return { is: 'no-prompts' }
+    if (interactive) return { is: 'no-screen' }
+    if (runtime.binaries.length > 0 && findRuntimeProgram(config, runtime) === null) return { is: 'not-installed' }
+    if (isLoggedOut(config, runtime)) return { is: 'no-login' }
+    return until === null ? null : { is: 'parked', until }
+  }
+  return { runtime: id, obstacle: obstacle() }
+}
+
+/**
+ * A model in the runtime's own vocabulary. Who goes by another address than the vendor's may have any model there.
+ * @throws {OvError} `model.foreign`
+ */
+async function modelOf(config: Config, runtime: AgentRuntime, name: string, capability: Capability): Promise<string> {
+  const own = runtime.models[name]
+  if (own !== undefined) return own
+  const { gateway } = runtime
+  if (!runtime.can.prompts || (gateway !== undefined && gateway.baseUrl in agentEnvironmentOf(config, runtime)))
+    return name
+  if (runtime.ownModels?.test(name)) return name
+  const others = await Promise.all(runtimeIds().map(loadRuntime))
+  const owner = ownerOfModel(name, runtime, others)
+  if (owner === null) return name
+  const known = Object.keys(runtime.models)
+  throw new OvError(
+    'user',
+    'model.foreign',
+    `"${oneLine(name, 60)}" is a model of ${owner.title}, not of ${runtime.title}.`,
+    {
+      hint: `Choose one of ${runtime.title}${known.length === 0 ? '' : ` (${known.join(', ')}, or a full name)`}, give each runtime its own (models: { ${capability}: { ${owner.id}: ${oneLine(name, 60)}, ${runtime.id}: … } }), or: --runtime ${owner.id}`,
+    },
+  )
 }
 
 /** How a runtime other than this one is asked for. A command has no screen, and can be no agent without an end. */

@@ -1,8 +1,12 @@
+import { sayPassedOver } from './fallback.ts'
 import type { Slung } from './sling.ts'
 import type { Stopped } from './stop.ts'
 
 /** Where a task that was slung stands and what to do next, in two lines. */
-export function saySlung({ agent, task, queued }: Slung, { insideAgent }: { readonly insideAgent: boolean }): string {
+export function saySlung(
+  { agent, task, queued, passedOver }: Slung,
+  { insideAgent }: { readonly insideAgent: boolean },
+): string {
   const stands = queued
     ? `${agent.name} waits for a free place: ${task.title}`
     : `${agent.name} is on its way: ${task.title}`
@@ -11,12 +15,14 @@ export function saySlung({ agent, task, queued }: Slung, { insideAgent }: { read
     : agent.mode === 'interactive' && !queued
       ? `See its screen, and type along: ov attach ${agent.name}`
       : `Follow it: ov logs ${agent.name} -f`
-  return `${stands}\n${next}`
+  const instead = passedOver.length === 0 ? '' : `Its runtime is ${agent.runtime}: ${sayPassedOver(passedOver)}.\n`
+  return `${stands}\n${instead}${next}`
 }
 
 /** The same for scripts. */
-export function documentOf({ agent, task, queued }: Slung) {
-  return { task: task.id, agent: agent.name, state: task.state, branch: agent.branch, queued }
+export function documentOf({ agent, task, queued, passedOver }: Slung) {
+  const { name, runtime, model, branch } = agent
+  return { task: task.id, agent: name, state: task.state, branch, queued, runtime, model, passedOver }
 }
 
 /** What became of an agent that was stopped, in one line. */

@@ -12,6 +12,7 @@ import { beginRun, currentRun, endRun, type Run } from '../tasks/runs.ts'
 import { digestOf, findOpenTwin, insertTask, moveTasks, type Task } from '../tasks/store.ts'
 import { reconcileUnwatched } from '../watchdog/reconcile.ts'
 import { branchOf, type Obstacle, vacancies } from '../worktrees/vacant.ts'
+import { type PassedOver, sayPassedOver } from './fallback.ts'
 import { instructionsFile } from './instructions-file.ts'
 import { chooseRuntime } from './routing.ts'
 import { mayStart } from './rules.ts'
@@ -54,6 +55,8 @@ export interface Slung {
   readonly run: Run
   /** Whether it was started or waits for a place. */
   readonly queued: boolean
+  /** Runtimes that would have been taken before its own, had nothing stood in their way. */
+  readonly passedOver: readonly PassedOver[]
 }
 
 /**
@@ -97,6 +100,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
     })
   }
   const choice = await chooseRuntime(project, request)
+  const { passedOver } = choice
   if (choice.runtime.can.prompts) instructionsFile(project, request.capability)
   if (request.base !== undefined && (await commitOf(project.git, request.base)) === null) {
     throw new OvError('user', 'sling.no-base', `There is no commit "${oneLine(request.base, 60)}" to start from.`, {
@@ -177,9 +181,16 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
       runId: run.id,
       agentId: agent.id,
       taskId: task.id,
-      data: { name, capability: agent.capability, runtime: agent.runtime, mode: agent.mode, by: parent?.name ?? HUMAN },
+      data: {
+        name,
+        capability: agent.capability,
+        runtime: agent.runtime,
+        mode: agent.mode,
+        by: parent?.name ?? HUMAN,
+        instead: passedOver.length > 0 ? sayPassedOver(passedOver) : null,
+      },
     })
-    return { task, agent, run, queued: verdict.start === 'queued' }
+    return { task, agent, run, queued: verdict.start === 'queued', passedOver }
   })
   await dispatchQueued(project)
   return slung

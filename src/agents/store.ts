@@ -165,6 +165,22 @@ export function oldestQueued(db: Db): Promise<Agent | undefined> {
     .executeTakeFirst()
 }
 
+/**
+ * When a runtime is expected to go on that its provider holds up, ms since the epoch; null when no agent of it waits for
+ * that. Of several the earliest: a limit is the same for all, a backoff is not.
+ */
+export async function parkedUntil(db: Db, runtime: string, now: number): Promise<number | null> {
+  const { until } = await db
+    .selectFrom('agents')
+    .select((is) => is.fn.min<number | null>('waiting_until').as('until'))
+    .where('runtime', '=', runtime)
+    .where('state', '=', 'waiting')
+    .where('waiting_on', '=', 'rate_limit')
+    .where('waiting_until', '>', now)
+    .executeTakeFirstOrThrow()
+  return until
+}
+
 export function openChildren(db: Db, parentId: string): Promise<Agent[]> {
   return db
     .selectFrom('agents')

@@ -39,6 +39,7 @@ export function furnish(project: Project, agent: Agent, runtime: AgentRuntime): 
   mkdirSync(bin, { recursive: true, mode: 0o700 })
   // The `ov` of an agent is the one that runs it, on the same Node, whatever the host's PATH says.
   writeWhole(join(bin, 'ov'), `#!/bin/sh\nexec ${quoted(process.execPath)} ${quoted(OV_MAIN)} "$@"\n`, 0o755)
+  const environment = agentEnvironmentOf(project.config, runtime)
   // The name can't be guessed: whoever knows it speaks as this agent.
   const brokerPath = join(project.socketDir, `${randomBytes(12).toString('base64url')}.sock`)
   return {
@@ -47,14 +48,14 @@ export function furnish(project: Project, agent: Agent, runtime: AgentRuntime): 
     brokerPath,
     feedbackFile: join(privateDir, 'feedback.md'),
     environment: {
-      ...agentEnvironmentOf(project.config, runtime),
+      ...environment,
       PATH: `${bin}:${process.env.PATH ?? ''}`,
       [BROKER_VARIABLE]: brokerPath,
       OV_AGENT: agent.name,
       [AGENT_MARKER]: agent.id,
     },
     sessionId: randomUUID(),
-    redact: redactorOf(process.env),
+    redact: redactorOf({ ...process.env, ...environment }),
   }
 }
 

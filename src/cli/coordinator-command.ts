@@ -1,4 +1,5 @@
 import { Flags } from '@oclif/core'
+import { sayPassedOver } from '../agents/fallback.ts'
 import type { Started } from '../agents/persistent.ts'
 import { type Choice, type Said, sayToCoordinator } from '../coordinator/coordinator.ts'
 import { replyOf } from '../coordinator/reply.ts'
@@ -98,16 +99,17 @@ export function chosen({ runtime, model, interactive }: Given): Choice {
 }
 
 /** What a start came to, for a person. */
-export function startedLine({ agent, context }: Started): string {
+export function startedLine({ agent, context, passedOver }: Started): string {
+  const instead = passedOver.length === 0 ? '' : ` ${sayPassedOver(passedOver)}.`
   const name = `${agent.name} (${agent.runtime}${agent.model === null ? '' : ` ${oneLine(agent.model, 40)}`})`
   switch (context) {
     case 'running':
       return `${name} runs already.`
     case 'new':
-      return `${name} is started.`
+      return `${name} is started.${instead}`
     case 'resumed':
-      return `${name} is started again, with its whole conversation.`
+      return `${name} is started again, with its whole conversation.${instead}`
     case 'digest':
-      return `${name} is started again. Its conversation is lost: it is told from the records how things stand.`
+      return `${name} is started again. Its conversation is lost: it is told from the records how things stand.${instead}`
   }
 }

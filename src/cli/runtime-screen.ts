@@ -3,6 +3,7 @@ import { CAPABILITIES } from '../contract/states.ts'
 import { rangeOf } from '../contract/versions.ts'
 import { oneLine } from '../mail/frame.ts'
 import type { RuntimeReport } from '../preflight/runtime-list.ts'
+import { clockTime } from './ages.ts'
 import { style } from './style.ts'
 import { type Cell, type Column, table } from './table.ts'
 import { wrapTo } from './width.ts'
@@ -30,13 +31,18 @@ const COLUMNS: readonly Column<RuntimeReport>[] = [
   { title: 'LOGIN', cell: loginCell, goes: 3 },
   {
     title: 'USED BY',
-    cell: ({ usedBy }) => (usedBy.length === CAPABILITIES.length ? 'all' : usedBy.join(' ')),
+    cell: ({ usedBy, fallback }) => users(usedBy, fallback, ' '),
     min: 12,
     goes: 4,
   },
   { title: 'CAN', cell: ({ can }) => canWords(can).join(' '), goes: 6 },
   { title: 'PROGRAM', cell: ({ program }) => oneLine(program ?? '', 200), min: 24, goes: 5 },
 ]
+
+function users(usedBy: RuntimeReport['usedBy'], fallback: number | null, between: string): string {
+  const all = usedBy.length === CAPABILITIES.length ? ['all'] : usedBy
+  return [...all, ...(fallback === null ? [] : [`fallback ${fallback}`])].join(between)
+}
 
 function versionCell({ installed, program, version, silent }: RuntimeReport): Cell {
   if (!installed) return { text: 'not installed', short: 'missing', paint: style.dim }
@@ -67,7 +73,22 @@ interface Remark {
 }
 
 function remarksOn(runtime: RuntimeReport): Remark[] {
-  const { id, title, program, unfit, silent, said, wrapper, others, usedBy, login, drifted, version } = runtime
+  const {
+    id,
+    title,
+    program,
+    unfit,
+    silent,
+    said,
+    wrapper,
+    others,
+    usedBy,
+    login,
+    drifted,
+    version,
+    parkedUntil,
+    gateway,
+  } = runtime
   const used = usedBy.length > 0
   const remarks: Remark[] = []
   const say = (text: string, hint: string | null) => remarks.push({ text, hint })
@@ -84,6 +105,8 @@ function remarksOn(runtime: RuntimeReport): Remark[] {
       `${program} fails when it is asked for its version${said === null ? '' : `: "${said}"`}.`,
       `${program} --version`,
     )
+  if (parkedUntil !== null) say(`${title} is held up by its provider until ${clockTime(parkedUntil)}.`, null)
+  if (gateway !== null) say(gateway, null)
   if (wrapper) say(`${program} is a shell script: what it starts is taken for ${title}.`, null)
   if (others.length > 0) {
     const behind = others.map(({ path, version: older }) => `${path} (${older ?? 'version unknown'})`)
@@ -121,7 +144,7 @@ export function runtimeDetails(runtime: RuntimeReport, width: number): string[] 
     ['install', runtime.installed ? '' : runtime.install],
     ['can', canWords(can).join(', ')],
     ['cannot', cannot.join(', ')],
-    ['used by', runtime.usedBy.join(', ')],
+    ['used by', users(runtime.usedBy, runtime.fallback, ', ')],
   ]
   const remarks = remarksOn(runtime)
   return [

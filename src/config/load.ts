@@ -6,6 +6,7 @@ import { environmentSettings } from './environment.ts'
 import { CONFIG_FILE, configFiles } from './files.ts'
 import { invalidConfig, type Problem } from './problem.ts'
 import { type Config, type ConfigSchema, configSchemaFor } from './schema.ts'
+import { secretsIn } from './secrets.ts'
 import { type JsonSchema, jsonSchemaOf } from './settings.ts'
 
 /** One source of settings that passed its check, and which of the kinds it is. */
@@ -52,6 +53,10 @@ export async function readConfig(root: string): Promise<Reading> {
   const layers: Layer[] = []
   const problems: Problem[] = []
   const take = (kind: Layer['kind'], source: Source) => {
+    // First of all: other problems quote the value they are about.
+    const secrets = secretsIn(source)
+    problems.push(...secrets)
+    if (secrets.length > 0) return
     const checked = checkSource(configSchema(), source)
     problems.push(...checked.problems)
     if (checked.problems.length === 0) layers.push({ ...source, kind, value: checked.value })

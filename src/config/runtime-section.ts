@@ -6,6 +6,7 @@ export interface RuntimeSection {
   args: string[]
   mode: Mode
   env: string[]
+  gateway?: { baseUrl?: string | undefined; key?: string | undefined } | undefined
 }
 
 /** What holds where a runtime has no section, or one without these. */

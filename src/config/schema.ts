@@ -62,6 +62,8 @@ export function perCapability<T extends z.ZodType>(entry: (capability: Capabilit
   return z.strictObject(shape as Record<Capability, z.ZodOptional<T>>)
 }
 
+const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of a variable; its value stays outside')
+
 const section = z.strictObject({
   binary: path
     .refine(
@@ -85,6 +87,19 @@ const section = z.strictObject({
       'Names of environment variables its agents may see, beyond the safe ones. A * at the end matches any rest.',
     )
     .meta({ examples: [['DATABASE_URL', 'AWS_*']] }),
+  gateway: z
+    .strictObject({
+      baseUrl: variable
+        .optional()
+        .describe('Name of the environment variable that holds the address.')
+        .meta({ examples: ['LLM_GATEWAY_URL'] }),
+      key: variable
+        .optional()
+        .describe('Name of the environment variable that holds the key for there.')
+        .meta({ examples: ['LLM_GATEWAY_KEY'] }),
+    })
+    .optional()
+    .describe('Another address than its vendor’s, for runtimes that take one by variables.'),
 })
 
 /**
@@ -236,8 +251,13 @@ export function configSchemaFor(runtimes: readonly string[]) {
       .prefault({})
       .describe('Who notices that an agent hangs.'),
     models: perCapability((capability) =>
-      line
-        .describe('A model, or the name of a runtime. Unset: the default model of the runtime.')
+      z
+        .union([line, z.record(z.string(), line)], {
+          error: 'must be a model, the name of a runtime, or one model for each runtime: {claude: …, codex: …}',
+        })
+        .describe(
+          'A model, or the name of a runtime, or one model for each runtime: {claude: sonnet, codex: gpt-6}. Unset: the default model of the runtime.',
+        )
         .meta({ examples: [MODEL_EXAMPLES[capability]] }),
     )
       .prefault({})
@@ -252,13 +272,21 @@ export function configSchemaFor(runtimes: readonly string[]) {
         )
           .prefault({})
           .describe('Another agent CLI for some capabilities.'),
+        fallback: z
+          .array(line)
+          .prefault([])
+          .describe(
+            'Runtimes that are taken, in this order, where the one that is configured is not installed, not logged in, or held up by its provider. One that is named by --runtime is never replaced.',
+          )
+          .meta({ examples: [['codex', 'gemini']] }),
         ...sections,
       })
       .prefault({})
       .describe('Which agent CLIs are used, and how.')
-      .transform(({ default: preferred, capabilities, ...rest }) => ({
+      .transform(({ default: preferred, capabilities, fallback, ...rest }) => ({
         default: preferred,
         capabilities,
+        fallback,
         sections: rest as Readonly<Record<string, RuntimeSection | undefined>>,
       })),
   })

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
 import { type Manifest, readManifest } from '../agents/manifest.ts'
-import { runtimeIds } from '../agents/registry.ts'
+import { ownerOfModel } from '../agents/models.ts'
+import { loadRuntime, runtimeIds } from '../agents/registry.ts'
+import { routeFor } from '../agents/routing.ts'
 import { CAPABILITIES } from '../contract/states.ts'
 import { nearest } from '../nearest.ts'
 import { commitOf, gitAt } from '../os/git.ts'
@@ -40,6 +42,7 @@ export async function validateConfig(cwd: string): Promise<Validation> {
     warnings: [
       ...found.warnings,
       ...unknownRuntimes(loaded, manifest),
+      ...(await foreignModels(loaded, manifest)),
       ...contradictions(loaded),
       ...gatesWithoutCommand(loaded, found.root),
       ...(await missingBranch(loaded, found.root)),
@@ -73,13 +76,20 @@ function unknownRuntimes(loaded: Loaded, { roles, source }: Manifest): Problem[]
     const near = nearest(id, known)
     return `${key}: there is no runtime "${id}". ${near === null ? `Known: ${known.join(', ')}` : `Did you mean "${near}"?`}`
   }
-  const { runtime } = loaded.config
+  const { runtime, models } = loaded.config
   const settings: [string[], string | undefined][] = [
     [['runtime', 'default'], runtime.default],
     ...CAPABILITIES.map((name): [string[], string | undefined] => [
       ['runtime', 'capabilities', name],
       runtime.capabilities[name],
     ]),
+    ...runtime.fallback.map((id, at): [string[], string] => [['runtime', 'fallback', String(at)], id]),
+    ...CAPABILITIES.flatMap((name) => {
+      const entry = models[name]
+      return typeof entry === 'object'
+        ? Object.keys(entry).map((id): [string[], string] => [['models', name, id], id])
+        : []
+    }),
   ]
   const unknown = (id: string | undefined): id is string => id !== undefined && !known.includes(id)
   return [
@@ -95,12 +105,36 @@ function unknownRuntimes(loaded: Loaded, { roles, source }: Manifest): Problem[]
   ]
 }
 
+/** Models that would be refused when an agent is slung. */
+async function foreignModels(loaded: Loaded, { roles }: Manifest): Promise<Problem[]> {
+  const { models } = loaded.config
+  const known = runtimeIds()
+  const adapters = new Map(await Promise.all(known.map(async (id) => [id, await loadRuntime(id)] as const)))
+  const remarks = CAPABILITIES.flatMap((capability) => {
+    const entry = models[capability]
+    const route = routeFor(loaded.config, roles[capability], known, { capability })
+    const wanted: [PropertyKey[], string, string][] =
+      typeof entry === 'object'
+        ? Object.entries(entry).map(([id, model]) => [['models', capability, id], id, model])
+        : entry !== undefined && route.model === entry
+          ? [[['models', capability], route.runtime, entry]]
+          : []
+    return wanted.map(([path, id, model]) => {
+      const runtime = adapters.get(id)
+      const owner = runtime === undefined ? null : ownerOfModel(model, runtime, [...adapters.values()])
+      const message = `${keyName(path)}: "${model}" is a model of ${owner?.title}, not of ${runtime?.title}`
+      return owner === null ? null : remark(loaded, path, message)
+    })
+  })
+  return remarks.filter((one) => one !== null)
+}
+
 function contradictions(loaded: Loaded): Problem[] {
   const { models, runtime } = loaded.config
   const known = runtimeIds()
   return CAPABILITIES.flatMap((name) => {
     const [model, chosen] = [models[name], runtime.capabilities[name]]
-    if (model === undefined || chosen === undefined || model === chosen || !known.includes(model)) return []
+    if (typeof model !== 'string' || chosen === undefined || model === chosen || !known.includes(model)) return []
     return [
       remark(
         loaded,

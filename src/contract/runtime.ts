@@ -340,6 +340,13 @@ export interface AgentRuntime {
   readonly environment: readonly string[]
   /** Model aliases that only this runtime understands. Any other name is passed as it is. */
   readonly models: Readonly<Record<string, string>>
+  /**
+   * The names of its vendor's models, of a CLI that takes no others: another vendor's are refused before they reach it,
+   * and its own never reach another such CLI. Absent: it takes models of several vendors.
+   */
+  readonly ownModels?: RegExp
+  /** The variables by which it takes another address than its vendor's, and the key for there. Absent: not by variables. */
+  readonly gateway?: { readonly baseUrl: string; readonly key: string }
 
   start(session: SessionSpec): LaunchPlan
   sendInput(text: string, facts: SessionFacts): Input

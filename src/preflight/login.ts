@@ -1,19 +1,16 @@
-import { runtimeSection } from '../config/runtime-section.ts'
+import { isLoggedOut } from '../agents/login.ts'
 import type { Config } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { OvError } from '../errors.ts'
-import { loginOf } from './runtimes.ts'
 
 /**
- * Refuses a runtime that nobody is logged in to, before anything is started. Told offline, so only what is certain
- * counts: a keychain (macOS) can't be looked into, and a variable that `runtime.<name>.env` names may be a login too.
+ * Refuses a runtime that nobody is logged in to, before anything is started. Told offline, so only what is certain counts.
  *
  * @param next what to type once logged in
  * @throws {OvError} `runtime.no-login`
  */
 export function requireLogin(config: Config, runtime: AgentRuntime, next: string): void {
-  if (process.platform === 'darwin' || loginOf(runtime) !== 'absent') return
-  if (runtimeSection(config, runtime.id).env.some((name) => Boolean(process.env[name]))) return
+  if (!isLoggedOut(config, runtime)) return
   const { env, files, hint } = runtime.login
   const places = [...env.map((name) => `$${name}`), ...files.map((file) => `~/${file}`)]
   throw new OvError(

@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { gatewayTrouble } from '../agents/environment.ts'
+import { type Login, loginOf, loginSeen } from '../agents/login.ts'
 import { loadRuntime, runtimeIds } from '../agents/registry.ts'
 import { programNames } from '../agents/routing.ts'
 import { runtimeSection } from '../config/runtime-section.ts'
@@ -30,8 +29,7 @@ export interface RuntimeFacts {
   /** On which side of the certified versions it lies; null when on none, or when that can't be told. */
   readonly drifted: 'newer' | 'older' | null
   readonly certifiedVersions: readonly string[]
-  /** Told offline: a key in the environment or a stored login. `absent` may still be a login kept in a keychain. */
-  readonly login: 'seen' | 'absent' | 'not-needed'
+  readonly login: Login
   /** What was seen of a login: `$ANTHROPIC_API_KEY`, `~/.codex/auth.json`. */
   readonly loginSeen: string | null
   readonly loginHint: string
@@ -46,6 +44,8 @@ export interface RuntimeFacts {
   readonly others: readonly Program[]
   /** Why the program that `runtime.<name>.binary` names can't be run; null when it can, or none is named. */
   readonly unfit: { readonly binary: string; readonly why: NonNullable<ReturnType<typeof unfitProgram>> } | null
+  /** What is wrong with the gateway that is configured for it; null when nothing is. */
+  readonly gateway: string | null
   /** What it truly supports. */
   readonly can: Can
 }
@@ -77,8 +77,8 @@ async function surveyRuntime(config: Config, runtime: AgentRuntime, timeoutMs: n
     certified: standing === null ? null : standing === 'certified',
     drifted: standing === 'certified' ? null : standing,
     certifiedVersions: runtime.certified,
-    login: loginOf(runtime),
-    loginSeen: loginSeen(runtime),
+    login: loginOf(config, runtime),
+    loginSeen: loginSeen(config, runtime),
     loginHint: runtime.login.hint,
     install: runtime.install,
     silent: first?.silent ?? null,
@@ -86,6 +86,7 @@ async function surveyRuntime(config: Config, runtime: AgentRuntime, timeoutMs: n
     wrapper: first?.wrapper ?? false,
     others,
     unfit: unfitBinary(config, runtime),
+    gateway: gatewayTrouble(config, runtime),
     can: runtime.can,
   }
 }
@@ -95,18 +96,4 @@ function unfitBinary(config: Config, { id, binaries }: AgentRuntime): RuntimeFac
   if (binary === undefined || binaries.length === 0) return null
   const why = binary.includes('/') ? unfitProgram(binary) : findPrograms([binary]).length === 0 ? 'missing' : null
   return why === null ? null : { binary, why }
-}
-
-/** Told offline: a key in the environment or a stored login. */
-export function loginOf(runtime: Pick<AgentRuntime, 'login'>): RuntimeFacts['login'] {
-  const { env, files } = runtime.login
-  if (env.length + files.length === 0) return 'not-needed'
-  return loginSeen(runtime) === null ? 'absent' : 'seen'
-}
-
-function loginSeen({ login }: Pick<AgentRuntime, 'login'>): string | null {
-  const key = login.env.find((name) => Boolean(process.env[name]))
-  if (key !== undefined) return `$${key}`
-  const file = login.files.find((name) => existsSync(join(homedir(), name)))
-  return file === undefined ? null : `~/${file}`
 }

@@ -9,12 +9,12 @@ function route({
   role = {},
   flags = {},
 }: {
-  models?: Record<string, string>
+  models?: Record<string, string | Record<string, string>>
   capabilities?: Record<string, string>
   role?: { runtime?: string; model?: string }
   flags?: { runtime?: string; model?: string; command?: string }
 }) {
-  const runtime = { default: 'claude', capabilities, sections: {} }
+  const runtime = { default: 'claude', capabilities, fallback: [], sections: {} }
   return routeFor({ models, runtime }, role, RUNTIMES, { capability: 'builder', ...flags })
 }
 
@@ -60,6 +60,16 @@ describe('the model of an agent', () => {
       'of a role stays with the runtime of the role',
       { capabilities: { builder: 'codex' }, role: { model: 'haiku' } },
       null,
+    ],
+    [
+      'is that of models for this very runtime',
+      { models: { builder: { claude: 'opus', codex: 'sol' } }, flags: { runtime: 'codex' } },
+      'sol',
+    ],
+    [
+      'is that of the role where models has none for this runtime',
+      { models: { builder: { codex: 'sol' } }, role: { model: 'haiku' } },
+      'haiku',
     ],
     [
       'of models goes with runtime.capabilities',

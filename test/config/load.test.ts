@@ -6,6 +6,7 @@ import { explainConfig } from '../../src/config/explain.ts'
 import { loadConfig, readConfig } from '../../src/config/load.ts'
 import { sayProblem } from '../../src/config/problem.ts'
 import { runtimeSection } from '../../src/config/runtime-section.ts'
+import { OvError } from '../../src/errors.ts'
 
 let root: string
 beforeEach(() => {
@@ -263,4 +264,32 @@ test('explain names the source of a value, with what it stands in front of', asy
 test('a byte order mark and Windows line ends are no mistakes', async () => {
   write('overstory.yaml', '\uFEFFagents:\r\n  maxDepth: 2\r\n  maxConcurrent: 9\r\n')
   expect((await loadConfig(root)).config.agents).toMatchObject({ maxDepth: 2, maxConcurrent: 9 })
+})
+
+test.each([
+  [
+    'runtime: { claude: { args: ["--settings", "{ANTHROPIC_API_KEY: sk-ant-api03-abcdefgh}"] } }',
+    'runtime.claude.args[1]',
+  ],
+  ['runtime: { codex: { args: ["-c", "x.api_key=1234567890abcdefgh"] } }', 'runtime.codex.args[1]'],
+  ['runtime: { claude: { env: ["sk-ant-api03-abcdefghijkl"] } }', 'runtime.claude.env[0]'],
+  ['runtime: { claude: { gateway: { baseUrl: "https://me:secret@host/" } } }', 'runtime.claude.gateway.baseUrl'],
+  ['worktrees: { setup: ["npm config set token ghp_0123456789abcdefghijABCDEFGHIJ012345"] }', 'worktrees.setup[0]'],
+  ['models: { builder: AIzaSyA0123456789abcdefghijklmnopqrstuv }', 'models.builder'],
+])('a secret has no place in it, and is not repeated: %s', async (text, key) => {
+  write('overstory.yaml', `${text}\nagents: { maxDepth: no }\n`)
+  const error = await loadConfig(root).catch((one: OvError) => one)
+  if (!(error instanceof OvError)) throw new Error('it was taken')
+  expect(error.message).toContain(`${key} looks like it holds a key or a password`)
+  expect(`${error.message} ${error.hint}`).not.toMatch(/sk-ant|1234567890abcdefgh|secret@|ghp_|AIza/)
+})
+
+test.each([
+  ['args: ["-c", \'model_providers.azure={name="Azure",base_url="https://host/v1",env_key="AZURE_KEY"}\']'],
+  ['args: ["--max-budget-usd", "5", "--token-limit", "200000"]'],
+  ['env: [MY_API_KEY, "AWS_*"]'],
+  ['binary: /opt/sk-tools/bin/claude'],
+])('what only names a secret is none: %s', async (text) => {
+  write('overstory.yaml', `runtime: { claude: { ${text} } }\n`)
+  expect((await loadConfig(root)).layers).toHaveLength(1)
 })

@@ -83,6 +83,14 @@ function judge(runtime: RuntimeFacts, used: boolean, usual: boolean): Found[] {
       hint: runtime.loginHint,
     })
   }
+  if (used && runtime.gateway !== null) {
+    found.push({
+      severity,
+      code: 'runtime.gateway',
+      message: runtime.gateway,
+      hint: `Set it, or leave it out: ov config explain runtime.${runtime.id}`,
+    })
+  }
   if (used && runtime.certified === false) {
     found.push({
       severity: 'info',
