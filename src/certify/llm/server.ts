@@ -2,11 +2,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { anthropic } from './anthropic.ts'
 import { chat } from './chat.ts'
+import { gemini } from './gemini.ts'
 import { responses } from './responses.ts'
 import type { Ask, Hands, Reply, Step } from './script.ts'
 import type { Wire } from './wire.ts'
 
-const WIRES: readonly Wire[] = [anthropic, responses, chat]
+const WIRES: readonly Wire[] = [anthropic, responses, chat, gemini]
 
 /** A request as it came. */
 export interface Logged {
