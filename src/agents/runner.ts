@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Broker, serveBroker } from '../broker/server.ts'
 import { runtimeSection } from '../config/runtime-section.ts'
-import type { AgentEvent, AgentRuntime, SessionSpec } from '../contract/runtime.ts'
+import type { AgentEvent, AgentRuntime, Author, SessionSpec } from '../contract/runtime.ts'
 import { type AgentState, type EndState, isFinal } from '../contract/states.ts'
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
@@ -13,7 +13,7 @@ import { findMail } from '../mail/store.ts'
 import { type TrainBeside, trainBeside } from '../merge/beside.ts'
 import { perform } from '../operations.ts'
 import { watchDatabase } from '../os/files.ts'
-import { removeWorktree, uncommitted } from '../os/git.ts'
+import { authorOf, removeWorktree, uncommitted } from '../os/git.ts'
 import { ownIdentity } from '../os/process.ts'
 import { containment } from '../os/sandbox.ts'
 import { letServerEnd, ownPane } from '../os/tmux.ts'
@@ -132,6 +132,7 @@ class Runner {
   #session: Session | null = null
   #hooks: Hooks | null = null
   #instructions = ''
+  #author: Author | null = null
   /** The runtime's own session id. */
   #sessionId: string | undefined
   /** The id of the next new session, for runtimes that let one choose. */
@@ -254,6 +255,7 @@ class Runner {
     if (unfit !== null) return redact(unfit)
     const parent = await nameOf(this.#project.db, await reportsTo(this.#project.db, this.#agent))
     this.#instructions = instructionsFor(this.#project, this.#agent, this.#task, parent)
+    this.#author = await authorOf(gitIn(this.#project, worktree))
     const held = await containment(this.#project.config.agents.contain)
     await this.#note('agent.containment', { kind: held.kind })
     this.#session = this.#open({
@@ -333,6 +335,7 @@ class Runner {
       readOnly: this.#readOnly,
       ...(tools === undefined ? {} : { tools }),
       root: process.getuid?.() === 0,
+      ...(this.#author === null ? {} : { author: this.#author }),
       extraArgs: runtimeSection(this.#project.config, this.#agent.runtime).args,
       ...(this.#turns > 1 ? { feedbackFile: this.#place.feedbackFile } : {}),
       ...this.#onScreen(),

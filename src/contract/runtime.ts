@@ -77,12 +77,20 @@ export interface SessionSpec {
   readonly environment: Readonly<Record<string, string>>
   /** Root needs other permission flags in some CLIs. */
   readonly root: boolean
+  /** By whom its commits are, for CLIs that hide the human's git configuration from their tools. Absent: nobody is configured. */
+  readonly author?: Author
   /** Extra arguments from `runtime.<name>.args`. */
   readonly extraArgs: readonly string[]
   /** File whose content is the feedback of the last attempt, present from the second attempt on. */
   readonly feedbackFile?: string
   /** Present for a session on the CLI's own screen: what it takes to answer its dialogs beforehand. */
   readonly interactive?: InteractiveFacts
+}
+
+/** By whom a commit is, as git has it. */
+export interface Author {
+  readonly name: string
+  readonly email: string
 }
 
 /** What an adapter may know about a session on the CLI's own screen. Paths are absolute. */

@@ -354,6 +354,13 @@ export async function identitiesOf(git: Git): Promise<Identities | null> {
   return { author: author[1], committer: committer[1], zone: committer[2] }
 }
 
+/** By whom a commit made here would be; null where nobody is configured. */
+export async function authorOf(git: Git): Promise<{ name: string; email: string } | null> {
+  const text = await unless([1, 128], git.raw('-c', 'user.useConfigOnly=true', 'var', 'GIT_AUTHOR_IDENT'))
+  const [, name, email] = /^(.*) <(.*)> \d+ [+-]\d{4}$/m.exec(text ?? '') ?? []
+  return name === undefined || email === undefined ? null : { name, email }
+}
+
 /** Writes a text as an object; gives its name. */
 export async function writeBlob(git: Git, text: string): Promise<string> {
   return (await git.feed(text, 'hash-object', '-w', '--stdin')).trim()

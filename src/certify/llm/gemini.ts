@@ -89,7 +89,10 @@ function answer(reply: Reply, ask: Ask, response: ServerResponse, wrapped: (chun
   switch (reply.is) {
     case 'message': {
       const chunks = chunksOf(reply, ask)
-      if (!ask.stream) return json(response, wrapped(whole(chunks)))
+      if (!ask.stream) {
+        json(response, wrapped(whole(chunks)))
+        return
+      }
       response.writeHead(200, { 'content-type': 'text/event-stream' })
       for (const chunk of chunks) response.write(sse(wrapped(chunk)))
       response.end()

@@ -1,0 +1,470 @@
+import * as z from 'zod'
+import { brief, causeOfStatus } from '../src/contract/reading.ts'
+import type { AgentEvent, AgentRuntime, FailureCause, LaunchPlan, SessionSpec } from '../src/contract/runtime.ts'
+
+/**
+ * Gemini CLI, a process a turn (`-o stream-json`), resumed by its session's id.
+ *
+ * - Its home folder is the agent's own (`GEMINI_CLI_HOME`): nothing of the human's settings, extensions, commands and
+ *   instructions gets in. The stored login is the human's, by links. The workspace is trusted by a flag that leaves the
+ *   repository's `.gemini` out: its hooks and servers would run outside any guard.
+ * - The prompt goes in as the argument of a command of our own, because only then it is taken as it is: elsewhere
+ *   `@path` reads files into the prompt and a `/` begins a command.
+ * - The standing instructions are its global memory, fenced, because `@path` outside of code would be an import.
+ * - Its tools write only inside the workspace, `.git` left out, links resolved; that is its own code and no hook.
+ * - Its shell tool hides the human's git configuration, so commits are named by the environment.
+ * - What it prints about a failure is prose; its exit code is the status of the API modulo 256.
+ */
+export default {
+  id: 'gemini',
+  title: 'Gemini CLI',
+  binaries: ['gemini'],
+  versionArgs: ['--version'],
+  certified: ['0.61.0'],
+  install: 'npm install -g @google/gemini-cli',
+  login: {
+    env: ['GEMINI_API_KEY', 'GOOGLE_API_KEY', 'GOOGLE_APPLICATION_CREDENTIALS'],
+    files: ['.gemini/oauth_creds.json'],
+    hint: 'gemini',
+  },
+  can: {
+    structured: 'turn',
+    interactive: false,
+    resume: true,
+    steer: false,
+    block: true,
+    inject: false,
+    usage: true,
+    cost: false,
+    reports: 'mail',
+    prompts: true,
+    echo: false,
+  },
+  environment: [
+    'CODE_ASSIST_ENDPOINT',
+    'GEMINI_API_KEY',
+    'GEMINI_API_KEY_AUTH_MECHANISM',
+    'GEMINI_CLI_CUSTOM_HEADERS',
+    'GEMINI_MODEL',
+    'GOOGLE_API_KEY',
+    'GOOGLE_APPLICATION_CREDENTIALS',
+    'GOOGLE_CLOUD_LOCATION',
+    'GOOGLE_CLOUD_PROJECT',
+    'GOOGLE_CLOUD_PROJECT_ID',
+    'GOOGLE_GEMINI_BASE_URL',
+    'GOOGLE_GENAI_API_VERSION',
+    'GOOGLE_GENAI_USE_GCA',
+    'GOOGLE_GENAI_USE_VERTEXAI',
+    'GOOGLE_VERTEX_BASE_URL',
+  ],
+  models: { 'gemini-flash': 'flash', 'gemini-flash-lite': 'flash-lite', 'gemini-pro': 'pro' },
+  start: (session) => structured(session),
+  sendInput: (text) => ({ by: 'paste', text }),
+  deployHooks: () => [],
+  getPromptCommand: () => null,
+  read(line) {
+    const event = eventSchema.safeParse(parsed(line))
+    return event.success ? meaning(event.data) : [{ type: 'unknown', line }]
+  },
+  exited: ({ code, signal, stderrTail }) => [
+    {
+      type: 'failed',
+      cause: code === null || code === 0 ? 'interrupted' : (EXIT_CAUSES[code] ?? causeOfExit(code)),
+      message:
+        `Gemini CLI ended in the middle of a turn (${signal ?? `exit code ${code}`}).\n${wordsIn(stderrTail)}`.trim(),
+    },
+  ],
+  answer: () => null,
+  interrupt: () => null,
+  stopSignal: 'SIGTERM',
+  transcript: {
+    locate: (session, { privateDir }) => ({
+      folder: `${privateDir}/${HOME}/.gemini/tmp`,
+      endsWith: `-${session.slice(0, 8)}.jsonl`,
+    }),
+    entered(line) {
+      const entry = entrySchema.safeParse(parsed(line))
+      return entry.success
+        ? entry.data.content.flatMap(({ text, functionResponse }) => [
+            ...(text === undefined ? [] : [text]),
+            ...(functionResponse === undefined ? [] : [String(functionResponse.response.output ?? '')]),
+          ])
+        : []
+    },
+  },
+  screen: () => ({ is: 'unknown' }),
+  trial: {
+    npm: { name: '@google/gemini-cli', version: '0.61.0', program: 'gemini' },
+    wire: 'gemini',
+    setting: ({ url, key }) => ({ env: { GOOGLE_GEMINI_BASE_URL: url, GEMINI_API_KEY: key }, files: [] }),
+    key: (random) => `AIza${random}`,
+    surprises: ({ command, words }) => [
+      {
+        path: '.gemini/settings.json',
+        content: JSON.stringify({
+          hooks: { SessionStart: [{ hooks: [{ type: 'command', command }] }] },
+          mcpServers: { theirs: { command: 'sh', args: ['-c', command] } },
+        }),
+      },
+      { path: '.gemini/GEMINI.md', content: `${words}\n` },
+      {
+        path: '.gemini/extensions/theirs/gemini-extension.json',
+        content: JSON.stringify({
+          name: 'theirs',
+          version: '1.0.0',
+          mcpServers: { ext: { command: 'sh', args: ['-c', command] } },
+        }),
+      },
+      { path: '.gemini/skills/theirs/SKILL.md', content: `---\nname: theirs\ndescription: ${words}\n---\n` },
+    ],
+    shell: (command, tools) =>
+      tools.includes('run_shell_command') ? { tool: 'run_shell_command', input: { command } } : null,
+    write: (path, content, tools) =>
+      tools.includes('write_file') ? { tool: 'write_file', input: { file_path: path, content } } : null,
+    limit: (resetAt) => ({
+      status: 429,
+      message: 'You exceeded your current quota.',
+      details: {
+        details: [
+          {
+            '@type': 'type.googleapis.com/google.rpc.RetryInfo',
+            retryDelay: `${Math.max(1, Math.ceil(resetAt - Date.now() / 1000))}s`,
+          },
+        ],
+      },
+    }),
+    executables: ['/node'],
+    isItself: ([, script = '']) => /\/gemini(\.js)?$/.test(script),
+    refused: 'API key not valid|invalid x-api-key',
+  },
+} satisfies AgentRuntime
+
+/** Its home folder, in the private one. */
+const HOME = 'gemini'
+const COMMAND = 'ov'
+
+function structured(session: SessionSpec): LaunchPlan {
+  const { author = { name: 'ov', email: 'ov@localhost' }, environment } = session
+  const theirs = `${environment.HOME ?? ''}/.gemini`
+  return {
+    protocol: 'turn',
+    argv: [
+      'gemini',
+      '--skip-trust',
+      '--approval-mode=yolo',
+      '--output-format=stream-json',
+      session.resume === undefined ? `--session-id=${session.sessionId}` : `--resume=${session.resume}`,
+      ...(session.model === undefined ? [] : [`--model=${session.model}`]),
+      ...session.extraArgs,
+    ],
+    stdin: `/${COMMAND} ${session.prompt}`,
+    env: {
+      GEMINI_CLI_HOME: `${session.privateDir}/${HOME}`,
+      // Else a parent that only waits starts it again, ignores signals, and leaves it behind when killed.
+      GEMINI_CLI_NO_RELAUNCH: 'true',
+      GIT_AUTHOR_NAME: author.name,
+      GIT_AUTHOR_EMAIL: author.email,
+      GIT_COMMITTER_NAME: author.name,
+      GIT_COMMITTER_EMAIL: author.email,
+    },
+    files: [
+      { path: `${HOME}/.gemini/settings.json`, content: `${JSON.stringify(settingsFor(session), null, 2)}\n` },
+      { path: `${HOME}/.gemini/GEMINI.md`, content: fenced(session.instructions) },
+      { path: `${HOME}/.gemini/policies/${COMMAND}.toml`, content: policiesFor(session) },
+      {
+        path: `${HOME}/.gemini/commands/${COMMAND}.toml`,
+        content: 'description = "A message"\nprompt = "A message came in:"\n',
+      },
+    ],
+    links: ['oauth_creds.json', 'google_accounts.json'].map((file) => ({
+      path: `${HOME}/.gemini/${file}`,
+      to: `${theirs}/${file}`,
+    })),
+    firstPrompt: 'included',
+  }
+}
+
+function settingsFor({ environment, tools }: SessionSpec): Readonly<Record<string, unknown>> {
+  return {
+    // One attempt: it is silent while it tries again, for minutes; the engine decides what follows a failure.
+    general: { enableAutoUpdate: false, enableAutoUpdateNotification: false, maxAttempts: 1, sessionRetention: OFF },
+    // Its own default asks a model which model to ask, with tries of its own.
+    model: { name: 'flash' },
+    // Models of a chain have more attempts, and fall back to one that nobody chose.
+    experimental: { dynamicModelConfiguration: true },
+    modelConfigs: { modelChains: { 'auto-default': [], 'auto-preview': [], default: [], lite: [], preview: [] } },
+    context: { fileName: ['GEMINI.md', 'AGENTS.md'] },
+    // Gates and answers take their time; in seconds.
+    tools: { shell: { inactivityTimeout: 3600 }, ...(tools === undefined ? {} : { core: tools }) },
+    security: { auth: { selectedType: authOf(environment) }, folderTrust: { enabled: true } },
+    advanced: { ignoreLocalEnv: true },
+    hooksConfig: OFF,
+    skills: OFF,
+    ide: OFF,
+    telemetry: OFF,
+    privacy: { usageStatisticsEnabled: false },
+  }
+}
+
+const OFF = { enabled: false }
+
+/** With a base URL and no word on it, it takes the key for a gateway's and refuses. */
+function authOf(environment: Readonly<Record<string, string>>): string {
+  if (environment.GOOGLE_GENAI_USE_GCA === 'true') return 'oauth-personal'
+  if (environment.GOOGLE_GENAI_USE_VERTEXAI === 'true') return 'vertex-ai'
+  if (environment.GEMINI_API_KEY !== undefined) return 'gemini-api-key'
+  return environment.GOOGLE_API_KEY === undefined ? 'oauth-personal' : 'vertex-ai'
+}
+
+/**
+ * What an agent of a fleet must not use: modes that wait for a person, agents and processes that nobody counts or
+ * stops. A rule without arguments takes the tool away.
+ */
+function policiesFor({ readOnly }: SessionSpec): string {
+  const none = ['ask_user', 'enter_plan_mode', 'exit_plan_mode', 'invoke_agent', ...(readOnly ? WRITING_TOOLS : [])]
+  return [
+    rule({ toolName: none, decision: 'deny' }),
+    rule({
+      toolName: 'run_shell_command',
+      argsPattern: '"is_background":true',
+      decision: 'deny',
+      denyMessage: 'Nothing goes on behind your turn: run it in the foreground.',
+    }),
+    rule({
+      toolName: 'run_shell_command',
+      commandPrefix: 'git push',
+      decision: 'deny',
+      denyMessage: 'Nothing is pushed: say ov done, and your branch is merged.',
+    }),
+  ].join('\n')
+}
+
+const WRITING_TOOLS = ['replace', 'write_file']
+
+/** JSON's strings and lists are TOML's too. */
+function rule(facts: Readonly<Record<string, string | readonly string[]>>): string {
+  const lines = Object.entries({ ...facts }).map(([name, value]) => `${name} = ${JSON.stringify(value)}`)
+  return `[[rule]]\n${lines.join('\n')}\npriority = 900\n`
+}
+
+/** As code: a fence longer than any in it. */
+function fenced(instructions: string): string {
+  const longest = Math.max(3, ...(instructions.match(/`+/g) ?? []).map((run) => run.length))
+  const fence = '`'.repeat(longest + 1)
+  return `Your standing instructions:\n\n${fence}markdown\n${instructions}\n${fence}\n`
+}
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    // Not JSON: the schema refuses it, and the line is reported as unknown.
+    return undefined
+  }
+}
+
+const count = z.number().nonnegative()
+const problem = z.looseObject({ type: z.string().optional(), message: z.string() })
+const timestamp = z.string().optional()
+
+/** The lines of 0.61.0. */
+const eventSchema = z.discriminatedUnion('type', [
+  z.looseObject({ type: z.literal('init'), session_id: z.string(), model: z.string().optional() }),
+  z.looseObject({ type: z.literal('message'), role: z.enum(['user', 'assistant']), content: z.string() }),
+  z.looseObject({
+    type: z.literal('tool_use'),
+    tool_name: z.string(),
+    tool_id: z.string(),
+    parameters: z.record(z.string(), z.unknown()).default({}),
+  }),
+  z.looseObject({
+    type: z.literal('tool_result'),
+    tool_id: z.string(),
+    status: z.enum(['success', 'error']),
+    output: z.string().optional(),
+    error: problem.optional(),
+  }),
+  z.looseObject({ type: z.literal('error'), severity: z.string().optional(), message: z.string() }),
+  z.looseObject({
+    type: z.literal('result'),
+    status: z.enum(['success', 'error']),
+    timestamp,
+    error: problem.optional(),
+    stats: z
+      .looseObject({
+        models: z.record(
+          z.string(),
+          z.looseObject({ total_tokens: count, input_tokens: count, cached: count.default(0) }),
+        ),
+      })
+      .optional(),
+  }),
+])
+type Event = z.infer<typeof eventSchema>
+type Result = Extract<Event, { type: 'result' }>
+
+/** Lines of a transcript that entered the context: what a person or `ov` said, and what tools gave. */
+const entrySchema = z.looseObject({
+  type: z.literal('user'),
+  content: z.array(
+    z.looseObject({
+      text: z.string().optional(),
+      functionResponse: z.looseObject({ response: z.looseObject({ output: z.unknown().optional() }) }).optional(),
+    }),
+  ),
+})
+
+function meaning(event: Event): AgentEvent[] {
+  switch (event.type) {
+    case 'init':
+      return [
+        {
+          type: 'started',
+          session: event.session_id,
+          ...(event.model === undefined ? {} : { model: event.model }),
+        },
+      ]
+    case 'message':
+      // A prompt is printed before it enters the context: no proof that it did.
+      return event.role === 'user' || event.content === '' ? [] : [{ type: 'text', text: event.content, piece: true }]
+    case 'tool_use': {
+      const { command, file_path: file, pattern, url } = event.parameters
+      const aim = command ?? file ?? pattern ?? url ?? event.parameters
+      return [{ type: 'tool_start', id: event.tool_id, tool: event.tool_name, summary: brief(aim) }]
+    }
+    case 'tool_result': {
+      const summary = brief(event.output ?? event.error?.message ?? '')
+      return [{ type: 'tool_end', id: event.tool_id, ok: event.status === 'success', summary }]
+    }
+    case 'error':
+      // A warning, or what the result then says by its status.
+      return []
+    case 'result':
+      return [...usageOf(event), ending(event)]
+  }
+}
+
+/** Counts of this process. Cached input is part of the input; what is neither input nor answer was thought, and is paid for. */
+function usageOf({ stats }: Result): AgentEvent[] {
+  return Object.entries(stats?.models ?? {}).flatMap(([model, used]): AgentEvent[] =>
+    used.total_tokens === 0
+      ? []
+      : [
+          {
+            type: 'usage',
+            usage: {
+              input: Math.max(0, used.input_tokens - used.cached),
+              output: Math.max(0, used.total_tokens - used.input_tokens),
+              cacheRead: used.cached,
+              cacheWrite: null,
+              costUsd: null,
+              model,
+            },
+            scope: 'added',
+            costScope: 'added',
+          },
+        ],
+  )
+}
+
+function ending({ status, error, timestamp: at }: Result): AgentEvent {
+  if (status === 'success') return { type: 'turn_end' }
+  const message = error?.message ?? 'Gemini CLI got no answer it could use.'
+  const cause = causeOf(message)
+  const resetAt = cause === 'rate_limit' && at !== undefined ? resetIn(message, Date.parse(at)) : null
+  return { type: 'failed', cause, message, ...(resetAt === null ? {} : { resetAt }) }
+}
+
+/** What its prose tells: the answer of the API, where it holds it, else its own words. */
+function causeOf(message: string): FailureCause {
+  if (/api key not valid|API_KEY_INVALID|api key expired|please set an auth method/i.test(message)) return 'auth'
+  if (/limit:\s*0(?![\d.])|INSUFFICIENT_G1_CREDITS/i.test(message)) return 'quota'
+  if (/token count .*exceeds|exceeds the maximum number of tokens/i.test(message)) return 'context'
+  if (/max session turns/i.test(message)) return 'limit'
+  if (/operation cancelled/i.test(message)) return 'interrupted'
+  const status = /"code": ?(\d{3})\b/.exec(message)?.[1]
+  if (status !== undefined) return causeOfStatus(Number(status))
+  const named = /\(Status: ([A-Z_]+)\)/.exec(message)?.[1]
+  if (named !== undefined) return STATUSES[named] ?? 'unknown'
+  if (/quota|rate limit|try again later|retry after|capacity/i.test(message)) return 'rate_limit'
+  if (/is not found|not supported for/i.test(message)) return 'model'
+  if (/fetch failed|terminated|socket|ECONN|ETIMEDOUT|ENOTFOUND|premature|network/i.test(message)) return 'network'
+  return 'unknown'
+}
+
+const STATUSES: Readonly<Record<string, FailureCause>> = {
+  DEADLINE_EXCEEDED: 'overloaded',
+  INTERNAL: 'overloaded',
+  INVALID_ARGUMENT: 'refused',
+  NOT_FOUND: 'model',
+  PERMISSION_DENIED: 'auth',
+  RESOURCE_EXHAUSTED: 'rate_limit',
+  UNAUTHENTICATED: 'auth',
+  UNAVAILABLE: 'overloaded',
+}
+
+/** Exit codes of its own. */
+const EXIT_CAUSES: Readonly<Record<number, FailureCause>> = {
+  1: 'crash',
+  41: 'auth',
+  42: 'unknown',
+  52: 'refused',
+  53: 'limit',
+  55: 'refused',
+  130: 'interrupted',
+}
+
+/** The status of the API, of which an exit code keeps eight bits. */
+function causeOfExit(code: number): FailureCause {
+  const cause = causeOfStatus(code + 256)
+  return code > 128 && cause !== 'unknown' ? cause : 'crash'
+}
+
+/**
+ * When a limit ends: after a time that is named ("retry after 7s", "reset after 1h2m3s"), or with the day of the
+ * service, which ends at midnight in California.
+ *
+ * @param at when it was said, in milliseconds
+ */
+function resetIn(message: string, at: number): number | null {
+  const said = /(?:retry|reset) (?:in|after) (?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?/i.exec(message)
+  const [hours = 0, minutes = 0, seconds = 0] = (said ?? []).slice(1).map((part) => Number(part ?? 0))
+  const wait = (hours * 3600 + minutes * 60 + seconds) * 1000
+  if (wait > 0) return Math.ceil(at + wait)
+  return /daily quota/i.test(message) ? nextDay(at) : null
+}
+
+const DAY = 24 * 3600 * 1000
+
+/** The next midnight in California. On a day on which clocks change a whole day later is an hour off. */
+function nextDay(at: number): number {
+  const guess = at + DAY - timeOfDay(at)
+  const off = timeOfDay(guess)
+  return off < DAY / 2 ? guess - off : guess + DAY - off
+}
+
+/** Milliseconds since the day began in California. */
+function timeOfDay(at: number): number {
+  const parts = CALIFORNIA.formatToParts(at)
+  const [hours = 0, minutes = 0, seconds = 0] = ['hour', 'minute', 'second'].map((type) =>
+    Number(parts.find((part) => part.type === type)?.value ?? 0),
+  )
+  return (hours * 3600 + minutes * 60 + seconds) * 1000 + (at % 1000)
+}
+
+const CALIFORNIA = new Intl.DateTimeFormat('en-US', {
+  timeZone: 'America/Los_Angeles',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  hourCycle: 'h23',
+})
+
+/** What a person wants to read of its stderr: not its warnings about terminals, not its stack. */
+function wordsIn(stderr: string): string {
+  return stderr
+    .split('\n')
+    .filter((line) => !/^(Warning: .*color|YOLO mode|Ripgrep is not|\[STARTUP\]|\s+at )/.test(line))
+    .join('\n')
+    .trim()
+}
