@@ -84,13 +84,11 @@ export default {
     }),
     entered(line) {
       const entry = entrySchema.safeParse(parsed(line))
-      return entry.success
-        ? entry.data.content.flatMap(({ text, functionResponse }) => [
-            ...(text === undefined ? [] : [text]),
-            ...(functionResponse === undefined ? [] : [String(functionResponse.response.output ?? '')]),
-          ])
-        : []
+      if (!entry.success) return []
+      return entry.data.flatMap(wordsOf)
     },
+    // A prompt that got no answer is taken back.
+    renews: (line) => line.startsWith('{"$set":{"messages":'),
   },
   screen: () => ({ is: 'unknown' }),
   trial: {
@@ -303,16 +301,34 @@ const eventSchema = z.discriminatedUnion('type', [
 type Event = z.infer<typeof eventSchema>
 type Result = Extract<Event, { type: 'result' }>
 
-/** Lines of a transcript that entered the context: what a person or `ov` said, and what tools gave. */
-const entrySchema = z.looseObject({
-  type: z.literal('user'),
-  content: z.array(
-    z.looseObject({
-      text: z.string().optional(),
-      functionResponse: z.looseObject({ response: z.looseObject({ output: z.unknown().optional() }) }).optional(),
-    }),
-  ),
+const entry = z.looseObject({
+  type: z.string(),
+  content: z
+    .union([
+      z.string(),
+      z.array(
+        z.looseObject({
+          text: z.string().optional(),
+          functionResponse: z.looseObject({ response: z.looseObject({ output: z.unknown().optional() }) }).optional(),
+        }),
+      ),
+    ])
+    .optional(),
 })
+/** Lines of a transcript that say what is in the context: one entry, or all of them anew. */
+const entrySchema = z.union([
+  z.looseObject({ $set: z.looseObject({ messages: z.array(entry) }) }).transform((line) => line.$set.messages),
+  entry.transform((line) => [line]),
+])
+
+/** What a person, `ov` or a tool said in an entry; what the CLI says of itself begins every session. */
+function wordsOf({ type, content }: z.infer<typeof entry>): string[] {
+  if (type !== 'user' || content === undefined || typeof content === 'string') return []
+  return content.flatMap(({ text, functionResponse }) => {
+    if (functionResponse !== undefined) return String(functionResponse.response.output ?? '')
+    return text === undefined || text.startsWith('<session_context>') ? [] : text
+  })
+}
 
 function meaning(event: Event): AgentEvent[] {
   switch (event.type) {
@@ -386,7 +402,8 @@ function causeOf(message: string): FailureCause {
   if (status !== undefined) return causeOfStatus(Number(status))
   const named = /\(Status: ([A-Z_]+)\)/.exec(message)?.[1]
   if (named !== undefined) return STATUSES[named] ?? 'unknown'
-  if (/quota|rate limit|try again later|retry after|capacity/i.test(message)) return 'rate_limit'
+  if (/quota|rate.?limit|retry (in|after)|capacity|too many requests|exhausted/i.test(message)) return 'rate_limit'
+  if (/overloaded|unavailable|deadline|high demand/i.test(message)) return 'overloaded'
   if (/is not found|not supported for/i.test(message)) return 'model'
   if (/fetch failed|terminated|socket|ECONN|ETIMEDOUT|ENOTFOUND|premature|network/i.test(message)) return 'network'
   return 'unknown'

@@ -6,7 +6,6 @@ import { type AgentState, type EndState, isFinal } from '../contract/states.ts'
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
-import type { Transcript } from '../mail/deliver.ts'
 import { unansweredBy } from '../mail/questions.ts'
 import { nameOf, reportsTo } from '../mail/send.ts'
 import { findMail } from '../mail/store.ts'
@@ -54,7 +53,7 @@ import {
   takeOver,
   updateAgent,
 } from './store.ts'
-import { type TokenCounts, tokensIn, transcriptOf } from './transcript.ts'
+import { type Conversation, type TokenCounts, tokensIn, transcriptOf } from './transcript.ts'
 import { isWorthATurn } from './wake.ts'
 import { reportWords } from './words.ts'
 import { clearOut, furnish, readPlanned, type Workplace, writePlanned } from './workplace.ts'
@@ -121,7 +120,7 @@ class Runner {
   readonly #inbox = new Inbox()
   readonly #pane: Pane
   readonly #log: RawLog
-  readonly #transcript: Transcript | undefined
+  readonly #transcript: Conversation | undefined
   /** Where a session tells its tokens in its transcript alone. */
   readonly #tokens: TokenCounts | undefined
   readonly #handover: Handover
@@ -139,6 +138,8 @@ class Runner {
   #ownSession: string
   /** Whether the session of an earlier process was really taken up is not seen yet. */
   #unproven: boolean
+  /** There is something in that session to go on with. */
+  #begun = true
   #turns = 0
   /** What it said last in this turn, or in the last one, until it was passed on. */
   #said = ''
@@ -315,8 +316,7 @@ class Runner {
   }
 
   #spec(prompt: string): SessionSpec {
-    // A runtime that reports no id of its own goes by the one it was given.
-    const resume = this.#sessionId ?? (this.#runtime.can.resume && this.#turns > 1 ? this.#ownSession : undefined)
+    const resume = this.#begun ? this.#earlierSession() : undefined
     const { tools } = this.#project.roles[this.#agent.capability]
     return {
       agent: this.#agent.name,
@@ -340,6 +340,11 @@ class Runner {
       ...(this.#turns > 1 ? { feedbackFile: this.#place.feedbackFile } : {}),
       ...this.#onScreen(),
     }
+  }
+
+  /** The session to go on with. A runtime that reports no id of its own goes by the one it was given. */
+  #earlierSession(): string | undefined {
+    return this.#sessionId ?? (this.#runtime.can.resume && this.#turns > 1 ? this.#ownSession : undefined)
   }
 
   /** Gives the final state when the agent is at its end, `lost` when it has another owner, null to go on. */
@@ -605,6 +610,8 @@ class Runner {
         ...(begins ? { session: this.#ownSession } : {}),
       })
     }
+    const earlier = this.#earlierSession()
+    this.#begun = earlier === undefined || (await this.#transcript?.canResume(earlier)) !== false
     await this.#become({ name: 'working' })
     this.#session?.prompt(prompt)
     // A command has its mail as soon as it runs; it can't say more.

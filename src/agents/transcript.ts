@@ -23,6 +23,12 @@ export function conversationsOf(
   }
 }
 
+/** What is in a session's context, as its runtime keeps it. */
+export interface Conversation extends Transcript {
+  /** Whether a session that a CLI told of can be resumed: where its first prompt was taken back, it holds nothing. */
+  canResume(session: string): Promise<boolean>
+}
+
 /** The file in which a runtime keeps a session's conversation; null when there is none. */
 export function sessionFile({ transcript }: AgentRuntime, place: ConversationPlace, session: string): string | null {
   if (transcript === undefined) return null
@@ -39,20 +45,29 @@ export function transcriptOf(
   runtime: AgentRuntime,
   place: ConversationPlace,
   session: () => string | undefined,
-): Transcript | undefined {
+): Conversation | undefined {
   const { transcript } = runtime
   if (transcript === undefined) return undefined
+  const anyIn = async (session: string, holds: (line: string) => boolean): Promise<boolean> => {
+    const path = sessionFile(runtime, place, session)
+    if (path === null) return false
+    let found = false
+    for await (const line of linesOf(path)) {
+      if (transcript.renews?.(line)) found = false
+      found ||= holds(line)
+      if (found && transcript.renews === undefined) return true
+    }
+    return found
+  }
   return {
     async has(mark) {
       const id = session()
-      if (id === undefined) return false
-      const path = sessionFile(runtime, place, id)
-      if (path === null) return false
-      for await (const line of linesOf(path)) {
-        // Most lines are long and don't hold it: only those that do are parsed.
-        if (line.includes(mark) && transcript.entered(line).some((text) => text.includes(mark))) return true
-      }
-      return false
+      // Most lines are long and don't hold it: only those that do are parsed.
+      const held = (line: string) => line.includes(mark) && transcript.entered(line).some((text) => text.includes(mark))
+      return id !== undefined && (await anyIn(id, held))
+    },
+    async canResume(id) {
+      return transcript.renews === undefined || anyIn(id, (line) => transcript.entered(line).length > 0)
     },
   }
 }

@@ -315,6 +315,11 @@ export interface TranscriptFacts {
   /** Prompts and tool outputs in one line of it that entered the context; none in any other line. Never throws. */
   entered(line: string): readonly string[]
   /**
+   * Whether the conversation is written anew with this line: of what stood before, only what `entered` says of it is
+   * still in the context. Absent where nothing is ever taken back. Never throws.
+   */
+  renews?(line: string): boolean
+  /**
    * The tokens that one line of it tells of, where a session on its own screen tells them nowhere else; null for any
    * other line. Of lines with the same `request` the last holds. Never throws.
    */
