@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { amp } from './amp.ts'
 import { anthropic } from './anthropic.ts'
 import { chat } from './chat.ts'
 import { gemini } from './gemini.ts'
@@ -40,6 +42,9 @@ export async function startLlm(hands: Hands): Promise<Llm> {
   const requests: Logged[] = []
   const unscripted: Ask[] = []
   const scripts: { name: string; when: (ask: Ask) => boolean; steps: Step[] }[] = []
+  // Amp's server keeps its threads: one for each start.
+  const wires = [...WIRES, amp()]
+  const upgraded = new Set<Duplex>()
   let count = 0
 
   const answer = async (ask: Ask): Promise<{ script: string; reply: () => Reply | Promise<Reply> }> => {
@@ -63,7 +68,7 @@ export async function startLlm(hands: Hands): Promise<Llm> {
     const body = jsonOrNull(text)
     const note = (script: string | null, ask: Ask | null) =>
       requests.push({ method: request.method ?? '', path, headers: request.headers, body: text, script, ask })
-    for (const wire of WIRES) {
+    for (const wire of wires) {
       const ask = request.method === 'POST' ? wire.read(path, body) : null
       if (ask !== null) {
         const { script, reply } = await answer(ask)
@@ -86,6 +91,17 @@ export async function startLlm(hands: Hands): Promise<Llm> {
       response.destroy(error instanceof Error ? error : undefined)
     })
   })
+  server.on('upgrade', (request, socket) => {
+    upgraded.add(socket)
+    socket.on('close', () => upgraded.delete(socket))
+    const { pathname: path } = new URL(request.url ?? '/', 'http://localhost')
+    const asked = async (ask: Ask): Promise<Reply> => {
+      const { script, reply } = await answer(ask)
+      requests.push({ method: 'WS', path, headers: request.headers, body: '', script, ask })
+      return reply()
+    }
+    if (!wires.some((wire) => wire.upgrade?.(request, socket, asked))) socket.destroy()
+  })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
@@ -97,6 +113,7 @@ export async function startLlm(hands: Hands): Promise<Llm> {
       new Promise((resolve) => {
         server.close(() => resolve())
         server.closeAllConnections()
+        for (const socket of upgraded) socket.destroy()
       }),
   }
 }
