@@ -203,7 +203,18 @@ describe.each(runtimeIds())('%s', (id) => {
 /** Everything by which a launch carries text to the CLI. */
 function carried(plan: LaunchPlan): string[] {
   const hello = (plan.hello ?? []).flatMap((frame) => (frame.via === 'stdin' ? strings(JSON.parse(frame.line)) : []))
-  return [...plan.argv, plan.stdin ?? '', ...plan.files.map((file) => file.content), ...hello]
+  const stdin = plan.stdin ?? ''
+  return [...plan.argv, stdin, ...strings(jsonOrNull(stdin)), ...plan.files.map((file) => file.content), ...hello]
+}
+
+/** Some CLIs take a prompt on stdin as JSON, others as it is. */
+function jsonOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Plain text.
+    return null
+  }
 }
 
 /** The strings in a prompt's frame, after it went over the line. */

@@ -108,24 +108,44 @@ function json(response: ServerResponse, status: number, value: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
 }
 
-const requestSchema = z.looseObject({
-  id: z.union([z.string(), z.number()]),
-  method: z.string(),
-  params: z.looseObject({}).optional(),
+const runSchema = z.looseObject({
+  status: z.string(),
+  result: z.unknown().optional(),
+  error: z.unknown().optional(),
+  reason: z.unknown().optional(),
 })
-const versionSchema = z.looseObject({ version: z.number() })
-const connectSchema = z.looseObject({ clientId: z.string() })
-const toolsSchema = z.looseObject({ tools: z.array(z.looseObject({ name: z.string() })) })
-const guidanceSchema = z.looseObject({
-  files: z.array(z.looseObject({ uri: z.string(), content: z.string().optional() })),
-})
-const promptSchema = z.looseObject({
-  messageId: z.string(),
-  agentMode: z.string().optional(),
-  content: z.array(z.looseObject({ type: z.string(), text: z.string().optional() })),
-})
-const runSchema = z.looseObject({ status: z.string(), result: z.unknown(), error: z.unknown(), reason: z.unknown() })
-const resultSchema = z.looseObject({ toolCallId: z.string(), run: runSchema })
+
+const request = z.looseObject({ id: z.union([z.string(), z.number()]), method: z.string() })
+
+/** The requests that are acted on, and what is read of them. All others are but acknowledged. */
+const actSchema = z.discriminatedUnion('method', [
+  z.looseObject({ method: z.literal('executor_connect'), params: z.looseObject({ clientId: z.string() }) }),
+  z.looseObject({
+    method: z.literal('executor_tools_register'),
+    params: z.looseObject({ tools: z.array(z.looseObject({ name: z.string() })) }),
+  }),
+  z.looseObject({
+    method: z.literal('executor_guidance_snapshot'),
+    params: z.looseObject({ files: z.array(z.looseObject({ content: z.string().optional() })) }),
+  }),
+  z.looseObject({ method: z.literal('executor_tools_bootstrap_complete') }),
+  z.looseObject({ method: z.literal('client_resume'), params: z.looseObject({ version: z.number() }) }),
+  z.looseObject({
+    method: z.literal('client_append_user_msg'),
+    params: z.looseObject({
+      messageId: z.string(),
+      agentMode: z.string().optional(),
+      content: z.array(z.looseObject({ type: z.string(), text: z.string().optional() })),
+    }),
+  }),
+  z.looseObject({
+    method: z.literal('executor_tool_result'),
+    params: z.looseObject({ toolCallId: z.string(), run: runSchema }),
+  }),
+  z.looseObject({ method: z.literal('client_cancel') }),
+])
+
+type Act = z.infer<typeof actSchema>
 
 type Run = Partial<z.infer<typeof runSchema>>
 
@@ -220,30 +240,28 @@ class Thread {
       socket.send('pong')
       return
     }
-    const request = requestSchema.safeParse(jsonOrNull(text))
-    if (!request.success) return
-    const { id, method, params = {} } = request.data
-    socket.send(JSON.stringify({ jsonrpc: '2.0', id, result: null }))
-    this.#told(socket, method, params)
+    const message: unknown = jsonOrNull(text)
+    const asked = request.safeParse(message)
+    // A notification: what a tool prints while it runs, what plugins say.
+    if (!asked.success) return
+    socket.send(JSON.stringify({ jsonrpc: '2.0', id: asked.data.id, result: null }))
+    const act = actSchema.safeParse(message)
+    if (act.success) this.#act(socket, act.data)
   }
 
-  #told(socket: TextSocket, method: string, params: unknown): void {
+  #act(socket: TextSocket, { method, params }: Act): void {
     switch (method) {
       case 'executor_connect': {
         this.#executor = socket
-        const { clientId } = connectSchema.parse(params)
-        const connected = { executorId: clientId, registeredToolCount: 0, guidanceInventory: [] }
+        const connected = { executorId: params.clientId, registeredToolCount: 0, guidanceInventory: [] }
         this.#tell(socket, 'executor_connected', connected)
         return
       }
       case 'executor_tools_register':
-        for (const { name } of toolsSchema.parse(params).tools) this.#tools.add(name)
+        for (const { name } of params.tools) this.#tools.add(name)
         return
       case 'executor_guidance_snapshot':
-        this.#guidance = guidanceSchema
-          .parse(params)
-          .files.map((file) => file.content ?? '')
-          .join('\n')
+        this.#guidance = params.files.map((file) => file.content ?? '').join('\n')
         return
       case 'executor_tools_bootstrap_complete':
         this.#ready = true
@@ -251,23 +269,19 @@ class Thread {
         return
       case 'client_resume':
         for (const [at, said] of this.#said.entries())
-          if (at + 1 > versionSchema.parse(params).version)
-            this.#tell(socket, 'message_added', this.#added(said, at + 1))
+          if (at + 1 > params.version) this.#tell(socket, 'message_added', this.#added(said, at + 1))
         return
       case 'client_append_user_msg': {
-        const prompt = promptSchema.parse(params)
-        this.mode = prompt.agentMode ?? this.mode
-        const content = prompt.content.map((one) => ({ type: 'text' as const, text: one.text ?? '' }))
-        this.#queue.push({ role: 'user', messageId: prompt.messageId, content })
+        this.mode = params.agentMode ?? this.mode
+        const content = params.content.map((one) => ({ type: 'text' as const, text: one.text ?? '' }))
+        this.#queue.push({ role: 'user', messageId: params.messageId, content })
         this.#goOn()
         return
       }
-      case 'executor_tool_result': {
-        const { toolCallId, run } = resultSchema.parse(params)
-        this.#tell(socket, 'executor_tool_result_ack', { toolCallId })
-        this.#results?.(toolCallId, run)
+      case 'executor_tool_result':
+        this.#tell(socket, 'executor_tool_result_ack', { toolCallId: params.toolCallId })
+        this.#results?.(params.toolCallId, params.run)
         return
-      }
       case 'client_cancel':
         this.#stop()
     }
