@@ -150,12 +150,7 @@ export default {
   interrupt: ({ sequence }) => request(`ov-interrupt-${sequence}`, { subtype: 'interrupt' }),
   stopSignal: 'SIGTERM',
   transcript: {
-    locate: (session, { environment, privateDir, interactive }) => ({
-      folder: interactive
-        ? `${privateDir}/${CONFIG}/projects`
-        : `${environment.CLAUDE_CONFIG_DIR ?? `${environment.HOME ?? ''}/.claude`}/projects`,
-      endsWith: `/${session}.jsonl`,
-    }),
+    locate: (session, { privateDir }) => ({ folder: `${privateDir}/${CONFIG}/projects`, endsWith: `/${session}.jsonl` }),
     entered(line) {
       const entry = entrySchema.safeParse(parsed(line))
       if (!entry.success) return []
@@ -251,8 +246,9 @@ function structured(session: SessionSpec): LaunchPlan {
       '--replay-user-messages',
       ...common(session),
     ],
-    env: { ...QUIET, ...UNATTENDED, ...(session.root ? { IS_SANDBOX: '1' } : {}) },
+    env: environmentFor(session),
     files: [{ path: INSTRUCTIONS, content: session.instructions }],
+    links: linksFor(session),
     hello: [
       request(HELLO, {
         subtype: 'initialize',
@@ -278,16 +274,32 @@ function common(session: SessionSpec): string[] {
   ]
 }
 
+/** In both modes its config folder is the agent's own: nothing of the human's hooks, servers and instructions gets in. */
+function environmentFor({ root, privateDir }: SessionSpec): Readonly<Record<string, string>> {
+  return {
+    ...QUIET,
+    ...UNATTENDED,
+    ...(root ? { IS_SANDBOX: '1' } : {}),
+    CLAUDE_CONFIG_DIR: `${privateDir}/${CONFIG}`,
+  }
+}
+
+/** Of the human's it has the login and the conversations, as links, so that a refreshed login is everybody's. */
+function linksFor({ environment }: SessionSpec): NonNullable<LaunchPlan['links']> {
+  const home = environment.CLAUDE_CONFIG_DIR ?? `${environment.HOME ?? ''}/.claude`
+  return [
+    { path: `${CONFIG}/.credentials.json`, to: `${home}/.credentials.json` },
+    { path: `${CONFIG}/projects`, to: `${home}/projects` },
+  ]
+}
+
 /**
- * On its own screen it has a config folder of its own, in which its questions at the start are answered: whether it is
- * set up, whether it trusts the repository (known by its main checkout), whether the key of the environment is to be
- * used (known by its last 20 characters), whether it may run without asking. Of the human's it has the login and the
- * conversations, as links, so that a refreshed login is everybody's, and a copy of the settings; its own come by flag.
+ * On its own screen its questions at the start are answered in its config folder: whether it is set up, whether it trusts
+ * the repository (known by its main checkout), whether the key of the environment is to be used (known by its last 20
+ * characters), whether it may run without asking.
  */
 function onScreen(session: SessionSpec, { repository }: InteractiveFacts): LaunchPlan {
-  const { environment } = session
-  const home = environment.CLAUDE_CONFIG_DIR ?? `${environment.HOME ?? ''}/.claude`
-  const key = environment.ANTHROPIC_API_KEY
+  const key = session.environment.ANTHROPIC_API_KEY
   const trusted = { hasTrustDialogAccepted: true, hasCompletedProjectOnboarding: true }
   const state = {
     hasCompletedOnboarding: true,
@@ -305,21 +317,12 @@ function onScreen(session: SessionSpec, { repository }: InteractiveFacts): Launc
       ...common(session),
       ...(short ? ['--', asText(session.prompt)] : []),
     ],
-    env: {
-      ...QUIET,
-      ...UNATTENDED,
-      ...(session.root ? { IS_SANDBOX: '1' } : {}),
-      CLAUDE_CONFIG_DIR: `${session.privateDir}/${CONFIG}`,
-    },
+    env: environmentFor(session),
     files: [
       { path: INSTRUCTIONS, content: session.instructions },
       { path: `${CONFIG}/.claude.json`, content: JSON.stringify(state) },
     ],
-    links: [
-      { path: `${CONFIG}/.credentials.json`, to: `${home}/.credentials.json` },
-      { path: `${CONFIG}/projects`, to: `${home}/projects` },
-      { path: `${CONFIG}/settings.json`, to: `${home}/settings.json`, copy: true },
-    ],
+    links: linksFor(session),
     firstPrompt: short ? 'included' : 'at-once',
   }
 }

@@ -190,6 +190,11 @@ export function argumentsOf(pid: number): string[] {
   return readOptional(`/proc/${pid}/cmdline`)?.split('\0').slice(0, -1) ?? []
 }
 
+/** The program a process runs, as the kernel knows it, or undefined when it may not be read. */
+export function programOfProcess(pid: number): string | undefined {
+  return unlessHidden(() => readlinkSync(`/proc/${pid}/exe`))
+}
+
 /** The folder a process works in, or undefined when it may not be read. */
 export function workingFolderOf(pid: number): string | undefined {
   return unlessHidden(() => readlinkSync(`/proc/${pid}/cwd`))

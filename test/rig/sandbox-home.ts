@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { type Outcome, run } from '../../src/os/process.ts'
+import { makeMachine } from '../../src/certify/machine.ts'
+import type { Outcome } from '../../src/os/process.ts'
 
 /** The built binary: tests drive what a person would. */
 export const OV = resolve(import.meta.dirname, '..', '..', 'dist', 'src', 'main.js')
@@ -25,53 +26,20 @@ export interface Home {
 const OUTSIDE = tmpdir()
 
 export function makeHome(): Home {
-  const path = mkdtempSync(join(OUTSIDE, 'ovt-'))
-  const env = {
-    PATH: process.env.PATH ?? '',
-    HOME: join(path, 'home'),
-    XDG_RUNTIME_DIR: join(path, 'run'),
-    TMPDIR: join(path, 'tmp'),
-    LANG: 'C.UTF-8',
-    NO_COLOR: '1',
-  }
-  for (const folder of [env.HOME, env.XDG_RUNTIME_DIR, env.TMPDIR]) mkdirSync(folder, { mode: 0o700 })
-  writeFileSync(
-    join(env.HOME, '.gitconfig'),
-    '[user]\n\tname = Test\n\temail = test@localhost\n[init]\n\tdefaultBranch = main\n',
-  )
+  const { path, env, run, dispose } = makeMachine(OUTSIDE)
   return {
     path,
     env,
-    ov: (cwd, args, options = {}) =>
+    ov: (cwd, args, { env, input, timeoutMs = 60_000 } = {}) =>
       run([process.execPath, OV, ...args], {
         cwd,
-        env: { ...env, ...options.env },
-        timeoutMs: options.timeoutMs ?? 60_000,
+        timeoutMs,
         maxOutput: 4_000_000,
-        ...(options.input === undefined ? {} : { input: options.input }),
+        ...(env === undefined ? {} : { env }),
+        ...(input === undefined ? {} : { input }),
       }),
-    async dispose() {
-      for (let round = 0; round < 50 && killAllOf(env.XDG_RUNTIME_DIR) > 0; round++)
-        await new Promise((done) => setTimeout(done, 20))
-      rmSync(path, { recursive: true, force: true, maxRetries: 5 })
-    },
+    dispose,
   }
-}
-
-/** Kills what carries this runtime folder in its environment; gives how many there were. */
-function killAllOf(runtimeDir: string): number {
-  let found = 0
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
-    try {
-      if (!readFileSync(`/proc/${name}/environ`, 'utf8').split('\0').includes(`XDG_RUNTIME_DIR=${runtimeDir}`)) continue
-      process.kill(Number(name), 'SIGKILL')
-      found += 1
-    } catch {
-      // It ended meanwhile, or is another user's: either way not ours to end.
-    }
-  }
-  return found
 }
 
 /** Git as the human uses it, in a folder. */

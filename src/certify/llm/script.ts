@@ -44,10 +44,10 @@ export type Reply =
 /** How the model gets things done by the tools of the CLI that asks: that CLI's adapter knows. */
 export type Hands = Pick<Trial, 'shell' | 'write'>
 
-/** One move of the model. A `lasting` one answers every request from then on. */
+/** One move of the model. A `lasting` one answers every request from then on, or for as long as it says so. */
 export interface Step {
   reply(ask: Ask, hands: Hands): Reply | Promise<Reply>
-  readonly lasting?: boolean
+  readonly lasting?: true | (() => boolean)
 }
 
 /** The model speaks and ends its turn. */
@@ -117,6 +117,11 @@ export function drop(text = 'cut in the mid'): Step {
 /** From here on, always this. */
 export function always(step: Step): Step {
   return { ...step, lasting: true }
+}
+
+/** From here on this, until a time in ms since the epoch; then the script goes on. */
+export function before(time: number, step: Step): Step {
+  return { ...step, lasting: () => Date.now() < time }
 }
 
 /** A step that waits for the test's hand. */

@@ -51,12 +51,13 @@ export async function startLlm(hands: Hands): Promise<Llm> {
     if (ask.tools.length === 0)
       return { script: 'side', reply: () => ({ is: 'message', text: 'Scripted side answer', calls: [] }) }
     const script = scripts.find((one) => one.when(ask))
+    while (script !== undefined && hasPassed(script.steps[0])) script.steps.shift()
     const step = script?.steps[0]
     if (!script || !step) {
       unscripted.push(ask)
       return { script: script?.name ?? '?', reply: () => ({ is: 'message', text: 'The script is over.', calls: [] }) }
     }
-    if (!step.lasting) script.steps.shift()
+    if (step.lasting === undefined) script.steps.shift()
     return { script: script.name, reply: () => step.reply(ask, hands) }
   }
 
@@ -116,6 +117,11 @@ export async function startLlm(hands: Hands): Promise<Llm> {
         for (const socket of upgraded) socket.destroy()
       }),
   }
+}
+
+/** A step that held for a time, and that time is over. */
+function hasPassed(step: Step | undefined): boolean {
+  return typeof step?.lasting === 'function' && !step.lasting()
 }
 
 function jsonOrNull(text: string): unknown {

@@ -1,0 +1,73 @@
+import { sayEnding } from '../job.ts'
+import { hang, held, say, shell } from '../llm/script.ts'
+import type { Proof } from '../proof.ts'
+import type { Stage } from '../stage.ts'
+import { must } from '../unproved.ts'
+import { commit } from './work.ts'
+
+/** Proofs that an agent can be ended, and that nothing of it is left. */
+
+/** Longest that `ov stop` may take, in ms. */
+const STOP_MS = 20_000
+
+/** `ov stop`, and what it took. @throws {Unproved} when something is left */
+async function stop(stage: Stage, agent: string, tool: string): Promise<string> {
+  const began = performance.now()
+  const { ok, output } = await stage.ov(['stop', agent])
+  const took = performance.now() - began
+  must(ok, `ov stop: ${output.trim()}`)
+  must(stage.running().length === 0, 'The CLI still runs.')
+  const left = stage.machine.processes().filter(({ argv }) => argv.join(' ').includes(tool))
+  must(left.length === 0, `Still there: ${left.map(({ argv }) => argv.join(' ')).join(', ')}`)
+  must(took < STOP_MS, `It took ${Math.round(took / 1000)} s.`)
+  return `stopped in ${(took / 1000).toFixed(1)} s`
+}
+
+const interrupt: Proof = {
+  id: 'interrupt',
+  title: 'interrupted in the middle of a tool, it stops at once and its commits are kept',
+  async run(stage) {
+    const job = stage.sling([commit('kept', 'kept.txt', 'Keep me'), shell('sleep 4321'), say('Never said.')])
+    await stage.until('Its tool', () =>
+      stage.machine.processes().some(({ argv }) => argv.join(' ') === 'sleep 4321') ? true : null,
+    )
+    const did = await stop(stage, job.agent, 'sleep 4321')
+    const ending = await job.ended
+    must(ending.state === 'stopped', sayEnding(ending))
+    const kept = await stage.git('log', '-1', '--format=%s', `refs/heads/ov/run-1/${job.agent}`)
+    must(kept === 'Keep me', `The last commit of its branch is "${kept}".`)
+    return { did }
+  },
+}
+
+const children: Proof = {
+  id: 'children',
+  title: 'stopped while its model is silent, it takes along what its shell left behind',
+  async run(stage) {
+    const job = stage.sling([shell('sleep 4322 & setsid sleep 4322 & echo left'), hang()])
+    await stage.until('Its second request', () => (job.asked().length === 2 ? true : null))
+    return { did: await stop(stage, job.agent, 'sleep 4322') }
+  },
+}
+
+const crash: Proof = {
+  id: 'crash',
+  title: 'killed in the middle of a turn, it is an honest failure, and its commits are kept',
+  async run(stage) {
+    const working = held(say('Never said.'))
+    const job = stage.sling([commit('kept', 'kept.txt', 'Keep me'), working])
+    await job.reaches(working)
+    const pids = stage.running()
+    must(pids.length > 0, 'No process of it was found (trial.executables).')
+    for (const pid of pids) process.kill(pid, 'SIGKILL')
+    const ending = await job.ended
+    must(ending.state === 'failed', sayEnding(ending))
+    const { cause } = await job.failure()
+    const kept = await stage.git('log', '-1', '--format=%s', `refs/heads/ov/run-1/${job.agent}`)
+    must(kept === 'Keep me', `The last commit of its branch is "${kept}".`)
+    must(stage.running().length === 0, 'Another process of it runs.')
+    return { cause, did: 'failed the task, kept the commit' }
+  },
+}
+
+export const ENDS: readonly Proof[] = [interrupt, children, crash]

@@ -1,0 +1,38 @@
+import { say } from '../llm/script.ts'
+import type { Proof } from '../proof.ts'
+import { must, times } from '../unproved.ts'
+
+/** The proof that a CLI can be asked a question in passing: triage, the words of a merge. */
+
+const QUESTION = 'What is @/etc/hostname?\n/cost'
+const ANSWER = 'The answer\nin two lines'
+const PATIENCE_MS = 60_000
+
+const question: Proof = {
+  id: 'question',
+  title: 'a one-shot question has all of stdout for its answer, and changes nothing',
+  unclaimed: (runtime) =>
+    runtime.getPromptCommand(QUESTION, {}) === null ? 'it has no way to be asked without side effects' : null,
+  async run({ candidate, setting, machine, repo, llm, git }) {
+    const { runtime, program } = candidate
+    llm.play('question', () => true, [say(ANSWER)])
+    const model = setting.model === undefined ? {} : { model: setting.model }
+    const plan = runtime.getPromptCommand(QUESTION, { ...model, extraArgs: setting.section?.args ?? [] })
+    must(plan !== null, 'It gives no command.')
+    const asked = await machine.run([program, ...plan.argv.slice(1)], {
+      cwd: repo,
+      env: { ...setting.env, ...plan.env },
+      timeoutMs: PATIENCE_MS,
+      ...(plan.stdin === undefined ? {} : { input: plan.stdin }),
+    })
+    must(asked.code === 0, asked.timedOut ? 'It never ended.' : `Exit code ${asked.code}: ${asked.output.trim()}`)
+    const said = asked.stdout.trim()
+    must(said === ANSWER || said === 'Scripted side answer', `It printed: ${said}`)
+    const text = llm.requests.flatMap(({ ask }) => ask?.messages.at(-1)?.text ?? []).join('\n')
+    must(times(text, QUESTION) >= 1, 'The model saw another question.')
+    must((await git('status', '--porcelain')) === '', 'It changed files.')
+    return {}
+  },
+}
+
+export const QUESTIONS: readonly Proof[] = [question]
