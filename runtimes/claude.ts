@@ -150,7 +150,10 @@ export default {
   interrupt: ({ sequence }) => request(`ov-interrupt-${sequence}`, { subtype: 'interrupt' }),
   stopSignal: 'SIGTERM',
   transcript: {
-    locate: (session, { privateDir }) => ({ folder: `${privateDir}/${CONFIG}/projects`, endsWith: `/${session}.jsonl` }),
+    locate: (session, { privateDir }) => ({
+      folder: `${privateDir}/${CONFIG}/projects`,
+      endsWith: `/${session}.jsonl`,
+    }),
     entered(line) {
       const entry = entrySchema.safeParse(parsed(line))
       if (!entry.success) return []

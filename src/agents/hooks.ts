@@ -4,6 +4,7 @@ import {
   type AgentRuntime,
   type Ask,
   HOOK_EVENTS,
+  type HookEvent,
   type HookOutput,
   type Verdict,
 } from '../contract/runtime.ts'
@@ -195,7 +196,7 @@ export function openHooks(options: HooksOptions): Hooks {
         })
         emit?.({ type: 'tool_end', id: ask.id, ok: false, summary: `Refused: ${verdict.reason}` })
       }
-      return runtime.answerHook?.(question.event, verdict) ?? inExitCode(verdict)
+      return runtime.answerHook?.(question.event, verdict) ?? inExitCode(question.event, verdict)
     },
     async tick() {
       await inTurn(take)
@@ -219,7 +220,8 @@ export function openHooks(options: HooksOptions): Hooks {
 
 const NOTHING: HookOutput = { stdout: '', stderr: '', exit: 0 }
 
-/** What most CLIs understand: exit code 2 refuses, for the reason on stderr. */
-function inExitCode(verdict: Verdict): HookOutput {
-  return verdict.allow ? NOTHING : { stdout: '', stderr: `${verdict.reason}\n`, exit: 2 }
+/** What most CLIs understand: exit code 2 refuses, for the reason on stderr. A guard's silence would be no answer. */
+function inExitCode(event: HookEvent, verdict: Verdict): HookOutput {
+  if (!verdict.allow) return { stdout: '', stderr: `${verdict.reason}\n`, exit: 2 }
+  return event === 'tool-start' ? { ...NOTHING, stdout: '{}\n' } : NOTHING
 }

@@ -33,13 +33,19 @@ export interface WantedHooks {
 /** Longest that a CLI waits for a hook, in seconds. A call that asks gives up before that, so that the refusal is heard. */
 const PATIENCE_S = 60
 
+/** A guard that has not answered by then is broken: `ov-hook` itself gives up sooner, the CLI waits longer. In seconds. */
+const GUARD_S = 30
+
 /**
- * The command line a CLI's shell is to run. The guard of a tool fails closed: also when `ov-hook` is gone or broken the
- * exit code is 2, which refuses.
+ * The command line a CLI's shell is to run. The guard of a tool fails closed, whatever the CLI makes of a broken one: when
+ * `ov-hook` is gone, fails, takes too long or says what is no answer (a JSON object), the exit code is 2, which refuses.
  */
 export function hookCommand(hook: string, event: HookEvent, { guard = false } = {}): string {
   const command = `'${hook.replaceAll("'", "'\\''")}' ${event}`
-  return guard ? `${command} guard || exit 2` : command
+  if (!guard) return command
+  // Not every machine has `timeout`.
+  const timed = `limit=$(command -v timeout); said=$(\${limit:+"$limit" ${GUARD_S}} ${command} guard)`
+  return `${timed} && case "$said" in "{"*"}") printf '%s\\n' "$said";; *) exit 2;; esac || exit 2`
 }
 
 /** The `hooks` part of the settings. */
@@ -160,9 +166,9 @@ export function verdictJson(name: string, verdict: Verdict): Readonly<Record<str
     : { decision: 'block', reason: verdict.reason }
 }
 
-/** For `AgentRuntime.answerHook`. Nothing is printed where there is nothing to say. */
+/** For `AgentRuntime.answerHook`. Nothing is printed where there is nothing to say; but a guard's silence is no answer. */
 export function answerJsonHook(event: HookEvent, verdict: Verdict): HookOutput {
-  const quiet = verdict.allow && verdict.context === undefined
+  const quiet = verdict.allow && verdict.context === undefined && event !== 'tool-start'
   const stdout = quiet ? '' : `${JSON.stringify(verdictJson(NAMES[event][0], verdict))}\n`
   return { stdout, stderr: '', exit: 0 }
 }

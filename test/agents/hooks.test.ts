@@ -219,7 +219,7 @@ describe('a guard', () => {
       },
     })
     expect(reported.at(-1)).toMatchObject({ type: 'tool_end', ok: false })
-    expect((await ask('tool-start', edit('/tmp/a'))).stdout).toBeNull()
+    expect((await ask('tool-start', edit('/tmp/a'))).stdout).toEqual({})
   })
 
   test('refuses a tool that does not say which file it writes', async () => {

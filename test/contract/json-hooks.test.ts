@@ -1,8 +1,12 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import claude from '../../runtimes/claude.ts'
 import { answerJsonHook, hookCommand } from '../../src/contract/json-hooks.ts'
 import { HOOK_EVENTS, type SessionSpec } from '../../src/contract/runtime.ts'
+import { run } from '../../src/os/process.ts'
 
 const edit = {
   hook_event_name: 'PreToolUse',
@@ -55,7 +59,11 @@ describe('what a hook is told', () => {
 describe('what a hook answers', () => {
   test('nothing to say is nothing printed', () => {
     for (const event of HOOK_EVENTS)
-      expect(claude.answerHook(event, { allow: true })).toEqual({ stdout: '', stderr: '', exit: 0 })
+      expect(claude.answerHook(event, { allow: true })).toEqual({
+        stdout: event === 'tool-start' ? '{}\n' : '',
+        stderr: '',
+        exit: 0,
+      })
   })
 
   test('a refused tool, mail after a tool, and a turn that goes on, each in its form', () => {
@@ -119,5 +127,22 @@ describe('the settings', () => {
 
   test('a path with quotes and spaces stays one word of the shell', () => {
     expect(hookCommand("/it's here/ov-hook", 'stop')).toBe("'/it'\\''s here/ov-hook' stop")
+  })
+
+  test.each([
+    ['an answer', 'echo "{\\"a\\":1}"', { code: 0, stdout: '{"a":1}\n' }],
+    ['a refusal', 'echo why >&2; exit 2', { code: 2, stdout: '' }],
+    ['an error', 'exit 1', { code: 2, stdout: '' }],
+    ['silence', 'exit 0', { code: 2, stdout: '' }],
+    ['garbage', 'echo "}{"', { code: 2, stdout: '' }],
+    ['a script that is not there', null, { code: 2, stdout: '' }],
+  ])('what a guard comes to by %s', async (_, script, expected) => {
+    const folder = mkdtempSync(join(tmpdir(), 'ov guard '))
+    const hook = join(folder, 'ov-hook')
+    if (script !== null)
+      writeFileSync(hook, `#!/bin/sh\n[ "$*" = "tool-start guard" ] || exit 9\n${script}\n`, { mode: 0o755 })
+    const { code, stdout } = await run(['sh', '-c', hookCommand(hook, 'tool-start', { guard: true })])
+    expect({ code, stdout }).toEqual(expected)
+    rmSync(folder, { recursive: true })
   })
 })

@@ -142,15 +142,6 @@ export function pidsOf(cli: Cli, fleet: Fleet): number[] {
     })
 }
 
-/** The raw log of an agent: all that went over its pipes. */
-export function rawLog(fleet: Fleet): string {
-  const folder = join(fleet.repo, '.overstory', 'logs')
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.ndjson'))
-    .map((path) => readFileSync(join(folder, path), 'utf8'))
-    .join('')
-}
-
 /** A conversation as a play, for people. */
 export function playOf(ask: Ask | undefined): string {
   return (ask?.messages ?? [])

@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { always, held, refuse, type Step, say, shell } from '../../src/certify/llm/script.ts'
+import { held, type Step, say, shell } from '../../src/certify/llm/script.ts'
 import type { Cli } from './cli.ts'
 import {
   account,
@@ -11,9 +11,7 @@ import {
   openFleet,
   pidsOf,
   playOf,
-  rawLog,
   times,
-  wholeOf,
 } from './fleet.ts'
 import { installed } from './install.ts'
 
@@ -129,17 +127,6 @@ export function certify(cli: Cli): () => Stage {
     expect(fleet.git('show', 'main:colour.txt')).toBe('Dark blue.')
   })
 
-  test('a key that is refused fails the task, with the cause and what to do', async () => {
-    fleet.llm.play('builder', of('builder-1'), [always(refuse(401, { message: 'invalid x-api-key' }))])
-    const { code, outcome } = await (await fleet.sling('--task', 'Anything')).exit
-    expect(code).toBe(1)
-    expect(outcome.state).toBe('failed')
-    expect(outcome.reason).toMatch(new RegExp(cli.trial.refused))
-    expect(outcome.reason).toContain(cli.runtime.login.hint)
-    expect((await fleet.ov('inspect', 'builder-1')).output).toContain('cause=auth')
-    expect(filesWith(`${fleet.repo}/.overstory`, cli.key)).toEqual([])
-  })
-
   test('a turn that ends without a word is reminded once, then failed', async () => {
     fleet.llm.play('builder', of('builder-1'), [say('I believe that is all.'), say('As I said.')])
     const { code, outcome } = await (await fleet.sling('--task', 'Something')).exit
@@ -216,92 +203,6 @@ export function certify(cli: Cli): () => Stage {
     expect(times(context(fleet.llm.asked('lead').at(-1)), 'What you waited for is over')).toBe(1)
   })
 
-  test('urgent mail enters the running turn after the current tool, once', async () => {
-    const busy = held(shell('echo one > one.txt'))
-    fleet.llm.play('builder', of('builder-1'), [
-      busy,
-      shell('git add one.txt && git commit -q -m One && ov done --summary "With the urgent word"'),
-      say('Done.'),
-    ])
-    const slung = await fleet.sling('--task', 'Write one.txt')
-    await busy.reached
-    const sent = await fleet.json<{ sent: { id: string }[] }>(
-      ...[
-        'mail',
-        'send',
-        '--to',
-        'builder-1',
-        '--subject',
-        'Stop press',
-        '--priority',
-        'urgent',
-        '--body',
-        'Mind this.',
-      ],
-    )
-    const id = sent.sent[0]?.id ?? '?'
-    await expect.poll(() => rawLog(fleet).includes(id)).toBe(true)
-    busy.release()
-    const { outcome } = await slung.exit
-    expect(outcome.state).toBe('merged')
-    const [, second, third] = fleet.llm.asked('builder')
-    expect(times(wholeOf(second), id)).toBe(1)
-    expect(times(wholeOf(third), id)).toBe(1)
-  })
-
-  test('a subscription’s limit parks the agent until its reset time, and then it goes on where it stopped', async () => {
-    await fleet.close()
-    fleet = await openFleet(cli, bin, 'subscription')
-    const resetAt = Math.ceil(Date.now() / 1000) + 6
-    fleet.llm.play('builder', of('builder-1'), [
-      refuse(429, cli.trial.limit(resetAt) ?? {}),
-      commit('later', 'later.txt', 'Later'),
-      shell('ov done --summary "After the limit"'),
-      say('Done.'),
-    ])
-    const slung = await fleet.sling('--task', 'Write later.txt')
-    const { outcome } = await slung.exit
-    expect((await fleet.ov('inspect', 'builder-1')).output).toContain('cause=rate_limit')
-    expect(outcome).toMatchObject({ state: 'merged', attempts: 1 })
-    expect(Date.now()).toBeGreaterThanOrEqual(resetAt * 1000)
-    expect(context(fleet.llm.asked('builder').at(-1))).toContain('Write later.txt')
-  })
-
-  test('killed between turns it is resumed with its whole conversation when its answer comes', async () => {
-    fleet.llm.play('builder', of('builder-1'), [
-      shell('ov ask "Tabs or spaces?"'),
-      say('I wait for the answer.'),
-      shell('ov done --no-changes --summary "Spaces"'),
-      say('Done.'),
-    ])
-    const slung = await fleet.sling('--task', 'Indent it')
-    const question = await questionFrom(fleet)
-    await expect.poll(async () => (await fleet.ov('status')).output, POLL).toContain('waiting on human')
-    const [pid] = pidsOf(cli, fleet)
-    process.kill(known(pid), 'SIGKILL')
-    await expect.poll(() => pidsOf(cli, fleet), POLL).toEqual([])
-    await fleet.ov('mail', 'reply', question.id, '--body', 'Spaces, please.')
-    const { outcome } = await slung.exit
-    expect(outcome.state).toBe('done')
-    const seen = context(fleet.llm.asked('builder').at(-1))
-    expect(seen).toContain('Indent it')
-    expect(times(seen, 'Spaces, please.')).toBe(1)
-  })
-
-  test('killed in the middle of a turn is an honest failure, and its commits are kept', async () => {
-    const working = held(say('never said'))
-    fleet.llm.play('builder', of('builder-1'), [commit('kept', 'kept.txt', 'Keep me'), working])
-    const slung = await fleet.sling('--task', 'Write kept.txt')
-    await working.reached
-    const [pid] = pidsOf(cli, fleet)
-    process.kill(known(pid), 'SIGKILL')
-    const { code, outcome } = await slung.exit
-    expect(code).toBe(1)
-    expect(outcome).toMatchObject({ state: 'failed', reason: expect.stringContaining('in the middle of a turn') })
-    expect(fleet.git('log', '-1', '--format=%s', 'refs/heads/ov/run-1/builder-1')).toBe('Keep me')
-    expect(pidsOf(cli, fleet)).toEqual([])
-  })
-
   return () => ({ bin, fleet })
 }
 
@@ -326,9 +227,4 @@ async function questionFrom({ json }: Fleet): Promise<Mail> {
     }, POLL)
     .toBe(1)
   return questions[0] as Mail
-}
-
-function known(pid: number | undefined): number {
-  if (pid === undefined) throw new Error('the CLI does not run')
-  return pid
 }

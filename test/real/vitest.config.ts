@@ -8,8 +8,10 @@ export default defineConfig({
     include: ['test/real/**/*.test.ts'],
     // Codex lets agents write to /tmp: what they must not write to lies elsewhere.
     env: { TMPDIR: '/var/tmp' },
-    testTimeout: 120_000,
+    testTimeout: 300_000,
     hookTimeout: 300_000,
     maxWorkers: 2,
+    // Of the proofs of a CLI; most of the time each waits.
+    maxConcurrency: 3,
   },
 })

@@ -168,15 +168,14 @@ test('its transcript tells the tokens of each request, once for all lines of it'
     expect(claude.transcript.used(other)).toBeNull()
 })
 
-test('its transcript is looked for where its configuration lies', () => {
-  expect(claude.transcript.locate('abc', { environment: { HOME: '/home/me' }, privateDir: '/private' })).toEqual({
-    folder: '/home/me/.claude/projects',
-    endsWith: '/abc.jsonl',
-  })
-  expect(
-    claude.transcript.locate('abc', {
-      environment: { HOME: '/home/me', CLAUDE_CONFIG_DIR: '/cfg' },
-      privateDir: '/private',
-    }).folder,
-  ).toBe('/cfg/projects')
+test('its config folder is its own; of the human’s it has the login and the conversations', () => {
+  const plan = claude.start({ ...spec, environment: { HOME: '/home/me', CLAUDE_CONFIG_DIR: '/cfg' } })
+  const { folder } = claude.transcript.locate('abc', spec)
+  expect(plan.env.CLAUDE_CONFIG_DIR).toBe(`${spec.privateDir}/claude`)
+  expect(plan.links).toEqual([
+    { path: 'claude/.credentials.json', to: '/cfg/.credentials.json' },
+    { path: 'claude/projects', to: '/cfg/projects' },
+  ])
+  expect(folder).toBe(`${spec.privateDir}/claude/projects`)
+  expect(claude.start({ ...spec, environment: { HOME: '/home/me' } }).links?.[1]?.to).toBe('/home/me/.claude/projects')
 })

@@ -47,7 +47,7 @@ const auth: Proof = {
   title: 'a key that is refused (401) fails the task, with what to do',
   async run({ sling, candidate }) {
     const { login, trial } = candidate.runtime
-    const job = sling([always(refuse(401, { message: 'invalid key' }))])
+    const job = sling([always(refuse(401, { message: 'invalid x-api-key' }))])
     const cause = await failsBy(job, ['auth'])
     const ending = await job.ended
     must(ending.state === 'failed', sayEnding(ending))

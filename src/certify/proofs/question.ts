@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { say } from '../llm/script.ts'
 import type { Proof } from '../proof.ts'
 import { must, times } from '../unproved.ts'
@@ -10,17 +12,19 @@ const PATIENCE_MS = 60_000
 
 const question: Proof = {
   id: 'question',
-  title: 'a one-shot question has all of stdout for its answer, and changes nothing',
+  title: 'a one-shot question has all of stdout for its answer',
   unclaimed: (runtime) =>
     runtime.getPromptCommand(QUESTION, {}) === null ? 'it has no way to be asked without side effects' : null,
-  async run({ candidate, setting, machine, repo, llm, git }) {
+  async run({ candidate, setting, machine, llm }) {
     const { runtime, program } = candidate
     llm.play('question', () => true, [say(ANSWER)])
     const model = setting.model === undefined ? {} : { model: setting.model }
     const plan = runtime.getPromptCommand(QUESTION, { ...model, extraArgs: setting.section?.args ?? [] })
     must(plan !== null, 'It gives no command.')
+    const folder = join(machine.path, 'question')
+    mkdirSync(folder)
     const asked = await machine.run([program, ...plan.argv.slice(1)], {
-      cwd: repo,
+      cwd: folder,
       env: { ...setting.env, ...plan.env },
       timeoutMs: PATIENCE_MS,
       ...(plan.stdin === undefined ? {} : { input: plan.stdin }),
@@ -28,9 +32,8 @@ const question: Proof = {
     must(asked.code === 0, asked.timedOut ? 'It never ended.' : `Exit code ${asked.code}: ${asked.output.trim()}`)
     const said = asked.stdout.trim()
     must(said === ANSWER || said === 'Scripted side answer', `It printed: ${said}`)
-    const text = llm.requests.flatMap(({ ask }) => ask?.messages.at(-1)?.text ?? []).join('\n')
-    must(times(text, QUESTION) >= 1, 'The model saw another question.')
-    must((await git('status', '--porcelain')) === '', 'It changed files.')
+    const text = llm.requests.flatMap(({ ask }) => ask?.messages.map((message) => message.text) ?? []).join('\n')
+    must(times(text, QUESTION) >= 1, `The model saw another question: ${text}`)
     return {}
   },
 }
