@@ -11,10 +11,11 @@ export interface Lines {
 }
 
 /**
- * Puts chunks together to lines, divided by `\n` alone (JSON may hold U+2028). Empty lines are left out, a `\r` at the
- * end is cut off.
+ * Puts chunks together to lines, divided by `\n` alone (JSON may hold U+2028). A `\r` at the end is cut off.
+ *
+ * @param empty whether empty lines are lines too
  */
-export function splitLines(each: (line: string) => void): Lines {
+export function splitLines(each: (line: string) => void, { empty = false } = {}): Lines {
   const decoder = new StringDecoder('utf8')
   let parts: string[] = []
   let length = 0
@@ -27,7 +28,7 @@ export function splitLines(each: (line: string) => void): Lines {
     const whole = length <= MAX_LINE
     parts = []
     length = 0
-    if (line !== '') each(whole ? line : line.slice(0, BEGINNING))
+    if (line !== '' || empty) each(whole ? line : line.slice(0, BEGINNING))
   }
   const take = (text: string) => {
     let from = 0
@@ -42,7 +43,7 @@ export function splitLines(each: (line: string) => void): Lines {
     push: (chunk) => take(decoder.write(chunk)),
     end() {
       take(decoder.end())
-      flush()
+      if (length > 0) flush()
     },
   }
 }

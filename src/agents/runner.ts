@@ -40,6 +40,7 @@ import { openRawLog, type RawLog } from './raw-log.ts'
 import { loadRuntime } from './registry.ts'
 import { programOf } from './routing.ts'
 import { afterFailure, afterTurn, endOf } from './rules.ts'
+import { openServe } from './serve.ts'
 import { openSession, type Session, type SessionOptions } from './session.ts'
 import { agentLogDir, dispatchQueued } from './start.ts'
 import {
@@ -284,7 +285,7 @@ class Runner {
     const { clock, tmux } = this.#project
     if (!this.#interactive) {
       if (this.#runtime.hooksBeside) this.#hooks = this.#openHooks(null)
-      return openSession(options)
+      return (this.#runtime.can.structured === 'serve' ? openServe : openSession)(options)
     }
     const pane = ownPane()
     if (tmux === null || pane === null || !process.stdout.isTTY) {

@@ -68,7 +68,7 @@ interface Pressure {
 /** Kept of each stream for error messages, in characters. */
 const TAIL = 4096
 /** Longest part of a line that is passed on as `unknown`, in characters. */
-const UNKNOWN = 4096
+export const UNKNOWN = 4096
 /** So much of a text in pieces is joined, in characters. */
 const LONGEST_TEXT = 64 * 1024
 /** A process that should end with its turn, and whose turn has ended, is given this long to go by itself. */
@@ -281,7 +281,7 @@ export function endsTurn(event: AgentEvent): boolean {
 }
 
 /** A stream that is being read. */
-interface Followed {
+export interface Followed {
   /** Its last lines. */
   tail(): string
   /** Whether nothing came since this was last asked, though it was wanted. */
@@ -294,7 +294,7 @@ interface Followed {
  * A process that has ended may have left others behind that hold its pipes, which then never close. Those of its group
  * get a moment and are killed; of those that left the group nothing more is read once they are silent.
  */
-function endPipes(ended: ChildProcess, streams: readonly Followed[]): void {
+export function endPipes(ended: ChildProcess, streams: readonly Followed[]): void {
   const look = setInterval(() => {
     // As long as the group has members its number is nobody's pid; a process of that pid would be a stranger.
     if (ended.pid !== undefined && identify(ended.pid) === null) killProcessGroup(ended.pid)
@@ -304,7 +304,7 @@ function endPipes(ended: ChildProcess, streams: readonly Followed[]): void {
 }
 
 /** Reads a stream by lines, logs each, and holds it while the reader is behind. */
-function follow(
+export function follow(
   stream: Readable | null,
   { log, reader }: Pick<SessionOptions, 'log' | 'reader'>,
   name: 'out' | 'err',

@@ -117,14 +117,37 @@ export interface LaunchPlan {
    * (`after-started`: codex app-server, ACP).
    */
   readonly firstPrompt: 'included' | 'at-once' | 'after-started'
+  /** `serve`: how its server is reached. */
+  readonly service?: Service
   /** Files of the private folder whose content `exited` wants to see: usage that is not on stdout (copilot, sapling). */
   readonly collect?: readonly string[]
 }
 
-/** One message to a running agent. */
+/** A server on loopback that the CLI opens for this session alone. */
+export interface Service {
+  /** A regular expression for the line of stdout that says it is ready; its first group is the server's address. */
+  readonly ready: string
+  /** By which the engine is let in: a user's name, and the variable that tells the server the password the engine made up. */
+  readonly login: { readonly user: string; readonly variable: string }
+  /** The path of the stream of events. */
+  readonly events: string
+  /** A stream that brings nothing for so long is dead, in ms. */
+  readonly quietMs: number
+}
+
+/** One message to a running agent. `via: 'http'`: what is answered comes to `read` as the line of a `ServerAnswer`. */
 export type Frame =
   | { readonly via: 'stdin'; readonly line: string }
   | { readonly via: 'http'; readonly method: string; readonly path: string; readonly body?: unknown }
+
+/** What a server answered, as a line for `read`. */
+export interface ServerAnswer {
+  /** Method and path of the request, with a space between. */
+  readonly answer: string
+  readonly status: number
+  /** Its JSON, or its text where that is none. */
+  readonly body: unknown
+}
 
 /** `paste`: text for the prompt of its screen, where `facts.interactive`. What would be a command there is made text. */
 export type Input = { readonly by: 'frame'; readonly frame: Frame } | { readonly by: 'paste'; readonly text: string }
@@ -190,7 +213,15 @@ export type AgentEvent =
       readonly costScope: 'added' | 'total'
     }
   | { readonly type: 'rate_limited'; readonly resetAt: number | null; readonly message: string }
-  | { readonly type: 'retrying'; readonly attempt: number; readonly delayMs: number; readonly cause: FailureCause }
+  /** `until`: when it tries again, ms since the epoch, where it says that instead of a delay. */
+  | {
+      readonly type: 'retrying'
+      readonly attempt: number
+      readonly delayMs: number
+      readonly cause: FailureCause
+      readonly until?: number
+      readonly message?: string
+    }
   | { readonly type: 'waiting'; readonly why: 'permission' | 'input'; readonly message: string }
   /** The runtime asks before it acts; the engine decides and `answer` says it. */
   | { readonly type: 'ask'; readonly ask: Ask }
@@ -326,6 +357,19 @@ export interface TranscriptFacts {
   used?(line: string): { readonly request: string; readonly event: Extract<AgentEvent, { type: 'usage' }> } | null
 }
 
+/** `serve`: what the engine has to know of a stream that carries several sessions and can be cut. Nothing in it throws. */
+export interface StreamFacts {
+  /**
+   * Whose line it is, where it is one session's; and the name under which it is passed on only once, where it may come
+   * a second time.
+   */
+  of(line: string): { readonly session?: string; readonly once?: string }
+  /** The requests whose answers tell what a cut stream did not, and the state of things last. */
+  missed(facts: SessionFacts): readonly Frame[]
+  /** The lines that the stream would have brought, by the line of such an answer. */
+  caughtUp(answer: string, facts: SessionFacts): readonly string[]
+}
+
 export interface AgentRuntime {
   readonly id: RuntimeId
   readonly title: string
@@ -373,6 +417,8 @@ export interface AgentRuntime {
    * know is `unknown`; one that it knows and that says nothing to the engine is an empty list.
    */
   read(line: string): readonly AgentEvent[]
+  /** Present where `start` plans `serve`. */
+  readonly stream?: StreamFacts
   /** The process ended. For `duplex` an end during a turn is a failure; for `turn` it ends the turn. */
   exited(exit: ProcessExit): readonly AgentEvent[]
   /** The frame that answers an `ask` event; null for runtimes that never ask. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import claude from '../../runtimes/claude.ts'
 import codex from '../../runtimes/codex.ts'
+import opencode from '../../runtimes/opencode.ts'
 import type { AgentRuntime } from '../../src/contract/runtime.ts'
 import type { Trial } from '../../src/contract/trial.ts'
 
@@ -23,3 +24,4 @@ export function cliOf(runtime: AgentRuntime & { readonly trial: Trial }): Cli {
 
 export const CLAUDE = cliOf(claude)
 export const CODEX = cliOf(codex)
+export const OPENCODE = cliOf(opencode)

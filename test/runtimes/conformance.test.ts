@@ -115,7 +115,9 @@ describe.each(runtimeIds())('%s', (id) => {
     const events = told(await loaded, lines)
     expect(events.filter((event) => event.type === 'unknown')).toEqual([])
     const ends = events.filter((event) => event.type === 'failed' || event.type === 'turn_end')
-    expect(ends).toMatchObject([{ type: 'failed', cause: fails }])
+    // A server says that a turn failed and that it is idle, and not always once: its driver takes the first.
+    const heard = (await loaded).can.structured === 'serve' ? ends.slice(0, 1) : ends
+    expect(heard).toMatchObject([{ type: 'failed', cause: fails }])
   })
 
   test('each tool that ends has begun', async () => {

@@ -47,7 +47,14 @@ export const agentEvent = z.discriminatedUnion('type', [
     costScope: scope,
   }),
   z.strictObject({ type: z.literal('rate_limited'), resetAt: z.number().nullable(), message: z.string() }),
-  z.strictObject({ type: z.literal('retrying'), attempt: z.number(), delayMs: z.number(), cause }),
+  z.strictObject({
+    type: z.literal('retrying'),
+    attempt: z.number(),
+    delayMs: z.number(),
+    cause,
+    until: z.number().optional(),
+    message: z.string().optional(),
+  }),
   z.strictObject({ type: z.literal('waiting'), why: z.enum(['permission', 'input']), message: z.string() }),
   z.strictObject({
     type: z.literal('ask'),

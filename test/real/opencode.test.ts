@@ -1,0 +1,4 @@
+import { OPENCODE } from './cli.ts'
+import { certify } from './jobs.ts'
+
+certify(OPENCODE)
