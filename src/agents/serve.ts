@@ -34,6 +34,8 @@ interface Server {
 /** A request is answered at once, or its server is broken. */
 const ANSWER_MS = 60_000
 const OPEN_MS = 10_000
+/** The exit of a server may be told so much later than that its connections broke. */
+const EXIT_MS = 1_000
 /** A server that lives but opens no stream of events for so long is broken. */
 const REOPEN_MS = 30_000
 /** What has failed is over, or goes on, within this time. */
@@ -172,7 +174,7 @@ export function openServe(options: SessionOptions): Session {
       return line
     } catch (error) {
       // Its end is told by its exit, which may come a moment later.
-      if (at.child.exitCode === null && at.child.signalCode === null) await delay(OPEN_MS / 10)
+      if (at.child.exitCode === null && at.child.signalCode === null) await delay(EXIT_MS)
       broken(at, messageOf(error))
       return null
     }
@@ -304,7 +306,8 @@ export function openServe(options: SessionOptions): Session {
       server = null
       finish({ type: 'failed', cause: 'crash', message: `${argv[0]} could not be started: ${error.message}` })
     })
-    child.stdin?.on('error', () => undefined).end()
+    // That it closed its input is told by its exit.
+    child.stdin?.on('error', () => undefined)
     const stdout = follow(child.stdout, { log, reader }, 'out', (line) => {
       const [, address = ''] = at.origin === null ? (new RegExp(service.ready).exec(line) ?? []) : []
       const origin = loopback(address)
@@ -356,6 +359,7 @@ export function openServe(options: SessionOptions): Session {
       if (server === null) return
       server.dismissed = true
       server.hangUp()
+      server.child.stdin?.end()
     },
     held: null,
     attended: false,
