@@ -512,7 +512,8 @@ function meaning(event: z.infer<typeof eventSchema>): AgentEvent[] {
       if (status.type === 'busy') return [{ type: 'turn_start' }]
       if (status.type === 'idle') return [{ type: 'turn_end' }]
       const { attempt, message, next } = status
-      return [{ type: 'retrying', attempt, delayMs: 0, until: next, cause: causeIn(message) ?? 'overloaded', message }]
+      const cause = causeIn(message) ?? 'overloaded'
+      return [{ type: 'retrying', attempt, delayMs: 2_000 * 2 ** (attempt - 1), until: next, cause, message }]
     }
     case 'session.error':
       return [failureOf(event.properties.error)]

@@ -117,7 +117,9 @@ export function openServe(options: SessionOptions): Session {
     const longest = event.cause === 'rate_limit' ? LIMIT_WAIT_MS : WAIT_MS
     if (!busy || failure !== null || (event.attempt < RETRIES && wait <= longest)) return
     const { cause, until, message = 'It tried again and again.' } = event
-    const resetAt = cause === 'rate_limit' && until !== undefined ? { resetAt: until } : {}
+    // Longer than its own pause: the service named that time.
+    const named = until !== undefined && wait > 1.5 * event.delayMs
+    const resetAt = cause === 'rate_limit' && named ? { resetAt: until } : {}
     failWith({ type: 'failed', cause, message, ...resetAt }, at)
     const stop = runtime.interrupt(facts())
     if (stop !== null) send(stop)

@@ -213,7 +213,7 @@ export type AgentEvent =
       readonly costScope: 'added' | 'total'
     }
   | { readonly type: 'rate_limited'; readonly resetAt: number | null; readonly message: string }
-  /** `until`: when it tries again, ms since the epoch, where it says that instead of a delay. */
+  /** `until`: when it tries again, ms since the epoch, where it says so; then `delayMs` is the pause it makes by itself. */
   | {
       readonly type: 'retrying'
       readonly attempt: number
