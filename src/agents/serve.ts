@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AgentEvent, Frame, Service, SessionFacts } from '../contract/runtime.ts'
@@ -13,7 +12,7 @@ type Retry = Extract<AgentEvent, { type: 'retrying' }>
 
 /** A running server of the CLI's. */
 interface Server {
-  readonly child: ChildProcess
+  readonly child: ReturnType<typeof spawnPiped>
   readonly service: Service
   readonly hello: readonly Frame[]
   readonly headers: Readonly<Record<string, string>>
