@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { AgentEvent, Frame, Service, SessionFacts } from '../contract/runtime.ts'
+import type { AgentEvent, Frame, ServerAnswer, Service, SessionFacts } from '../contract/runtime.ts'
 import { messageOf } from '../errors.ts'
 import { ask, openStream } from '../os/http.ts'
 import { killProcessGroup, spawnPiped } from '../os/process.ts'
@@ -170,7 +170,8 @@ export function openServe(options: SessionOptions): Session {
     log.write('in', `${method} ${path}${body === undefined ? '' : ` ${JSON.stringify(body)}`}`)
     try {
       const { status, text } = await ask({ ...frame, origin: at.origin, headers: at.headers }, ANSWER_MS)
-      const line = JSON.stringify({ answer: `${method} ${path}`, status, body: jsonOrText(text) })
+      const answer: ServerAnswer = { answer: `${method} ${path}`, status, body: jsonOrText(text) }
+      const line = JSON.stringify(answer)
       log.write('out', line)
       return line
     } catch (error) {
