@@ -78,6 +78,7 @@ export default {
     'claude-sonnet': 'claude-sonnet-5.5',
     'gpt-6': 'gpt-6.1-sol',
   },
+  gateway: { baseUrl: 'COPILOT_PROVIDER_BASE_URL', key: 'COPILOT_PROVIDER_API_KEY' },
   start: (session) => ({
     protocol: 'turn',
     argv: [
@@ -156,7 +157,11 @@ export default {
   },
   answer: () => null,
   readHook: (event, payload) => readJsonHook(event, withPatch(payload), TOOLS),
-  answerHook: answerJsonHook,
+  // Of the dialect's answers it knows the one to a tool's end by an older shape alone.
+  answerHook: (event, verdict) =>
+    event === 'tool-end' && verdict.allow && verdict.context !== undefined
+      ? { stdout: `${JSON.stringify({ additionalContext: verdict.context })}\n`, stderr: '', exit: 0 }
+      : answerJsonHook(event, verdict),
   interrupt: () => null,
   stopSignal: 'SIGTERM',
   transcript: {
@@ -345,7 +350,10 @@ function meaning(event: z.infer<typeof eventSchema>): readonly AgentEvent[] {
     case 'tool.execution_complete': {
       const { toolCallId: id, success, shellExecution, result, error } = event.data
       const ok = success && (shellExecution?.exitCode ?? 0) === 0
-      return [{ type: 'tool_end', id, ok, summary: brief(error?.message ?? result?.content ?? '') }]
+      const said = error?.message ?? result?.content ?? ''
+      const [, given] = said.split(GUIDANCE)
+      const end: AgentEvent = { type: 'tool_end', id, ok, summary: brief(said) }
+      return given === undefined ? [end] : [end, { type: 'accepted', text: given }]
     }
     case 'model.call_failure': {
       const { statusCode = null, retryAttempt, errorMessage } = event.data
@@ -361,6 +369,9 @@ function meaning(event: z.infer<typeof eventSchema>): readonly AgentEvent[] {
     }
   }
 }
+
+/** Behind it stands what a hook gave, in the result as the model gets it. */
+const GUIDANCE = 'Additional guidance from postToolUse hooks:\n'
 
 const inputSchema = z.record(z.string(), z.unknown())
 
