@@ -326,7 +326,13 @@ const eventSchema = z.discriminatedUnion('type', [
     }),
   }),
   z.looseObject({
+    type: z.literal('abort'),
+    agentId: z.string().optional(),
+    data: z.looseObject({ reason: z.string() }),
+  }),
+  z.looseObject({
     type: z.literal('session.error'),
+    agentId: z.string().optional(),
     data: z.looseObject({ errorType: z.string(), message: z.string(), statusCode: z.number().nullish() }),
   }),
   z.looseObject({ type: z.literal('result'), sessionId: z.string(), exitCode: z.number() }),
@@ -361,8 +367,14 @@ function meaning(event: z.infer<typeof eventSchema>): readonly AgentEvent[] {
         return [{ type: 'retrying', attempt: retryAttempt, delayMs: 0, cause: causeOfStatus(statusCode) }]
       return statusCode === 429 ? [{ type: 'rate_limited', resetAt: null, message: errorMessage ?? '' }] : []
     }
+    case 'abort':
+      if (event.agentId !== undefined) return []
+      return [{ type: 'failed', cause: 'interrupted', message: `The turn was stopped (${event.data.reason}).` }]
     case 'session.error':
-      return [{ type: 'failed', cause: causeOf(event.data), message: event.data.message }]
+      // A subagent that failed is a tool that failed.
+      return event.agentId !== undefined
+        ? []
+        : [{ type: 'failed', cause: causeOf(event.data), message: event.data.message }]
     case 'result': {
       const started: AgentEvent = { type: 'started', session: event.sessionId }
       return event.exitCode === 0 ? [started, { type: 'turn_end' }] : [started]
@@ -454,7 +466,7 @@ const otherSchema = z.looseObject({ type: z.string(), data: z.looseObject({}) })
 
 /** Lines of 1.0.102 that say nothing to the engine. */
 const WITHOUT_MEANING = new Set(
-  `abort assistant.idle assistant.intent assistant.message_delta assistant.message_start assistant.reasoning
+  `agent.interrupted assistant.idle assistant.intent assistant.message_delta assistant.message_start assistant.reasoning
   assistant.reasoning_delta assistant.streaming_delta assistant.tool_call_delta assistant.turn_end assistant.turn_retry
   assistant.turn_start assistant.usage hook.end hook.progress hook.start model.call_final_result model.call_finished
   model.call_start pending_messages.modified permission.completed permission.requested prompt_cache_break

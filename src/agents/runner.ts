@@ -19,7 +19,7 @@ import { letServerEnd, ownPane } from '../os/tmux.ts'
 import { stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
 import { usageMeter } from '../spend/meter.ts'
-import { recordUsage } from '../spend/store.ts'
+import { recordUsage, usedBy } from '../spend/store.ts'
 import { getTask, type Task } from '../tasks/store.ts'
 import { reconcileUnwatched } from '../watchdog/reconcile.ts'
 import { fillPool, recycle } from '../worktrees/pool.ts'
@@ -125,7 +125,7 @@ class Runner {
   /** Where a session tells its tokens in its transcript alone. */
   readonly #tokens: TokenCounts | undefined
   readonly #handover: Handover
-  readonly #meter = usageMeter()
+  #meter = usageMeter()
   readonly #ground: Ground
   readonly #train: TrainBeside
   readonly #closers: (() => unknown)[] = []
@@ -258,6 +258,8 @@ class Runner {
     const parent = await nameOf(this.#project.db, await reportsTo(this.#project.db, this.#agent))
     this.#instructions = instructionsFor(this.#project, this.#agent, this.#task, parent)
     this.#author = await authorOf(gitIn(this.#project, worktree))
+    // The session goes on, and so may its counts.
+    if (this.#sessionId !== undefined) this.#meter = usageMeter(await usedBy(this.#project.db, this.#agent.id))
     const held = await containment(this.#project.config.agents.contain)
     await this.#note('agent.containment', { kind: held.kind })
     this.#session = this.#open({

@@ -2,10 +2,18 @@ import type { AgentEvent, Usage } from '../contract/runtime.ts'
 
 type UsageEvent = Extract<AgentEvent, { type: 'usage' }>
 
-/** Turns what runtimes report, what was added or the total so far, into what each report adds. */
-export function usageMeter(): (event: UsageEvent) => Usage {
+/**
+ * Turns what runtimes report, what was added or the total so far, into what each report adds.
+ *
+ * @param earlier what was counted of a session that is taken up again. A runtime whose counts are totals of the session
+ *   goes on from there; one that counts by turns, or by processes, begins anew by itself.
+ */
+export function usageMeter(earlier: Usage | null = null): (event: UsageEvent) => Usage {
   let before: Usage | null = null
+  let taken = earlier
   return ({ usage, scope, costScope }) => {
+    if (scope === 'total' && costScope === 'total') before ??= taken
+    taken = null
     const added = (key: 'input' | 'output' | 'cacheRead' | 'cacheWrite') =>
       scope === 'added' ? usage[key] : rise(usage[key], before?.[key])
     const counted = {

@@ -20,6 +20,23 @@ export async function recordUsage(db: Db, agentId: string, usage: Usage, now: nu
     .execute()
 }
 
+/** What an agent has used so far; null when nothing was ever counted. */
+export async function usedBy(db: Db, agentId: string): Promise<Usage | null> {
+  const { count, ...used } = await db
+    .selectFrom('usage')
+    .select((is) => [
+      is.fn.countAll<number>().as('count'),
+      is.fn.sum<number | null>('input').as('input'),
+      is.fn.sum<number | null>('output').as('output'),
+      is.fn.sum<number | null>('cache_read').as('cacheRead'),
+      is.fn.sum<number | null>('cache_write').as('cacheWrite'),
+      is.fn.sum<number | null>('cost_usd').as('costUsd'),
+    ])
+    .where('agent_id', '=', agentId)
+    .executeTakeFirstOrThrow()
+  return count === 0 ? null : used
+}
+
 export interface Spent {
   readonly input: number | null
   readonly output: number | null

@@ -23,3 +23,15 @@ test('a session’s counter that falls was begun anew: all of it is new', () => 
   const event = (value: Usage) => meter({ type: 'usage', usage: value, scope: 'total', costScope: 'total' }).input
   expect([event(usage(1200, null)), event(usage(2400, null)), event(usage(300, null))]).toEqual([1200, 1200, 300])
 })
+
+test('what was counted of a session that is taken up again is not counted twice', () => {
+  const total = { scope: 'total', costScope: 'total' } as const
+  const meter = usageMeter(usage(1000, null))
+  expect(meter({ type: 'usage', usage: usage(1200, null), ...total }).input).toBe(200)
+  expect(meter({ type: 'usage', usage: usage(1300, null), ...total }).input).toBe(100)
+  const byTurns = usageMeter(usage(1000, 5))
+  expect(byTurns({ type: 'usage', usage: usage(1200, 0.5), scope: 'added', costScope: 'total' })).toMatchObject({
+    input: 1200,
+    costUsd: 0.5,
+  })
+})

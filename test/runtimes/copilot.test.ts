@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest'
+import copilot from '../../runtimes/copilot.ts'
+
+const metrics = (input: number, cached: number) => ({
+  usage: { inputTokens: input, outputTokens: 10, cacheReadTokens: cached, cacheWriteTokens: 0 },
+})
+
+const ended = { code: 0, signal: null, stderrTail: '', stdoutTail: '' }
+
+test('its file of usage is the session’s total over all models, what came from a cache told apart', () => {
+  const collected = {
+    'copilot-usage.json': JSON.stringify({ modelMetrics: { a: metrics(1200, 800), b: metrics(100, 0) } }),
+  }
+  expect(copilot.exited({ ...ended, collected })[0]).toEqual({
+    type: 'usage',
+    usage: { input: 500, output: 20, cacheRead: 800, cacheWrite: 0, costUsd: null },
+    scope: 'total',
+    costScope: 'total',
+  })
+  expect(copilot.exited({ ...ended, collected: { 'copilot-usage.json': '{"modelMetrics":{"a":' } })).toHaveLength(1)
+})
+
+test('its hooks say which files a patch touches, and mail goes back in the shape it knows', () => {
+  const patch =
+    '*** Begin Patch\n*** Add File: a.txt\n+x\n*** Update File: b.txt\n*** Move to: ../c.txt\n*** End Patch\n'
+  const [asked] = copilot.readHook('tool-start', { tool_name: 'Edit', tool_input: patch })
+  expect(asked).toMatchObject({ type: 'ask', ask: { tool: 'Edit', writes: ['a.txt', 'b.txt', '../c.txt'] } })
+  const [nothing] = copilot.readHook('tool-start', { tool_name: 'Edit', tool_input: 'no patch' })
+  expect(nothing).toMatchObject({ type: 'ask', ask: { tool: 'Edit' } })
+  expect(nothing).not.toHaveProperty('ask.writes')
+  const { stdout } = copilot.answerHook('tool-end', { allow: true, context: 'Mail' })
+  expect(JSON.parse(stdout)).toEqual({ additionalContext: 'Mail' })
+  const refused = copilot.answerHook('tool-start', { allow: false, reason: 'No' })
+  expect(JSON.parse(refused.stdout)).toMatchObject({ hookSpecificOutput: { permissionDecision: 'deny' } })
+})
+
+test('what a hook gave with a tool’s result has entered the context', () => {
+  const content = 'one\n\nTool "bash" succeeded. Additional guidance from postToolUse hooks:\n<ov-mail id=7>'
+  const data = { toolCallId: 'c', success: true, result: { content } }
+  expect(copilot.read(JSON.stringify({ type: 'tool.execution_complete', data }))).toMatchObject([
+    { type: 'tool_end', ok: true },
+    { type: 'accepted', text: '<ov-mail id=7>' },
+  ])
+})
