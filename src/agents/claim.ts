@@ -198,25 +198,38 @@ function refusePersistent(agent: Agent): void {
 }
 
 /**
- * The claim of an agent whose runtime cannot speak: that it ended well is its word. What it left uncommitted is committed
- * with the task as its message.
+ * The claim of an agent whose runtime runs no command of its own: that its turn ended well is its word. What it left
+ * uncommitted is committed with the task as its message.
  *
- * @returns why the claim was refused, or null
+ * Of a command that is all there is. Who understands prompts and changed nothing has claimed nothing, though: its words may
+ * be a question, or a reason why it could not. (A read-only role is asked for words alone.)
+ *
+ * @param words what it said, its summary; null for a command
+ * @returns why the claim was refused, in words for the agent, or null
  */
-export async function claimOnBehalf(project: Project, agent: Agent): Promise<string | null> {
+export async function claimOnBehalf(project: Project, agent: Agent, words: string | null): Promise<string | null> {
   const task = await getTask(project.db, agent.task_id)
   const me = await getAgent(project.db, agent.id)
-  if (!task || !me || isFinal(task.state) || me.claimed_done === 1) return null
+  if (!task || !me || isFinal(task.state)) return null
+  if (me.claimed_done === 1 && words === null) return null
   const git = gitIn(project, worktreePath(project, agent.worktree))
   const { readOnly } = project.roles[agent.capability]
   const message = `${oneLine(task.title, 72)}\n\n${trailers({ task: task.id, agent: agent.name, runtime: agent.runtime })}\n`
   if (!readOnly && (await uncommitted(git)).length > 0) await commitAll(git, message)
   const noChanges = me.base_sha !== null && (await commitsBetween(git, me.base_sha, 'HEAD')) === 0
+  if (words !== null && !readOnly) {
+    const last = (await mergesOfTask(project.db, task.id)).at(-1)
+    const isNew = !noChanges && last?.head_sha !== (await commitOf(git, 'HEAD'))
+    // Mail came after its claim, and it had nothing to add.
+    if (!isNew && me.claimed_done === 1) return null
+    if (!isNew) return `You changed nothing.`
+  }
   try {
-    await claimDone(project, agent, { summary: task.title, noChanges })
+    await claimDone(project, agent, { summary: words ?? task.title, noChanges })
     return null
   } catch (error) {
     if (!(error instanceof OvError)) throw error
-    return error.message
+    // What it claimed is being merged. What it has added since is kept, and goes along if that comes back.
+    return error.code === 'done.merging' ? null : error.message
   }
 }

@@ -6,9 +6,10 @@ import { type AgentState, type EndState, isFinal } from '../contract/states.ts'
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
+import { plainText } from '../mail/frame.ts'
 import { unansweredBy } from '../mail/questions.ts'
 import { nameOf, reportsTo } from '../mail/send.ts'
-import { findMail } from '../mail/store.ts'
+import { findMail, hasWaiting } from '../mail/store.ts'
 import { type TrainBeside, trainBeside } from '../merge/beside.ts'
 import { perform } from '../operations.ts'
 import { watchDatabase } from '../os/files.ts'
@@ -406,11 +407,7 @@ class Runner {
         this.#said = event.text ?? this.#said
         if (this.#persistent) await updateAgent(this.#project.db, this.#agent, { mid_turn: 0 })
         await this.#ground.keep()
-        if (event.claim === 'done') {
-          const refused = await claimOnBehalf(this.#project, this.#agent)
-          if (refused !== null) return { name: 'failed', reason: refused }
-        }
-        return this.#betweenTurns(true)
+        return event.claim === 'done' ? this.#claimForIt() : this.#betweenTurns(true)
       case 'failed':
         return this.#onFailure(event)
       case 'tool_start':
@@ -423,6 +420,25 @@ class Runner {
       case 'text':
         this.#said = event.text
         return null
+    }
+  }
+
+  /** Its runtime runs no command, so what others type is done for it: it is done, and its words go to who asked for some. */
+  async #claimForIt(): Promise<EndState | null> {
+    const { prompts } = this.#runtime.can
+    // What waits belongs to its task: it claims when it has had it.
+    if (prompts && (await hasWaiting(this.#project.db, this.#agent.id))) return this.#betweenTurns(true)
+    const words = this.#place.redact(plainText(this.#said).trim())
+    const refused = await claimOnBehalf(this.#project, this.#agent, prompts ? words || this.#task.title : null)
+    if (refused === null) {
+      if (prompts) await this.#passOnWords()
+      return this.#betweenTurns(true)
+    }
+    const me = await getAgent(this.#project.db, this.#agent.id)
+    if (prompts && me?.reminded === 0) return this.#remind(refused, MEND)
+    return {
+      name: 'failed',
+      reason: prompts && words !== '' ? `${refused} It said:\n${words.slice(0, 2000)}` : refused,
     }
   }
 
@@ -587,10 +603,10 @@ class Runner {
     return waiting.some((mail) => isWorthATurn(mail, { merges }))
   }
 
-  async #remind(why: string): Promise<null> {
+  async #remind(why: string, choices = CHOICES): Promise<null> {
     await updateAgent(this.#project.db, this.#agent, { reminded: 1 })
     await this.#note('agent.reminded')
-    return this.#beginTurn(`${why} ${CHOICES}`)
+    return this.#beginTurn(`${why} ${choices}`)
   }
 
   /** Nothing is left to do: what it said at the end of its turn is its word to whoever wanted something of it. */
@@ -655,6 +671,10 @@ const CHOICES = [
   '- you need an answer first: ov ask "your question"',
   '- it cannot be done: ov fail --reason "why"',
 ].join('\n')
+
+/** For who can't type any of these. */
+const MEND =
+  'Make the change that your task asks for now. Nobody answers questions: decide for yourself. If it cannot be done, say why.'
 
 const GO_ON = 'Go on with your task where you stopped.'
 

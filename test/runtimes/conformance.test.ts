@@ -40,6 +40,7 @@ const PROMPTS = {
 describe.each(runtimeIds())('%s', (id) => {
   const loaded = loadRuntime(id)
   const mine = ALL.filter((one) => one.runtime === id)
+  const ofEvents = mine.filter((one) => !one.isText)
 
   test('describes itself in full', async () => {
     const runtime = await loaded
@@ -60,7 +61,8 @@ describe.each(runtimeIds())('%s', (id) => {
       expect(versions.some((one) => one.fails === null)).toBe(true)
       expect(versions.some((one) => one.fails !== null)).toBe(true)
     }
-    for (const one of mine) expect(certified).toContain(one.version)
+    // One that is certified with nothing was written from recordings and documents alone.
+    if (certified.length > 0) for (const one of mine) expect(certified).toContain(one.version)
   })
 
   test('plans are plain data: an argv of strings without NUL, files that stay in the private folder, the same each time', async () => {
@@ -158,7 +160,7 @@ describe.each(runtimeIds())('%s', (id) => {
 
   test('a line that is cut off or bent is unknown or still itself, never an exception', async () => {
     const runtime = await loaded
-    const lines = [...new Set(mine.flatMap((one) => one.lines))]
+    const lines = [...new Set(ofEvents.flatMap((one) => one.lines))]
     if (lines.length === 0) return
     const bentLine = fc.constantFrom(...lines).chain((line) => fc.oneof(truncated(line), bent(line)))
     fc.assert(
@@ -169,7 +171,7 @@ describe.each(runtimeIds())('%s', (id) => {
 
   test('a line cut in the middle says nothing but that it is unknown', async () => {
     const runtime = await loaded
-    for (const line of new Set(mine.flatMap((one) => one.lines)))
+    for (const line of new Set(ofEvents.flatMap((one) => one.lines)))
       expect(runtime.read(line.slice(0, Math.floor(line.length / 2)))).toMatchObject([{ type: 'unknown' }])
   })
 

@@ -6,6 +6,7 @@ const FOLDER = join(import.meta.dirname, 'fixtures')
 /**
  * What a real CLI printed, one event a line. The file's name says it all:
  * `<runtime>-<version>.works-<what>.ndjson`, or `….fails-<cause>-<what>.ndjson` for a session that ends in that failure.
+ * What a CLI prints that knows no events is text, and ends in `.txt`.
  */
 export interface Recording {
   readonly file: string
@@ -13,19 +14,21 @@ export interface Recording {
   readonly version: string
   /** The cause it fails with, null when it works. */
   readonly fails: string | null
+  readonly isText: boolean
   readonly lines: readonly string[]
 }
 
-const NAME = /^(?<runtime>[a-z]+)-(?<version>[\d.]+)\.(?:works|fails-(?<cause>[a-z_]+))-[a-z0-9_-]+\.ndjson$/
+const NAME =
+  /^(?<runtime>[a-z]+)-(?<version>[\d.]+)\.(?:works|fails-(?<cause>[a-z_]+))-[a-z0-9_-]+\.(?<kind>ndjson|txt)$/
 
 export function recordings(): Recording[] {
   return readdirSync(FOLDER)
-    .filter((file) => file.endsWith('.ndjson'))
+    .filter((file) => file.endsWith('.ndjson') || /\.(?:works|fails)-.*\.txt$/.test(file))
     .map((file) => {
-      const { runtime, version, cause } = NAME.exec(file)?.groups ?? {}
+      const { runtime, version, cause, kind } = NAME.exec(file)?.groups ?? {}
       if (runtime === undefined || version === undefined) throw new Error(`${file} is not named as recordings are`)
       const lines = readFileSync(join(FOLDER, file), 'utf8').split('\n').filter(Boolean)
-      return { file, runtime, version, fails: cause ?? null, lines }
+      return { file, runtime, version, fails: cause ?? null, isText: kind === 'txt', lines }
     })
 }
 
