@@ -61,6 +61,7 @@ export default {
     'PYTHONUSERBASE',
   ],
   models: {},
+  gateway: { baseUrl: 'OPENAI_API_BASE', key: 'OPENAI_API_KEY' },
   start: (session) => ({
     protocol: 'turn',
     argv: [

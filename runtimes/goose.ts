@@ -65,6 +65,8 @@ export default {
     'OPENROUTER_API_KEY',
   ],
   models: {},
+  // Of its providers' the one that speaks what most gateways do.
+  gateway: { baseUrl: 'OPENAI_HOST', key: 'OPENAI_API_KEY' },
   start: (session) => ({
     protocol: 'turn',
     argv: [
@@ -86,6 +88,8 @@ export default {
     env: {
       ...QUIET,
       GOOSE_MODE: 'auto',
+      // Commands may run for an hour instead of five minutes: gates and answers take their time.
+      GOOSE_DEFAULT_EXTENSION_TIMEOUT: '3600',
       GOOSE_PATH_ROOT: `${session.privateDir}/${ROOT}`,
       GOOSE_ADDITIONAL_CONFIG_FILES: `${settingsOf(session)}/config.yaml`,
     },

@@ -2,7 +2,7 @@ import type { RuntimeId } from '../contract/runtime.ts'
 
 /** Why a runtime can't take a task just now. */
 export type Obstacle =
-  | { readonly is: 'not-installed' | 'no-login' | 'no-prompts' | 'no-screen' }
+  | { readonly is: 'not-installed' | 'no-login' | 'no-prompts' | 'no-commands' | 'no-screen' }
   /** One of its agents waits until its provider lets it go on: a limit, an outage. `until` in ms since the epoch. */
   | { readonly is: 'parked'; readonly until: number }
 
@@ -53,6 +53,7 @@ const WHY = {
   'not-installed': 'is not installed',
   'no-login': 'is not logged in',
   'no-prompts': 'understands no prompt',
+  'no-commands': 'runs no commands, so it cannot lead others',
   'no-screen': 'has no screen that ov can drive',
   parked: 'is held up by its provider',
 } as const satisfies Record<Obstacle['is'], string>

@@ -75,15 +75,10 @@ export async function startPersistent(project: Project, request: StartRequest): 
     ...runtimeFor(request, before),
   })
   const { runtime } = choice
-  if (runtime.can.reports !== 'mail') {
-    throw new OvError(
-      'user',
-      'persistent.no-prompts',
-      `${runtime.title} runs no commands by itself, so it can't speak to ov.`,
-      {
-        hint: `Choose another runtime: ov ${request.capability} start --runtime claude`,
-      },
-    )
+  if (!runtime.can.prompts) {
+    throw new OvError('user', 'persistent.no-prompts', `${runtime.title} understands no prompt.`, {
+      hint: `Choose another runtime: ov ${request.capability} start --runtime claude`,
+    })
   }
   instructionsFile(project, request.capability)
   requireLogin(project.config, runtime, `ov ${request.capability} start`)

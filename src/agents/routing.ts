@@ -82,7 +82,7 @@ type Chooser = Pick<Project, 'config' | 'roles' | 'tmux' | 'db' | 'clock'>
  * the next of `runtime.fallback`.
  *
  * @throws {OvError} `runtime.unknown`, `runtime.not-installed`, `runtime.gateway`, `model.foreign`, `sling.no-command`,
- *   `sling.command-not-shell`, `sling.not-interactive`, `sling.no-tmux`
+ *   `sling.command-not-shell`, `sling.no-commands`, `sling.not-interactive`, `sling.no-tmux`
  */
 export async function chooseRuntime(project: Chooser, request: RuntimeRequest): Promise<RuntimeChoice> {
   const { config } = project
@@ -109,6 +109,14 @@ export async function chooseRuntime(project: Chooser, request: RuntimeRequest): 
       },
     )
   }
+  if (leadsOthers(project, request) && runtime.can.prompts && runtime.can.reports !== 'mail') {
+    throw new OvError(
+      'user',
+      'sling.no-commands',
+      `${runtime.title} runs no commands by itself, so it can't speak to ov, as a ${capability} has to.`,
+      { hint: 'Choose another one: --runtime claude' },
+    )
+  }
   programOf(config, runtime, `: ${otherRuntime(runtime.id, request)}`)
   const trouble = gatewayTrouble(config, runtime)
   if (trouble !== null) {
@@ -122,6 +130,11 @@ export async function chooseRuntime(project: Chooser, request: RuntimeRequest): 
     mode: modeFor(project, runtime, request.interactive),
     passedOver,
   }
+}
+
+/** Its work is to sling, ask and answer, by the commands of `ov`. */
+function leadsOthers({ roles }: Pick<Project, 'roles'>, { capability, persistent }: RuntimeRequest): boolean {
+  return persistent === true || roles[capability].maySpawn
 }
 
 /** The runtime that is taken: the one that is wanted, or else the first of the chain that nothing stands in the way of. */
@@ -145,6 +158,7 @@ async function candidate(project: Chooser, id: string, request: RuntimeRequest):
   const until = await parkedUntil(db, id, clock.now())
   const obstacle = (): Obstacle | null => {
     if (!runtime.can.prompts) return { is: 'no-prompts' }
+    if (leadsOthers(project, request) && runtime.can.reports !== 'mail') return { is: 'no-commands' }
     if (interactive) return { is: 'no-screen' }
     if (runtime.binaries.length > 0 && findRuntimeProgram(config, runtime) === null) return { is: 'not-installed' }
     if (isLoggedOut(config, runtime)) return { is: 'no-login' }

@@ -113,8 +113,8 @@ test.each([
 })
 
 test('what it tried again and got through is no failure', async () => {
-  const then = `Said it.\n\n${block('hello.txt', 'hello')}`
-  const { outcome } = await sling([{ refuses: 'RateLimitError', times: 3, then }], '--task', 'Say hello')
+  const says = `Said it.\n\n${block('hello.txt', 'hello')}`
+  const { outcome } = await sling([{ refuses: 'RateLimitError', times: 3, says }], '--task', 'Say hello')
   expect(outcome.state).toBe('merged')
   expect(await facts('builder-1')).toContain('runtime.retrying')
 })
@@ -128,7 +128,7 @@ test('a provider that keeps refusing parks it', async () => {
 
 test('mail that comes while it works is part of its task: it claims when it has had it', async () => {
   const aider = fakeAider(home, [
-    { refuses: 'RateLimitError', times: 8, then: `One.\n\n${block('one.txt', '1')}` },
+    { refuses: 'RateLimitError', times: 8, says: `One.\n\n${block('one.txt', '1')}` },
     { says: `Two.\n\n${block('two.txt', '2')}` },
   ])
   const slung = home.ov(repo, ['sling', '--runtime', 'aider', '--task', 'Write one.txt', '--wait', '--json'], {

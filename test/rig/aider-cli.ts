@@ -15,8 +15,8 @@ import { parseArgs } from 'node:util'
 export type Answer =
   /** Text; edits are in its SEARCH/REPLACE blocks. */
   | { readonly says: string }
-  /** The provider refuses, as its library puts that; `times` before it lets through what `then` says. */
-  | { readonly refuses: keyof typeof ERRORS; readonly times?: number; readonly then?: string }
+  /** The provider refuses, as its library puts that; `times` before it is answered. */
+  | { readonly refuses: keyof typeof ERRORS; readonly times?: number; readonly says?: string }
   | { readonly does: 'hang' | 'die' | 'stumble' }
 
 /** What the fake was given. */
@@ -106,7 +106,7 @@ async function turn(): Promise<void> {
   appendFileSync(history, `\n#### ${message.replaceAll('\n', '\n#### ')}\n\n`)
   const answer = JSON.parse(readFileSync(join(folder, `turn-${number}.json`), 'utf8')) as Answer
   if ('does' in answer) return misbehave(answer.does)
-  const said = 'says' in answer ? answer.says : await refused(answer)
+  const said = 'refuses' in answer ? await refused(answer) : answer.says
   if (said === undefined) return
   appendFileSync(history, `${said}\n`)
   print(`${said}\n\nTokens: 1.2k sent, 34 received. Cost: $0.0036 message, $0.0036 session.`)
@@ -132,7 +132,7 @@ async function misbehave(how: 'hang' | 'die' | 'stumble'): Promise<void> {
 async function refused({
   refuses,
   times = 99,
-  then = '',
+  says = '',
 }: Extract<Answer, { refuses: string }>): Promise<string | undefined> {
   const { words, advice, again } = ERRORS[refuses]
   for (let count = 0, pause = 0.125; count < times; count++) {
@@ -142,7 +142,7 @@ async function refused({
     print(`Retrying in ${pause.toFixed(1)} seconds...`)
     await delay((pause * 1000) / QUICKER)
   }
-  return then
+  return says
 }
 
 /** Applies the blocks of an answer and commits, as `--auto-commits` does. */
