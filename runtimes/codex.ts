@@ -54,6 +54,7 @@ export default {
     resume: true,
     steer: true,
     block: false,
+    confines: true,
     inject: true,
     usage: true,
     cost: false,

@@ -1,5 +1,5 @@
 import { type RunReport, reportRuns } from '../../src/agents/run-report.ts'
-import { ago, short, span } from '../../src/cli/ages.ts'
+import { ago, counted, span } from '../../src/cli/ages.ts'
 import { OvCommand } from '../../src/cli/command.ts'
 import { screenWidth, style } from '../../src/cli/style.ts'
 import { type Column, table } from '../../src/cli/table.ts'
@@ -43,5 +43,5 @@ function columns(now: number): Column<RunReport>[] {
 }
 
 function tokens({ input, output }: RunReport['usage']): string {
-  return input === null && output === null ? '' : `${short(input ?? 0)}/${short(output ?? 0)}`
+  return input === null && output === null ? '' : `${counted(input)}/${counted(output)}`
 }

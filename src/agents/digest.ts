@@ -4,8 +4,10 @@ import type { Db } from '../db/open.ts'
 import { oneLine, plainText } from '../mail/frame.ts'
 import { nameOf, postMail } from '../mail/send.ts'
 import { findMail, type Mail, openQuestions, withdrawMail } from '../mail/store.ts'
+import type { Project } from '../project.ts'
 import { getRun } from '../tasks/runs.ts'
 import { getTask, type Task } from '../tasks/store.ts'
+import { changesOn } from '../worktrees/changes.ts'
 import { describeState } from './rules.ts'
 import { type Agent, agentsOfRun, isOpen, openAgents, stateOf } from './store.ts'
 
@@ -89,6 +91,33 @@ export async function leaveWord(
     now,
   )
   return true
+}
+
+/**
+ * What an agent with a task has to know whose CLI remembers nothing of its earlier turns: the task, what it has done so
+ * far, its mail.
+ */
+export async function recollection(project: Project, agent: Agent, task: Task, worktree: string): Promise<string> {
+  const { db, clock } = project
+  const { commits, uncommitted } = await changesOn(project, { branch: agent.branch, base: agent.base_sha, worktree })
+  const told = await whatHappened(db, agent, { since: null, cutOff: false, now: clock.now() })
+  const sections = [
+    section(
+      'Your commits so far, oldest first',
+      commits.map(({ sha, subject }) => `${sha.slice(0, 8)} ${oneLine(subject, 200)}`).reverse(),
+    ),
+    section(
+      'What lies uncommitted in your worktree',
+      uncommitted.slice(0, TASKS).map((entry) => oneLine(entry, 200)),
+    ),
+  ].filter((part) => part !== null)
+  return [
+    'You have worked on this before, but remember nothing of it. Your task:',
+    plainText(task.body),
+    ...sections,
+    ...(told === null ? [] : [told]),
+    'What is new:',
+  ].join('\n\n')
 }
 
 /**

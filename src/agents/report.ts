@@ -1,5 +1,13 @@
 import { HUMAN } from '../contract/mail.ts'
-import type { AgentStateName, Capability, MergeState, Mode, TaskState, WaitingOn } from '../contract/states.ts'
+import type {
+  AgentStateName,
+  Capability,
+  MergeState,
+  Mode,
+  Protection,
+  TaskState,
+  WaitingOn,
+} from '../contract/states.ts'
 import { OvError } from '../errors.ts'
 import { countWaiting, openQuestions } from '../mail/store.ts'
 import { type Behind, behindTrain } from '../merge/behind.ts'
@@ -23,6 +31,8 @@ export interface AgentReport {
   readonly runtime: string
   readonly model: string | null
   readonly mode: Mode
+  /** What keeps it inside its worktree; null for agents from before this was noted. */
+  readonly protection: Protection | null
   /** Name of the run it belongs to. */
   readonly run: string
   /** Name of the agent that slung it; null for the human. */
@@ -220,6 +230,7 @@ function reportOf(agent: Agent, { task, run, parent, sight, branch, spent }: Kno
     runtime: agent.runtime,
     model: agent.model,
     mode: agent.mode,
+    protection: agent.protection,
     run,
     parent,
     depth: agent.depth,

@@ -1,7 +1,7 @@
 import { runtimeSection } from '../config/runtime-section.ts'
 import type { Config } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
-import { CAPABILITIES, type Capability, type Mode } from '../contract/states.ts'
+import { CAPABILITIES, type Capability, type Mode, type Protection } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
 import { oneLine } from '../mail/frame.ts'
 import { findProgram, programBehind } from '../os/files.ts'
@@ -19,6 +19,7 @@ export interface RuntimeChoice {
   /** In the runtime's own vocabulary; null is its default. */
   readonly model: string | null
   readonly mode: Mode
+  readonly protection: Protection
   /** Runtimes that would have been taken before, had nothing stood in their way; empty as a rule. */
   readonly passedOver: readonly PassedOver[]
 }
@@ -128,6 +129,7 @@ export async function chooseRuntime(project: Chooser, request: RuntimeRequest): 
     runtime,
     model: route.model === null ? null : await modelOf(config, runtime, route.model, capability),
     mode: modeFor(project, runtime, request.interactive),
+    protection: protectionBy(runtime),
     passedOver,
   }
 }
@@ -135,6 +137,12 @@ export async function chooseRuntime(project: Chooser, request: RuntimeRequest): 
 /** Its work is to sling, ask and answer, by the commands of `ov`. */
 function leadsOthers({ roles }: Pick<Project, 'roles'>, { capability, persistent }: RuntimeRequest): boolean {
   return persistent === true || roles[capability].maySpawn
+}
+
+/** What keeps an agent of a runtime inside its worktree. */
+function protectionBy({ can }: AgentRuntime): Protection {
+  if (can.confines) return 'confined'
+  return can.block ? 'guarded' : 'unguarded'
 }
 
 /** The runtime that is taken: the one that is wanted, or else the first of the chain that nothing stands in the way of. */

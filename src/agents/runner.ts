@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import { type Broker, serveBroker } from '../broker/server.ts'
 import { runtimeSection } from '../config/runtime-section.ts'
+import { SYSTEM } from '../contract/mail.ts'
 import type { AgentEvent, AgentRuntime, Author, SessionSpec } from '../contract/runtime.ts'
 import { type AgentState, type EndState, isFinal } from '../contract/states.ts'
 import { write } from '../db/open.ts'
@@ -8,12 +10,12 @@ import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
 import { plainText } from '../mail/frame.ts'
 import { unansweredBy } from '../mail/questions.ts'
-import { nameOf, reportsTo } from '../mail/send.ts'
+import { nameOf, postMail, reportsTo } from '../mail/send.ts'
 import { findMail, hasWaiting } from '../mail/store.ts'
 import { type TrainBeside, trainBeside } from '../merge/beside.ts'
 import { perform } from '../operations.ts'
 import { watchDatabase } from '../os/files.ts'
-import { authorOf, removeWorktree, uncommitted } from '../os/git.ts'
+import { authorOf, GitFailure, removeWorktree, uncommitted } from '../os/git.ts'
 import { ownIdentity } from '../os/process.ts'
 import { containment } from '../os/sandbox.ts'
 import { letServerEnd, ownPane } from '../os/tmux.ts'
@@ -25,8 +27,9 @@ import { getTask, type Task } from '../tasks/store.ts'
 import { reconcileUnwatched } from '../watchdog/reconcile.ts'
 import { fillPool, recycle } from '../worktrees/pool.ts'
 import { commitFolders, gitIn, setUpWorktree } from '../worktrees/prepare.ts'
+import { type Untouched, untouched } from '../worktrees/untouched.ts'
 import { claimOnBehalf } from './claim.ts'
-import { leaveWord } from './digest.ts'
+import { leaveWord, recollection } from './digest.ts'
 import { endAgent } from './finish.ts'
 import { type Ground, groundOf } from './ground.ts'
 import { guardVerdict } from './guard.ts'
@@ -57,7 +60,7 @@ import {
 } from './store.ts'
 import { type Conversation, type TokenCounts, tokensIn, transcriptOf } from './transcript.ts'
 import { isWorthATurn } from './wake.ts'
-import { reportWords } from './words.ts'
+import { FILES_NAMED, putBackLetter, reportWords } from './words.ts'
 import { clearOut, furnish, readPlanned, type Workplace, writePlanned } from './workplace.ts'
 
 const TICK_MS = 1_000
@@ -67,6 +70,8 @@ const RECONCILE_TICKS = 5
 const ECHO_PATIENCE_MS = 60_000
 /** So many waiting mails are looked at for one that is worth a turn. */
 const MANY_MAILS = 200
+/** Whose changes were put back so often doesn't listen. */
+const MOST_UNDONE = 3
 
 /**
  * Owns one agent from its start to its end. Losing it to another owner (a higher fence) ends this runner without
@@ -130,6 +135,8 @@ class Runner {
   readonly #ground: Ground
   readonly #train: TrainBeside
   readonly #closers: (() => unknown)[] = []
+  /** Its worktree, where its role may look and not change. */
+  readonly #untouched: Untouched | null
   #session: Session | null = null
   #hooks: Hooks | null = null
   #instructions = ''
@@ -143,6 +150,8 @@ class Runner {
   /** There is something in that session to go on with. */
   #begun = true
   #turns = 0
+  /** How often what it changed was put back. */
+  #undone = 0
   /** What it said last in this turn, or in the last one, until it was passed on. */
   #said = ''
   #turnBegan = 0
@@ -174,6 +183,9 @@ class Runner {
       (why) => this.#note('merge.trouble', { why }),
       () => this.#inbox.put({ is: 'wake' }),
     )
+    this.#untouched = this.#readOnly
+      ? untouched(project, agent.id, this.#place.worktree, join(this.#place.privateDir, 'untouched.index'))
+      : null
     // On an interactive agent's screen nobody else writes.
     this.#interactive = agent.mode === 'interactive'
     this.#pane = paneOn(process.stdout, this.#place.redact, () => this.#interactive && this.#session?.alive === true)
@@ -348,7 +360,8 @@ class Runner {
 
   /** The session to go on with. A runtime that reports no id of its own goes by the one it was given. */
   #earlierSession(): string | undefined {
-    return this.#sessionId ?? (this.#runtime.can.resume && this.#turns > 1 ? this.#ownSession : undefined)
+    if (!this.#runtime.can.resume) return undefined
+    return this.#sessionId ?? (this.#turns > 1 ? this.#ownSession : undefined)
   }
 
   /** Gives the final state when the agent is at its end, `lost` when it has another owner, null to go on. */
@@ -407,6 +420,7 @@ class Runner {
         this.#said = event.text ?? this.#said
         if (this.#persistent) await updateAgent(this.#project.db, this.#agent, { mid_turn: 0 })
         await this.#ground.keep()
+        if (await this.#undo()) return { name: 'failed', reason: CHANGES_AGAIN }
         return event.claim === 'done' ? this.#claimForIt() : this.#betweenTurns(true)
       case 'failed':
         return this.#onFailure(event)
@@ -453,6 +467,7 @@ class Runner {
   async #onFailure(event: Extract<AgentEvent, { type: 'failed' }>): Promise<EndState | null> {
     const message = this.#place.redact(event.message)
     this.#setbacks += 1
+    if (await this.#undo()) return { name: 'failed', reason: CHANGES_AGAIN }
     await this.#note('runtime.failed', { cause: event.cause, message: message.slice(0, 2000) })
     const next = afterFailure({
       cause: event.cause,
@@ -609,6 +624,27 @@ class Runner {
     return this.#beginTurn(`${why} ${choices}`)
   }
 
+  /** Whoever may only look has changed something: that is kept, put back, and told. True: it goes on doing so. */
+  async #undo(): Promise<boolean> {
+    try {
+      const undone = (await this.#untouched?.putBack()) ?? null
+      if (undone === null) return false
+      this.#undone += 1
+      await this.#note('agent.put-back', { ...undone, files: undone.files.slice(0, FILES_NAMED) })
+      await write(this.#project.db, async (tx) => {
+        const task = await getTask(tx, this.#task.id)
+        if (!task || isFinal(task.state)) return
+        const mail = { from: SYSTEM, to: this.#agent.id, type: 'status', priority: 'high' } as const
+        await postMail(tx, { ...mail, ...putBackLetter(undone) }, this.#project.clock.now())
+      })
+    } catch (error) {
+      // Something still works in it, holds git's lock or has taken its .git away: the next turn's end looks again.
+      if (!(error instanceof GitFailure || error instanceof OvError) || isFenced(error)) throw error
+      await this.#note('agent.put-back-failed', { why: messageOf(error) })
+    }
+    return this.#undone >= MOST_UNDONE && !this.#persistent
+  }
+
   /** Nothing is left to do: what it said at the end of its turn is its word to whoever wanted something of it. */
   async #passOnWords(): Promise<void> {
     await reportWords(this.#project, this.#agent, this.#place.redact(this.#said), this.#turnBegan)
@@ -621,6 +657,7 @@ class Runner {
     this.#turnBegan = this.#project.clock.now()
     this.#promptedAt = this.#project.clock.monotonic()
     await this.#ground.freshen()
+    if (this.#ground.base !== null) await this.#untouched?.mark(this.#ground.base)
     if (this.#persistent) {
       // Known before it begins: killed before the runtime has told its session's id, it is found again by the chosen one.
       const begins = this.#agent.session === null && this.#sessionId === undefined
@@ -632,10 +669,19 @@ class Runner {
     const earlier = this.#earlierSession()
     this.#begun = earlier === undefined || (await this.#transcript?.canResume(earlier)) !== false
     await this.#become({ name: 'working' })
-    this.#session?.prompt(prompt)
+    this.#session?.prompt(await this.#withMemory(prompt))
     // A command has its mail as soon as it runs; it can't say more.
     if (!this.#runtime.can.prompts) await this.#handover.settle()
     return null
+  }
+
+  /** A CLI that can't take its session up again begins each time anew: what the records say goes before its prompt. */
+  async #withMemory(prompt: string): Promise<string> {
+    const { can } = this.#runtime
+    if (can.resume || !can.prompts || this.#turns <= 1 || this.#session?.alive === true) return prompt
+    await this.#note('agent.begins-anew', { why: `${this.#runtime.title} can't go on with a session` })
+    const memory = await recollection(this.#project, this.#agent, this.#task, this.#place.worktree)
+    return `${memory}\n\n${prompt}`
   }
 
   /** Everything an agent asks of `ov` comes by here; who asks is fixed. */
@@ -676,6 +722,7 @@ const CHOICES = [
 const MEND =
   'Make the change that your task asks for now. Nobody answers questions: decide for yourself. If it cannot be done, say why.'
 
+const CHANGES_AGAIN = 'Its role is read-only, and it changed its worktree again and again. Each time that was put back.'
 const GO_ON = 'Go on with your task where you stopped.'
 
 /** What stopped a runner, in words for whoever slung its task. */

@@ -16,13 +16,15 @@ export function saySlung(
       ? `See its screen, and type along: ov attach ${agent.name}`
       : `Follow it: ov logs ${agent.name} -f`
   const instead = passedOver.length === 0 ? '' : `Its runtime is ${agent.runtime}: ${sayPassedOver(passedOver)}.\n`
-  return `${stands}\n${instead}${next}`
+  const open = agent.protection === 'unguarded' && agent.runtime !== 'shell'
+  const warned = open ? `Nothing keeps it inside its worktree: ${agent.runtime} refuses no tool.\n` : ''
+  return `${stands}\n${instead}${warned}${next}`
 }
 
 /** The same for scripts. */
 export function documentOf({ agent, task, queued, passedOver }: Slung) {
-  const { name, runtime, model, branch } = agent
-  return { task: task.id, agent: name, state: task.state, branch, queued, runtime, model, passedOver }
+  const { name, runtime, model, branch, protection } = agent
+  return { task: task.id, agent: name, state: task.state, branch, queued, runtime, model, protection, passedOver }
 }
 
 /** What became of an agent that was stopped, in one line. */

@@ -156,6 +156,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
         runtime: choice.runtime.id,
         model: choice.model,
         mode: choice.mode,
+        protection: choice.protection,
         parentId: parent?.id ?? null,
         depth: verdict.depth,
         branch: branchOf(run.name, name),

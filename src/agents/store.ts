@@ -1,4 +1,4 @@
-import type { AgentState, Capability, Mode, WaitingOn } from '../contract/states.ts'
+import type { AgentState, Capability, Mode, Protection, WaitingOn } from '../contract/states.ts'
 import { LIVE_STATES, OPEN_STATES } from '../contract/states.ts'
 import type { Db } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
@@ -17,6 +17,8 @@ export interface NewAgent {
   readonly runtime: string
   readonly model: string | null
   readonly mode: Mode
+  /** Absent: not noted. */
+  readonly protection?: Protection | null
   readonly parentId: string | null
   readonly depth: number
   readonly branch: string
@@ -36,6 +38,7 @@ export async function insertAgent(tx: Db, agent: NewAgent, now: number): Promise
     runtime: agent.runtime,
     model: agent.model,
     mode: agent.mode,
+    protection: agent.protection ?? null,
     parent_id: agent.parentId,
     depth: agent.depth,
     state: 'queued',
@@ -256,7 +259,7 @@ export async function takeOver(
 }
 
 /** What a persistent agent begins a new stint with. */
-export type Stint = Pick<Agent, 'run_id' | 'task_id' | 'runtime' | 'model' | 'mode' | 'session'>
+export type Stint = Pick<Agent, 'run_id' | 'task_id' | 'runtime' | 'model' | 'mode' | 'protection' | 'session'>
 
 /**
  * Opens a persistent agent that has ended, or has lost its runner, for a new owner: the fence rises. Null when somebody

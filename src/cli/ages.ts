@@ -22,6 +22,11 @@ export function short(count: number): string {
   return `${value < 9.95 ? value.toFixed(1) : Math.round(value)}${unit}`
 }
 
+/** A large number that may not be known, which is not zero: then it is a question mark. */
+export function counted(count: number | null): string {
+  return count === null ? '?' : short(count)
+}
+
 /** The time of day of a moment, in the machine's zone: `14:05:09`. */
 export function clockTime(at: number): string {
   return new Date(at).toTimeString().slice(0, 8)

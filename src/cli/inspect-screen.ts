@@ -1,6 +1,6 @@
 import type { Inspection } from '../agents/inspect.ts'
 import { oneLine, plainText } from '../mail/frame.ts'
-import { ago, clockTime, short, span } from './ages.ts'
+import { ago, clockTime, counted, span } from './ages.ts'
 import { paintOf, stateText } from './status-screen.ts'
 import { style } from './style.ts'
 import { cutTo, padTo, wrapTo } from './width.ts'
@@ -51,6 +51,7 @@ function sections(inspection: Inspection): [string, string[]][] {
     ['Slung by', agent.parent === null ? [] : [agent.parent]],
     ['Has slung', children.length === 0 ? [] : [children.join(', ')]],
     ['Runner', runnerLines(agent)],
+    ['Protection', agent.protection === null ? [] : [PROTECTION[agent.protection]]],
     ['Last output', agent.lastOutput === null ? [] : [ago(agent.lastOutput, at)]],
     ['Processes', few(processes.map(({ pid, command }) => `${pid} ${command}`))],
     ['Usage', usageLines(inspection)],
@@ -65,6 +66,12 @@ function sections(inspection: Inspection): [string, string[]][] {
   ]
 }
 
+const PROTECTION = {
+  confined: 'confined: a sandbox of its runtime keeps what it runs inside its worktree',
+  guarded: 'guarded: its tools are refused what lies outside its worktree; its shell can still write there',
+  unguarded: 'unguarded: nothing keeps it inside its worktree',
+} as const
+
 function few(lines: readonly string[]): string[] {
   if (lines.length <= MANY) return [...lines]
   return [...lines.slice(0, MANY - 1), `… and ${lines.length - MANY + 1} more`]
@@ -77,7 +84,7 @@ function runnerLines({ runner }: Inspection['agent']): string[] {
 function usageLines({ agent: { usage } }: Inspection): string[] {
   const { input, output, costUsd } = usage
   const parts = [
-    ...(input === null && output === null ? [] : [`${short(input ?? 0)} tokens in, ${short(output ?? 0)} out`]),
+    ...(input === null && output === null ? [] : [`${counted(input)} tokens in, ${counted(output)} out`]),
     ...(costUsd === null ? [] : [`$${costUsd.toFixed(2)}`]),
   ]
   return parts.length === 0 ? [] : [parts.join(', ')]

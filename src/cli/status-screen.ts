@@ -3,7 +3,7 @@ import type { Problem } from '../agents/problems.ts'
 import type { AgentReport, StatusReport } from '../agents/report.ts'
 import type { WaitingOn } from '../contract/states.ts'
 import { oneLine } from '../mail/frame.ts'
-import { ago, short, span } from './ages.ts'
+import { ago, counted, span } from './ages.ts'
 import { nextSteps, stepLines } from './next-steps.ts'
 import { type Paint, style } from './style.ts'
 import { type Cell, type Column, table } from './table.ts'
@@ -116,7 +116,10 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'ROLE', cell: ({ agent }) => agent.capability, goes: 7 },
   {
     title: 'RUNTIME',
-    cell: ({ agent }) => agent.runtime + (agent.model === null ? '' : ` ${oneLine(agent.model, 24)}`),
+    cell: ({ agent }) =>
+      agent.runtime +
+      (agent.model === null ? '' : ` ${oneLine(agent.model, 24)}`) +
+      (isUnguarded(agent) ? ' (unguarded)' : ''),
     goes: 8,
   },
   { title: 'COMMITS', cell: ({ agent }) => commitsCell(agent), goes: 6 },
@@ -124,6 +127,11 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'COST', cell: ({ agent }) => cost(agent), align: 'right', goes: 3 },
   { title: 'TASK', cell: ({ agent }) => oneLine(agent.task.title), min: 14, goes: 1 },
 ]
+
+/** Nothing keeps it inside its worktree; of a command everybody knows that. */
+function isUnguarded({ protection, runtime }: AgentReport): boolean {
+  return protection === 'unguarded' && runtime !== 'shell'
+}
 
 /** Agents as a table; also for other screens that list them. Those of several runs are told apart. */
 export function agentTable(rows: readonly Row[], width: number): string[] {
@@ -198,7 +206,7 @@ function commitsCell({ task, branch }: AgentReport): Cell {
 
 function tokens({ usage }: AgentReport): string {
   if (usage.input === null && usage.output === null) return ''
-  return `${short(usage.input ?? 0)}/${short(usage.output ?? 0)}`
+  return `${counted(usage.input)}/${counted(usage.output)}`
 }
 
 function cost({ usage }: AgentReport): string {

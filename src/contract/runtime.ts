@@ -303,6 +303,8 @@ export interface Can {
   readonly steer: boolean
   /** Tool calls can be refused before they run. */
   readonly block: boolean
+  /** What the model runs is confined to the worktree by a sandbox of the CLI's own. */
+  readonly confines?: boolean
   /** Text can be brought into the context between prompts. */
   readonly inject: boolean
   /** It reports tokens; and what they cost. */

@@ -50,6 +50,12 @@ export const OPEN_STATES = ['queued', ...LIVE_STATES] as const satisfies readonl
 export const MODES = ['structured', 'interactive'] as const
 export type Mode = (typeof MODES)[number]
 
+/**
+ * What keeps an agent inside its worktree: a sandbox of its CLI's own (`confined`), a guard that refuses its tools what
+ * lies outside (`guarded`: it keeps one that means well, its shell can still write anywhere), or nothing (`unguarded`).
+ */
+export type Protection = 'confined' | 'guarded' | 'unguarded'
+
 export const TASK_STATES = ['queued', 'running', 'merging', 'merged', 'done', 'failed', 'stopped'] as const
 export type TaskState = (typeof TASK_STATES)[number]
 

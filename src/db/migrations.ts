@@ -103,4 +103,7 @@ export const MIGRATIONS: readonly string[] = [
     created_at INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  ALTER TABLE agents ADD COLUMN protection TEXT;
+  `,
 ]

@@ -7,6 +7,7 @@ import type {
   LandingState,
   MergeState,
   Mode,
+  Protection,
   TaskState,
   WaitingOn,
 } from '../contract/states.ts'
@@ -80,6 +81,8 @@ export interface AgentRow {
   runtime: string
   model: string | null
   mode: Mode
+  /** What keeps it inside its worktree, by its runtime when it was slung; null for agents from before this was noted. */
+  protection: Protection | null
   parent_id: string | null
   depth: number
   state: AgentStateName

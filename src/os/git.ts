@@ -550,14 +550,41 @@ export async function removeWorktree(git: Git, path: string, { force = false } =
  * submodule has changed, `git add` would run the filters that the submodule's own configuration names.
  */
 export async function commitAll(git: Git, message: string): Promise<string> {
+  await stageAll(git)
+  await committing(git, (config) => git.feed(message, ...config, 'commit', '--quiet', '--no-verify', '--file=-'))
+  return (await git.raw('rev-parse', 'HEAD')).trim()
+}
+
+/** The tree of everything in a worktree that git does not ignore; submodules are as in the index. It is staged by this. */
+export async function treeOfAll(git: Git): Promise<string> {
+  await stageAll(git)
+  return (await git.raw('write-tree')).trim()
+}
+
+/**
+ * Makes a worktree what it was: all its files those of a tree, HEAD on the branch (or on none) and at the commit that it
+ * was at. A merge or the like that was begun is forgotten.
+ *
+ * @param index an index in which everything in the worktree is staged as it is now
+ */
+export async function putBackWhole(
+  git: Git,
+  index: string,
+  { tree, base, branch }: { readonly tree: string; readonly base: string; readonly branch: string | null },
+): Promise<void> {
+  await git.with({ GIT_INDEX_FILE: index }).raw('read-tree', '--reset', '-u', tree)
+  if (branch === null) await git.raw('update-ref', '--no-deref', 'HEAD', base)
+  else await git.raw('symbolic-ref', 'HEAD', `refs/heads/${branch}`)
+  await git.raw('reset', '--quiet', '--mixed', base)
+}
+
+async function stageAll(git: Git): Promise<void> {
   const staged = (await git.raw('ls-files', '--stage', '-z')).split('\0')
   const submodules = staged
     .filter((entry) => entry.startsWith('160000 '))
     .map((entry) => entry.slice(entry.indexOf('\t') + 1))
   const paths = ['.', ...submodules.map((path) => `:(exclude,literal)${path}`)]
   await git.feed(`${paths.join('\0')}\0`, 'add', '--all', '--pathspec-from-file=-', '--pathspec-file-nul')
-  await committing(git, (config) => git.feed(message, ...config, 'commit', '--quiet', '--no-verify', '--file=-'))
-  return (await git.raw('rev-parse', 'HEAD')).trim()
 }
 
 /** A short, stable name for a path, for places where paths are too long. */

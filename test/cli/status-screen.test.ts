@@ -19,6 +19,7 @@ function agent(name: string, more: Partial<AgentReport> = {}): AgentReport {
     capability: 'builder',
     runtime: 'claude',
     model: null,
+    protection: 'guarded',
     mode: 'structured',
     run: 'run-1',
     parent: null,

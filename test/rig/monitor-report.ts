@@ -14,6 +14,7 @@ export function monitored(name: string, more: Partial<MonitoredAgent> = {}): Mon
     name,
     capability: 'builder',
     runtime: 'claude',
+    protection: 'guarded',
     mode: 'structured',
     persistent: false,
     model: null,

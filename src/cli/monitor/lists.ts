@@ -168,7 +168,7 @@ function attempts({ task }: MonitoredAgent): Cell {
 }
 
 function tokensOf({ usage: { input, output } }: MonitoredAgent): string {
-  return input === null && output === null ? '' : short((input ?? 0) + (output ?? 0))
+  return input === null || output === null ? '' : short(input + output)
 }
 
 export function money(usd: number | null): string {
