@@ -9,8 +9,8 @@ import type { AgentEvent, AgentRuntime, FailureCause, SessionSpec } from '../src
  * - `--session-id` begins a session or goes on with it. Its last line alone names the session.
  * - The prompt comes by stdin and is told as it was taken (`user.message`): the proof of delivery.
  * - Tokens are not on stdout. It writes them to a file at its end, as totals of the session over all its processes.
- * - Exit code 1 means any failure; `session.error` says which. It tries five times more by itself, for a minute at most,
- *   unless the service names a time: a long one ends it at once.
+ * - Exit code 1 means any failure; `session.error` says which. Before, it tries five times more by itself: for 16 s where
+ *   the service is out of order, for a minute and more where it limits. That is cut short.
  * - Of its home folder each agent has one of its own, in which the standing instructions lie. It holds its settings,
  *   hooks, servers, sessions; programs it unpacked are in another folder, which all share.
  * - What it calls hooks come by `--plugin-dir`. Named as Claude Code names them, they speak its dialect. A hook that
@@ -319,9 +319,11 @@ const eventSchema = z.discriminatedUnion('type', [
   }),
   z.looseObject({
     type: z.literal('model.call_failure'),
+    agentId: z.string().optional(),
     data: z.looseObject({
       statusCode: z.number().nullish(),
       retryAttempt: z.number(),
+      errorCode: z.string().nullish(),
       errorMessage: z.string().nullish(),
     }),
   }),
@@ -361,12 +363,8 @@ function meaning(event: z.infer<typeof eventSchema>): readonly AgentEvent[] {
       const end: AgentEvent = { type: 'tool_end', id, ok, summary: brief(said) }
       return given === undefined ? [end] : [end, { type: 'accepted', text: given }]
     }
-    case 'model.call_failure': {
-      const { statusCode = null, retryAttempt, errorMessage } = event.data
-      if (retryAttempt > 0)
-        return [{ type: 'retrying', attempt: retryAttempt, delayMs: 0, cause: causeOfStatus(statusCode) }]
-      return statusCode === 429 ? [{ type: 'rate_limited', resetAt: null, message: errorMessage ?? '' }] : []
-    }
+    case 'model.call_failure':
+      return event.agentId === undefined ? refusal(event.data) : []
     case 'abort':
       if (event.agentId !== undefined) return []
       return [{ type: 'failed', cause: 'interrupted', message: `The turn was stopped (${event.data.reason}).` }]
@@ -386,6 +384,31 @@ function meaning(event: z.infer<typeof eventSchema>): readonly AgentEvent[] {
 const GUIDANCE = 'Additional guidance from postToolUse hooks:\n'
 
 const inputSchema = z.record(z.string(), z.unknown())
+
+/** So often a limited service is asked again before `ov` waits for it instead. */
+const RETRIES = 2
+
+/**
+ * A request that failed, which it makes again by itself: for a minute where a service limits it, for minutes where that
+ * names a time. The engine ends a process that goes on behind a failure.
+ */
+function refusal({ statusCode = null, retryAttempt, errorCode, errorMessage }: Refusal): readonly AgentEvent[] {
+  const message = errorMessage ?? ''
+  const again = { type: 'retrying', attempt: retryAttempt, delayMs: 0, cause: causeOfStatus(statusCode) } as const
+  if (statusCode !== 429) return retryAttempt > 0 ? [again] : []
+  if (retryAttempt === 0)
+    return errorCode === 'insufficient_quota'
+      ? [{ type: 'failed', cause: 'quota', message }]
+      : [{ type: 'rate_limited', resetAt: null, message }]
+  return retryAttempt === RETRIES ? [again, { type: 'failed', cause: 'rate_limit', message }] : [again]
+}
+
+interface Refusal {
+  readonly statusCode?: number | null | undefined
+  readonly retryAttempt: number
+  readonly errorCode?: string | null | undefined
+  readonly errorMessage?: string | null | undefined
+}
 
 /** What it calls its failures. `query` is any that the model's provider answered with. */
 const CAUSES = new Map<string, FailureCause>([
