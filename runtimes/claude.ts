@@ -452,6 +452,8 @@ const block = z.looseObject({
 })
 type Block = z.infer<typeof block>
 const content = z.union([z.string(), z.array(block)])
+/** Of the last day there is, as JavaScript counts. */
+const LAST_SECOND = 8.64e12
 const count = z.number().nonnegative().nullish()
 
 const counts = z.looseObject({
@@ -512,7 +514,7 @@ const eventSchema = z.discriminatedUnion('type', [
     type: z.literal('rate_limit_event'),
     rate_limit_info: z.looseObject({
       status: z.string(),
-      resetsAt: z.number().nullish(),
+      resetsAt: z.number().max(LAST_SECOND).nullish(),
       rateLimitType: z.string().nullish(),
     }),
   }),

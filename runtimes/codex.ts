@@ -513,6 +513,8 @@ function plain(text: string): string {
   return text.replaceAll(/\x1b\[[0-9;]*m/g, '')
 }
 
+/** Of the last day there is, as JavaScript counts. */
+const LAST_SECOND = 8.64e12
 const count = z.number().nonnegative()
 
 const problem = z.looseObject({ message: z.string(), codexErrorInfo: z.unknown().optional() })
@@ -539,7 +541,9 @@ const item = z.looseObject({
 })
 type Item = z.infer<typeof item>
 
-const limitWindow = z.looseObject({ usedPercent: z.number(), resetsAt: z.number().nullish() }).nullish()
+const limitWindow = z
+  .looseObject({ usedPercent: z.number(), resetsAt: z.number().max(LAST_SECOND).nullish() })
+  .nullish()
 
 /** An answer to one of our requests; a notification; a request of its own, which waits for an answer. Of 0.169.0. */
 const answer = z.looseObject({

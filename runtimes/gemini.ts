@@ -1,6 +1,14 @@
 import * as z from 'zod'
+import { hookCommand, readJsonHook, type ToolFacts, verdictJson } from '../src/contract/json-hooks.ts'
 import { brief, causeOfStatus } from '../src/contract/reading.ts'
-import type { AgentEvent, AgentRuntime, FailureCause, LaunchPlan, SessionSpec } from '../src/contract/runtime.ts'
+import type {
+  AgentEvent,
+  AgentRuntime,
+  FailureCause,
+  HookEvent,
+  LaunchPlan,
+  SessionSpec,
+} from '../src/contract/runtime.ts'
 
 /**
  * Gemini CLI, a process a turn (`-o stream-json`), resumed by its session's id.
@@ -33,7 +41,7 @@ export default {
     resume: true,
     steer: false,
     block: true,
-    inject: false,
+    inject: true,
     usage: true,
     cost: false,
     reports: 'mail',
@@ -60,7 +68,11 @@ export default {
   models: { 'gemini-flash': 'flash', 'gemini-flash-lite': 'flash-lite', 'gemini-pro': 'pro' },
   start: (session) => structured(session),
   sendInput: (text) => ({ by: 'paste', text }),
-  deployHooks: () => [],
+  hooksBeside: true,
+  deployHooks: (session) => [
+    { path: `${HOME}/.gemini/settings.json`, content: `${JSON.stringify(settingsFor(session), null, 2)}\n` },
+    { path: `${HOME}/.gemini/policies/${COMMAND}.toml`, content: policiesFor(session) },
+  ],
   getPromptCommand: () => null,
   read(line) {
     const event = eventSchema.safeParse(parsed(line))
@@ -75,6 +87,18 @@ export default {
     },
   ],
   answer: () => null,
+  readHook(event, payload) {
+    const call = hookSchema.safeParse(payload)
+    return readJsonHook(event, call.success ? call.data : payload, TOOLS)
+  },
+  answerHook: (event, verdict) => ({
+    stdout:
+      verdict.allow && verdict.context === undefined
+        ? ''
+        : `${JSON.stringify(verdictJson(HOOKS[event] ?? '', verdict))}\n`,
+    stderr: '',
+    exit: 0,
+  }),
   interrupt: () => null,
   stopSignal: 'SIGTERM',
   transcript: {
@@ -166,9 +190,7 @@ function structured(session: SessionSpec): LaunchPlan {
       GIT_COMMITTER_EMAIL: author.email,
     },
     files: [
-      { path: `${HOME}/.gemini/settings.json`, content: `${JSON.stringify(settingsFor(session), null, 2)}\n` },
       { path: `${HOME}/.gemini/GEMINI.md`, content: fenced(session.instructions) },
-      { path: `${HOME}/.gemini/policies/${COMMAND}.toml`, content: policiesFor(session) },
       {
         path: `${HOME}/.gemini/commands/${COMMAND}.toml`,
         content: 'description = "A message"\nprompt = "A message came in:"\n',
@@ -182,7 +204,7 @@ function structured(session: SessionSpec): LaunchPlan {
   }
 }
 
-function settingsFor({ environment, tools }: SessionSpec): Readonly<Record<string, unknown>> {
+function settingsFor({ environment, hook, tools }: SessionSpec): Readonly<Record<string, unknown>> {
   return {
     // One attempt: it is silent while it tries again, for minutes; the engine decides what follows a failure.
     general: { enableAutoUpdate: false, enableAutoUpdateNotification: false, maxAttempts: 1, sessionRetention: OFF },
@@ -196,7 +218,7 @@ function settingsFor({ environment, tools }: SessionSpec): Readonly<Record<strin
     tools: { shell: { inactivityTimeout: 3600 }, ...(tools === undefined ? {} : { core: tools }) },
     security: { auth: { selectedType: authOf(environment) }, folderTrust: { enabled: true } },
     advanced: { ignoreLocalEnv: true },
-    hooksConfig: OFF,
+    ...(hook === undefined ? { hooksConfig: OFF } : { hooks: hooksFor(hook) }),
     skills: OFF,
     ide: OFF,
     telemetry: OFF,
@@ -205,6 +227,22 @@ function settingsFor({ environment, tools }: SessionSpec): Readonly<Record<strin
 }
 
 const OFF = { enabled: false }
+
+/** Its names of the moments at which it calls hooks. */
+const HOOKS: Partial<Readonly<Record<HookEvent, string>>> = { 'tool-end': 'AfterTool' }
+
+/** Urgent mail comes in behind a tool's output. */
+function hooksFor(hook: string): Readonly<Record<string, unknown>> {
+  const groups = (Object.entries(HOOKS) as [HookEvent, string][]).map(([event, name]) => {
+    const call = { type: 'command', command: hookCommand(hook, event), timeout: PATIENCE_MS }
+    return [name, [{ hooks: [call] }]]
+  })
+  return Object.fromEntries(groups)
+}
+
+const PATIENCE_MS = 60_000
+
+const TOOLS: ToolFacts = { aim: (_tool, input) => brief(aimOf(input)), guard: () => ({}) }
 
 /** With a base URL and no word on it, it takes the key for a gateway's and refuses. */
 function authOf(environment: Readonly<Record<string, string>>): string {
@@ -219,9 +257,8 @@ function authOf(environment: Readonly<Record<string, string>>): string {
  * stops. A rule without arguments takes the tool away.
  */
 function policiesFor({ readOnly }: SessionSpec): string {
-  const none = ['ask_user', 'enter_plan_mode', 'exit_plan_mode', 'invoke_agent', ...(readOnly ? WRITING_TOOLS : [])]
   return [
-    rule({ toolName: none, decision: 'deny' }),
+    rule({ toolName: [...UNFIT_TOOLS, ...(readOnly ? WRITING_TOOLS : [])], decision: 'deny' }),
     rule({
       toolName: 'run_shell_command',
       argsPattern: '"is_background":true',
@@ -238,6 +275,15 @@ function policiesFor({ readOnly }: SessionSpec): string {
 }
 
 const WRITING_TOOLS = ['replace', 'write_file']
+const UNFIT_TOOLS = [
+  'activate_skill',
+  'ask_user',
+  'enter_plan_mode',
+  'exit_plan_mode',
+  'invoke_agent',
+  'list_background_processes',
+  'read_background_output',
+]
 
 /** JSON's strings and lists are TOML's too. */
 function rule(facts: Readonly<Record<string, string | readonly string[]>>): string {
@@ -330,6 +376,21 @@ function wordsOf({ type, content }: z.infer<typeof entry>): string[] {
   })
 }
 
+/** What it says to a hook, in the words of the dialect that others speak. */
+const hookSchema = z
+  .looseObject({
+    hook_event_name: z.string(),
+    prompt_response: z.string().optional(),
+    tool_response: z.looseObject({ returnDisplay: z.unknown().optional(), error: z.unknown().optional() }).optional(),
+  })
+  .transform(({ prompt_response: last_assistant_message, tool_response: { returnDisplay, error } = {}, ...call }) => ({
+    ...call,
+    hook_event_name: error == null ? call.hook_event_name : 'PostToolUseFailure',
+    last_assistant_message,
+    tool_response: returnDisplay,
+    error,
+  }))
+
 function meaning(event: Event): AgentEvent[] {
   switch (event.type) {
     case 'init':
@@ -344,9 +405,8 @@ function meaning(event: Event): AgentEvent[] {
       // A prompt is printed before it enters the context: no proof that it did.
       return event.role === 'user' || event.content === '' ? [] : [{ type: 'text', text: event.content, piece: true }]
     case 'tool_use': {
-      const { command, file_path: file, pattern, url } = event.parameters
-      const aim = command ?? file ?? pattern ?? url ?? event.parameters
-      return [{ type: 'tool_start', id: event.tool_id, tool: event.tool_name, summary: brief(aim) }]
+      const summary = brief(aimOf(event.parameters))
+      return [{ type: 'tool_start', id: event.tool_id, tool: event.tool_name, summary }]
     }
     case 'tool_result': {
       const summary = brief(event.output ?? event.error?.message ?? '')
@@ -358,6 +418,11 @@ function meaning(event: Event): AgentEvent[] {
     case 'result':
       return [...usageOf(event), ending(event)]
   }
+}
+
+/** What a tool call is about. */
+function aimOf(input: Readonly<Record<string, unknown>>): unknown {
+  return input.command ?? input.file_path ?? input.pattern ?? input.url ?? input
 }
 
 /** Counts of this process. Cached input is part of the input; what is neither input nor answer was thought, and is paid for. */
@@ -444,14 +509,17 @@ function causeOfExit(code: number): FailureCause {
  * @param at when it was said, in milliseconds
  */
 function resetIn(message: string, at: number): number | null {
+  if (!(at < FAR)) return null
   const said = /(?:retry|reset) (?:in|after) (?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?/i.exec(message)
   const [hours = 0, minutes = 0, seconds = 0] = (said ?? []).slice(1).map((part) => Number(part ?? 0))
   const wait = (hours * 3600 + minutes * 60 + seconds) * 1000
-  if (wait > 0) return Math.ceil(at + wait)
+  if (wait > 0) return wait < FAR ? Math.ceil(at + wait) : null
   return /daily quota/i.test(message) ? nextDay(at) : null
 }
 
 const DAY = 24 * 3600 * 1000
+/** No time that anybody means, in milliseconds. */
+const FAR = 1e14
 
 /** The next midnight in California. On a day on which clocks change a whole day later is an hour off. */
 function nextDay(at: number): number {

@@ -104,6 +104,8 @@ export function handoverFor(
     },
     accepted: (text) => confirm((id) => text.includes(markOf(id))),
     async seen() {
+      // What may be taken back is there for good when its turn has ended.
+      if (runtime.transcript?.renews !== undefined) return
       const there = new Set<string>()
       for (const id of [...inHand.values()].flatMap((ids) => [...ids]))
         if (transcript === undefined || (await transcript.has(markOf(id)))) there.add(id)

@@ -147,8 +147,8 @@ class Runner {
   #ownSession: string
   /** Whether the session of an earlier process was really taken up is not seen yet. */
   #unproven: boolean
-  /** There is something in that session to go on with. */
-  #begun = true
+  /** The session that the next launch goes on with. */
+  #resume: string | undefined
   #turns = 0
   /** How often what it changed was put back. */
   #undone = 0
@@ -332,7 +332,7 @@ class Runner {
   }
 
   #spec(prompt: string): SessionSpec {
-    const resume = this.#begun ? this.#earlierSession() : undefined
+    const resume = this.#resume
     const { tools } = this.#project.roles[this.#agent.capability]
     return {
       agent: this.#agent.name,
@@ -358,10 +358,15 @@ class Runner {
     }
   }
 
-  /** The session to go on with. A runtime that reports no id of its own goes by the one it was given. */
-  #earlierSession(): string | undefined {
-    if (!this.#runtime.can.resume) return undefined
-    return this.#sessionId ?? (this.#turns > 1 ? this.#ownSession : undefined)
+  /** Finds the session to go on with. A runtime that reports no id of its own goes by the one it was given. */
+  async #findSession(): Promise<void> {
+    const begun = this.#sessionId ?? (this.#turns > 1 ? this.#ownSession : undefined)
+    const earlier = this.#runtime.can.resume ? begun : undefined
+    this.#resume = earlier !== undefined && (await this.#transcript?.canResume(earlier)) !== false ? earlier : undefined
+    if (earlier === this.#resume) return
+    // Its id is taken all the same.
+    this.#sessionId = undefined
+    this.#ownSession = randomUUID()
   }
 
   /** Gives the final state when the agent is at its end, `lost` when it has another owner, null to go on. */
@@ -666,8 +671,7 @@ class Runner {
         ...(begins ? { session: this.#ownSession } : {}),
       })
     }
-    const earlier = this.#earlierSession()
-    this.#begun = earlier === undefined || (await this.#transcript?.canResume(earlier)) !== false
+    await this.#findSession()
     await this.#become({ name: 'working' })
     this.#session?.prompt(await this.#withMemory(prompt))
     // A command has its mail as soon as it runs; it can't say more.
