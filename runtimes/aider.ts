@@ -250,5 +250,6 @@ function isCut(tail: string): boolean {
 function summaryIn(tail: string): string {
   const upTo = tail.slice(0, tail.lastIndexOf('\nTokens: ') + 1)
   const [said = ''] = upTo.split(/^(?:Tokens: .*|Repo-map: .*|Restored previous .*)$/m).slice(-1)
-  return said.replace(/^[^\n]*\n```[^\n]*\n<<<<<<< SEARCH\n.*?^```$/gms, '').trim()
+  const words = said.replace(/^[^\n]*\n```[^\n]*\n<<<<<<< SEARCH\n.*?^```$/gms, '')
+  return words.replace(/\n{3,}/g, '\n\n').trim()
 }

@@ -117,6 +117,7 @@ export default {
     ],
     stdin: text,
     env: { ...QUIET, GOOSE_MODE: 'chat' },
+    refusal: FAILED.source,
   }),
   read(line) {
     const event = eventSchema.safeParse(parsed(line))
@@ -183,6 +184,18 @@ export default {
     }),
     executables: ['/bin/goose'],
     refused: '401 Unauthorized',
+  },
+  // Its conversations lie in a database. It notes its newest request in a file of its own, when that is answered or
+  // refused: all that was in the context by then.
+  transcript: {
+    locate: (_session, { privateDir }) => ({
+      folder: `${privateDir}/${ROOT}/state/logs`,
+      endsWith: '/llm_request.0.jsonl',
+    }),
+    entered(line) {
+      const request = requestSchema.safeParse(parsed(line))
+      return request.success ? textsIn(request.data.input) : []
+    },
   },
   screen: () => ({ is: 'unknown' }),
 } satisfies AgentRuntime
@@ -312,6 +325,14 @@ const hookSchema = z.looseObject({
   tool_input: z.looseObject({ path: z.string() }),
 })
 
+/** Each provider has a form of its own. */
+const requestSchema = z.looseObject({ model_config: z.looseObject({}), input: z.looseObject({}) })
+
+function textsIn(value: unknown): string[] {
+  if (typeof value === 'string') return [value]
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : []
+}
+
 function meaning(event: Event, line: string): AgentEvent[] {
   switch (event.type) {
     case 'message':
@@ -362,7 +383,7 @@ function spoken(one: z.infer<typeof part>, { role, metadata, created }: Message)
 
 /** How its own words begin or end when a turn has failed. */
 const FAILED =
-  /^Ran into this error|Please resend your message to (?:try again|continue)\.$|^Unable to continue: |^I've reached the maximum number of actions/
+  /^Ran into this error|Please resend your message to (?:try again|continue)\.\s*$|^Unable to continue: |^I've reached the maximum number of actions/
 
 /** What it calls the errors of its providers; the first that holds. */
 const CAUSES: readonly (readonly [RegExp, FailureCause])[] = [
@@ -385,11 +406,14 @@ function failure(words: string, said: number | undefined): AgentEvent {
   return { type: 'failed', cause, message, ...(seconds === null ? {} : { resetAt: ((said ?? 0) + seconds) * 1000 }) }
 }
 
+const SECONDS: Readonly<Record<string, number>> = { h: 3600, m: 60, s: 1, ms: 0.001 }
+
 /** A provider's own words for how long its limit lasts (`try again in 1h2m3.5s`). */
 function secondsIn(words: string): number | null {
-  const [, hours, minutes, seconds] = /try again in (?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?/.exec(words) ?? []
-  if (hours === undefined && minutes === undefined && seconds === undefined) return null
-  return Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Math.ceil(Number(seconds ?? 0))
+  const [, named] = /try again in ((?:\d+(?:\.\d+)?(?:ms|[hms]))+)/.exec(words) ?? []
+  if (named === undefined) return null
+  const parts = [...named.matchAll(/([\d.]+)(ms|[hms])/g)]
+  return Math.ceil(parts.reduce((sum, [, count, unit = 's']) => sum + Number(count) * (SECONDS[unit] ?? 1), 0))
 }
 
 /** Nothing where it tells zero: it has not been counted. */

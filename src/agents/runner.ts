@@ -193,7 +193,8 @@ class Runner {
       this.#inbox.put({ is: 'log-broken', why: error.message }),
     )
     const place = { ...this.#place, ...this.#onScreen() }
-    this.#transcript = transcriptOf(runtime, place, () => this.#sessionId)
+    // A runtime that reports no id of its own goes by the one it was given.
+    this.#transcript = transcriptOf(runtime, place, () => this.#sessionId ?? this.#ownSession)
     this.#tokens = this.#interactive ? tokensIn(runtime, place, this.#sessionId) : undefined
     this.#handover = handoverFor(project, agent, runtime, this.#place, this.#transcript)
   }

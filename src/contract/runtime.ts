@@ -336,6 +336,8 @@ export interface OneShot {
   readonly argv: readonly string[]
   readonly stdin?: string
   readonly env: Readonly<Record<string, string>>
+  /** For a CLI whose exit code says nothing: what matches stdout, as a regular expression, when it is a failure and no answer. */
+  readonly refusal?: string
 }
 
 /** Where a runtime keeps a session's conversation, for the engine to look up whether mail arrived. */
