@@ -408,7 +408,7 @@ class Runner {
         return null
       case 'accepted':
         this.#unproven = false
-        await this.#handover.accepted(event.text)
+        await this.#handover.accepted(event.text ?? '')
         return null
       case 'usage':
         await this.#count(event)

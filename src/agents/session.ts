@@ -98,6 +98,8 @@ export function openSession(options: SessionOptions): Session {
   /** `turn`: how the turn ended, by the runtime's word; it is reported when the process is gone. */
   let ending: AgentEvent | null = null
   let resetAt: number | null = null
+  /** What was given to this process and is not known to be in the context, oldest first, where it says only that. */
+  let given: string[] = []
   /** Of a text that comes in pieces, what came so far. */
   let pieces = ''
   let lastWords = () => ''
@@ -130,6 +132,9 @@ export function openSession(options: SessionOptions): Session {
         turn = event.turn
         busy = true
         break
+      case 'accepted':
+        if (event.text === null) return emit({ type: 'accepted', text: given.shift() ?? '' })
+        break
       case 'rate_limited':
         resetAt = event.resetAt
         break
@@ -158,6 +163,7 @@ export function openSession(options: SessionOptions): Session {
     if (plan?.protocol !== 'turn' || !endsTurn(event)) return report(event)
     // One that says that it failed, and then that the turn is over, has failed.
     if (ending?.type !== 'failed') ending = event
+    if (plan.control) from.stdin?.end()
     setTimeout(() => {
       if (child === from && from.pid !== undefined) killProcessGroup(from.pid)
     }, LINGER_MS).unref()
@@ -192,6 +198,7 @@ export function openSession(options: SessionOptions): Session {
     plan = next
     ending = null
     resetAt = null
+    given = [prompt]
     options.writeFiles([...runtime.deployHooks(spec), ...next.files], next.links ?? [])
     const argv = programArgv(options, next.argv)
     const started = spawnPiped(options.contain(argv), {
@@ -234,7 +241,7 @@ export function openSession(options: SessionOptions): Session {
     })
     for (const frame of next.hello ?? []) write(frame)
     if (next.stdin !== undefined) started.stdin?.end(next.stdin)
-    else if (next.protocol === 'turn') started.stdin?.end()
+    else if (next.protocol === 'turn' && !next.control) started.stdin?.end()
     if (next.firstPrompt === 'at-once') send(prompt)
     if (next.firstPrompt === 'after-started') held = prompt
   }
@@ -246,7 +253,9 @@ export function openSession(options: SessionOptions): Session {
       else send(text)
     },
     steer(text) {
-      if (!runtime.can.steer || !busy || child === null || plan?.protocol !== 'duplex' || held !== null) return false
+      const takes = plan?.protocol === 'duplex' || (plan?.control === true && ending === null)
+      if (!runtime.can.steer || !busy || child === null || !takes || held !== null) return false
+      if (plan?.control) given.push(text)
       send(text)
       return true
     },

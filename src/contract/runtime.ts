@@ -109,6 +109,8 @@ export interface LaunchPlan {
   readonly links?: readonly PlannedLink[]
   /** `turn`: the prompt on stdin, then EOF. Absent: stdin is empty. */
   readonly stdin?: string
+  /** `turn`: stdin takes frames into the running turn, and is closed when that has ended. Not with `stdin`. */
+  readonly control?: true
   /** `duplex`: frames written at once after the start, before the first prompt (handshakes). */
   readonly hello?: readonly Frame[]
   /**
@@ -195,8 +197,11 @@ export interface Usage {
 export type AgentEvent =
   | { readonly type: 'started'; readonly session?: string; readonly model?: string; readonly version?: string }
   | { readonly type: 'turn_start'; readonly turn?: string }
-  /** The runtime took this prompt into its context, verbatim text included where it echoes it. */
-  | { readonly type: 'accepted'; readonly text: string }
+  /**
+   * The runtime took this prompt into its context. `text` is its echo; null where it says only that it took one: then it
+   * is the oldest that was given to this process and not accepted.
+   */
+  | { readonly type: 'accepted'; readonly text: string | null }
   /** `piece`: part of a text that comes in several; the engine joins those that follow one another, as they are. */
   | { readonly type: 'text'; readonly text: string; readonly piece?: true }
   | { readonly type: 'tool_start'; readonly id: string; readonly tool: string; readonly summary: string }

@@ -12,6 +12,8 @@ export interface Trial {
     readonly version: string
     readonly program: string
     readonly scripts?: readonly string[]
+    /** Packages it needs and does not name itself, with their versions: what its program is run by. */
+    readonly beside?: Readonly<Record<string, string>>
   } | null
   /** What the scripted model has to speak. */
   readonly wire: WireFormat

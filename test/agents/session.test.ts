@@ -30,7 +30,7 @@ function read(line: string): AgentEvent[] {
     case 'T':
       return [{ type: 'turn_start' }]
     case 'A':
-      return [{ type: 'accepted', text }]
+      return [{ type: 'accepted', text: text === '' ? null : text }]
     case 'E':
       return [{ type: 'turn_end' }]
     case 'F':
@@ -159,6 +159,18 @@ test('with one process a turn, the turn’s end waits for the process, and what 
   await expect.poll(() => session.busy).toBe(false)
   expect(session.alive).toBe(false)
   expect(events).toEqual([{ type: 'turn_start' }, { type: 'text', text: 'collected {}\n' }, { type: 'turn_end' }])
+})
+
+test('with one process a turn, its stdin takes text for the running turn where it is left open, and what was taken is known in its order', async () => {
+  const script = 'echo T; echo A; while read -r line; do case $line in *lost) echo E;; *) echo A;; esac; done'
+  const { session, seen } = opened(scripted(script, { protocol: 'turn', firstPrompt: 'included', control: true }))
+  session.prompt('first')
+  expect([session.steer('second'), session.steer('third'), session.steer('lost')]).toEqual([true, true, true])
+  await expect.poll(() => seen('turn_end').length).toBe(1)
+  expect(session.steer('late')).toBe(false)
+  expect(seen('accepted').map((event) => 'text' in event && event.text)).toEqual(['first', 'second', 'third'])
+  session.prompt('again')
+  await expect.poll(() => seen('accepted').at(-1)).toEqual({ type: 'accepted', text: 'again' })
 })
 
 test('a process that lingers after its last word is ended, and the turn still ended well', async () => {

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Trial } from '../../src/contract/trial.ts'
 import { run } from '../../src/os/process.ts'
 
@@ -9,7 +9,8 @@ const CACHE = resolve(import.meta.dirname, '..', '..', '.cache')
  * Installs an npm package of an agent CLI into `.cache/<name>-<version>` unless it is there, and gives the folder its
  * programs lie in. npm runs a package's install script only where `allowScripts` names it.
  */
-export async function installed({ name, version, program, scripts = [] }: NonNullable<Trial['npm']>): Promise<string> {
+export async function installed(npm: NonNullable<Trial['npm']>): Promise<string> {
+  const { name, version, program, scripts = [], beside = {} } = npm
   const folder = join(CACHE, `${name.replaceAll('/', '-').replace(/^@/, '')}-${version}`)
   const bin = join(folder, 'node_modules', '.bin')
   if (await answers(join(bin, program), version)) return bin
@@ -17,7 +18,7 @@ export async function installed({ name, version, program, scripts = [] }: NonNul
   mkdirSync(folder, { recursive: true })
   writeFileSync(
     join(folder, 'package.json'),
-    JSON.stringify({ private: true, dependencies: { [name]: version }, allowScripts: allowed }),
+    JSON.stringify({ private: true, dependencies: { [name]: version, ...beside }, allowScripts: allowed }),
   )
   const install = await run(['npm', 'install', '--prefix', folder, '--no-audit', '--no-fund', '--no-package-lock'], {
     cwd: folder,
@@ -29,5 +30,7 @@ export async function installed({ name, version, program, scripts = [] }: NonNul
 }
 
 async function answers(program: string, version: string): Promise<boolean> {
-  return existsSync(program) && (await run([program, '--version'], { timeoutMs: 20_000 })).stdout.includes(version)
+  // What it is run by may lie beside it.
+  const env = { ...process.env, PATH: `${dirname(program)}:${process.env.PATH}` }
+  return existsSync(program) && (await run([program, '--version'], { env, timeoutMs: 20_000 })).stdout.includes(version)
 }

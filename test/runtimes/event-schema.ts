@@ -29,7 +29,7 @@ export const agentEvent = z.discriminatedUnion('type', [
     version: z.string().optional(),
   }),
   z.strictObject({ type: z.literal('turn_start'), turn: z.string().optional() }),
-  z.strictObject({ type: z.literal('accepted'), text: z.string() }),
+  z.strictObject({ type: z.literal('accepted'), text: z.string().nullable() }),
   z.strictObject({ type: z.literal('text'), text: z.string(), piece: z.literal(true).optional() }),
   z.strictObject({ type: z.literal('tool_start'), id: z.string(), tool: z.string(), summary: z.string() }),
   z.strictObject({ type: z.literal('tool_end'), id: z.string(), ok: z.boolean(), summary: z.string() }),

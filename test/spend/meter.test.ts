@@ -35,3 +35,12 @@ test('what was counted of a session that is taken up again is not counted twice'
     costUsd: 0.5,
   })
 })
+
+test('a counter that one report gives in total and another adds to is neither lost nor counted twice', () => {
+  const meter = usageMeter()
+  const count = (scope: 'added' | 'total', value: Usage) =>
+    meter({ type: 'usage', usage: value, scope, costScope: scope }).input
+  expect(count('total', usage(100, null))).toBe(100)
+  expect(count('added', usage(null, null))).toBeNull()
+  expect(count('total', usage(150, null))).toBe(50)
+})
