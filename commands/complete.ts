@@ -38,7 +38,11 @@ export default class Complete extends OvCommand {
               about: `${agents} ${agents === 1 ? 'agent' : 'agents'}`,
             })),
           ),
-        runtime: async () => runtimeIds().map((word) => ({ word, about: '' })),
+        runtime: async () => {
+          // What the project has of its own is known once it is open; without a project there is nothing of the kind.
+          await this.names(async () => this.project().then(() => []))
+          return runtimeIds().map((word) => ({ word, about: '' }))
+        },
       },
     )
     for (const line of linesOf(found)) this.log(line)

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import type { Kysely } from 'kysely'
 import type { Roles } from './agents/manifest.ts'
+import { lookForOwn, wantOwn } from './agents/own-runtimes.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { Loaded } from './config/load.ts'
 import { invalidConfig, type Problem, sayProblem } from './config/problem.ts'
@@ -162,8 +163,10 @@ export async function openProject(
   }: { clock?: Clock; evenMisconfigured?: boolean; toRead?: boolean } = {},
 ): Promise<Project> {
   const here = await findRoot(cwd)
+  lookForOwn(stateDirOf(here.root))
   const known = recallSettings(here.root, stateDirOf(here.root))
   if (known !== null) {
+    wantOwn(known.config.runtime.own)
     return projectAt({ ...here, configRoot: here.root }, known, { clock, notes: [], misconfigured: null, toRead })
   }
   const { loadConfig, loadWhatIsValid } = await import('./config/load.ts')

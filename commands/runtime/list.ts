@@ -21,11 +21,11 @@ STANDING says whether the version lies in the range that ov is certified with; a
   async run() {
     const { args } = await this.parse(RuntimeList)
     this.humansOnly()
-    const runtimes = await listRuntimes(process.cwd(), args.runtime)
-    const [only] = runtimes
+    const list = await listRuntimes(process.cwd(), args.runtime)
+    const [only] = list.runtimes
     const width = screenWidth()
-    const lines = args.runtime === undefined || !only ? runtimeScreen(runtimes, width) : runtimeDetails(only, width)
+    const lines = args.runtime === undefined || !only ? runtimeScreen(list, width) : runtimeDetails(only, width)
     for (const line of lines) this.log(line)
-    return { runtimes }
+    return list
   }
 }

@@ -13,8 +13,8 @@ import { getRun } from '../tasks/runs.ts'
 import { getTask } from '../tasks/store.ts'
 import { type Changes, changesOn } from '../worktrees/changes.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
-import { lastEntries, outputFile, wordsOf } from './output.ts'
-import { loadRuntime } from './registry.ts'
+import { type Entry, lastEntries, outputFile, wordsOf } from './output.ts'
+import { loadedRuntime } from './registry.ts'
 import { type AgentReport, reportRun } from './report.ts'
 import { type Agent, namesOf, openAgents, openChildren } from './store.ts'
 import { type Why, whyOf } from './why.ts'
@@ -59,14 +59,15 @@ export async function inspectAgent(project: Project, agent: Agent): Promise<Insp
   const [reports, changes, runtime] = await Promise.all([
     reportRun(project, run),
     changesOn(project, { branch: agent.branch, base: agent.base_sha, worktree }),
-    loadRuntime(agent.runtime),
+    loadedRuntime(agent.runtime),
   ])
   const report = reports.find(({ id }) => id === agent.id)
   if (!report) throw new Error(`agent ${agent.id} is not in its run`)
   const children = (await openChildren(db, agent.id)).map(({ name }) => name)
   const events = await recentEvents(db, { agentId: agent.id }, EVENTS)
   const names = await namesOf(db, idsIn(events))
-  const words = lastEntries(outputFile(project, agent), WORDS, (entry) => wordsOf(entry, runtime))
+  const said = (entry: Entry) => (runtime === null ? [] : wordsOf(entry, runtime))
+  const words = lastEntries(outputFile(project, agent), WORDS, said)
   return {
     at: project.clock.now(),
     agent: report,
@@ -83,7 +84,7 @@ export async function inspectAgent(project: Project, agent: Agent): Promise<Insp
     children,
     mail: await headsOf(db, await findMail(db, { reader: agent.id, unread: true }, MAILS)),
     events: events.map((event) => ({ at: event.at, type: event.type, line: eventLine(event, names) })),
-    lastWords: words.flatMap((entry) => wordsOf(entry, runtime)).slice(-WORDS),
+    lastWords: words.flatMap(said).slice(-WORDS),
   }
 }
 

@@ -16,7 +16,7 @@ import { isLive } from './condition.ts'
 import { leaveWord } from './digest.ts'
 import { type PassedOver, sayPassedOver } from './fallback.ts'
 import { instructionsFile } from './instructions-file.ts'
-import { loadRuntime } from './registry.ts'
+import { loadedRuntime } from './registry.ts'
 import { chooseRuntime, type RuntimeChoice } from './routing.ts'
 import { look } from './sight.ts'
 import { launchRunner } from './start.ts'
@@ -158,8 +158,8 @@ function runtimeFor(
 
 /** A runner that died may have left processes behind, and a screen. */
 async function clearAway(project: Project, agent: Agent): Promise<void> {
-  const { stopSignal } = await loadRuntime(agent.runtime)
-  await stopProcessesOf(agent.id, runnersOf(agent.id), { polite: stopSignal })
+  const polite = (await loadedRuntime(agent.runtime))?.stopSignal ?? 'SIGTERM'
+  await stopProcessesOf(agent.id, runnersOf(agent.id), { polite })
   if (project.tmux !== null) await killSession(project.tmux, agent.name)
 }
 

@@ -11,7 +11,7 @@ import { type Candidate, firstAble, type Obstacle, type PassedOver } from './fal
 import { isLoggedOut } from './login.ts'
 import type { Role, Roles } from './manifest.ts'
 import { ownerOfModel } from './models.ts'
-import { loadRuntime, runtimeIds } from './registry.ts'
+import { loadedRuntimes, loadRuntime, runtimeIds } from './registry.ts'
 import { parkedUntil } from './store.ts'
 
 export interface RuntimeChoice {
@@ -186,7 +186,7 @@ async function modelOf(config: Config, runtime: AgentRuntime, name: string, capa
   if (!runtime.can.prompts || (gateway !== undefined && gateway.baseUrl in agentEnvironmentOf(config, runtime)))
     return name
   if (runtime.ownModels?.test(name)) return name
-  const others = await Promise.all(runtimeIds().map(loadRuntime))
+  const others = await loadedRuntimes()
   const owner = ownerOfModel(name, runtime, others)
   if (owner === null) return name
   const known = Object.keys(runtime.models)

@@ -14,7 +14,7 @@ import { keepCommits } from '../worktrees/keep.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
 import { endAgent, recordEnd } from './finish.ts'
 import { namedAgent } from './named.ts'
-import { loadRuntime } from './registry.ts'
+import { loadedRuntime } from './registry.ts'
 import { endOf } from './rules.ts'
 import { dispatchQueued } from './start.ts'
 import { type Agent, getAgent, isFenced, isOpen, openAgents, takeOver } from './store.ts'
@@ -201,8 +201,8 @@ async function stopOne(project: Project, { before, own }: Claimed, reason: strin
 }
 
 async function stopProcesses(agent: Agent): Promise<ProcessIdentity[]> {
-  const { stopSignal } = await loadRuntime(agent.runtime)
-  return stopProcessesOf(agent.id, runnersOf(agent.id), { polite: stopSignal })
+  const polite = (await loadedRuntime(agent.runtime))?.stopSignal ?? 'SIGTERM'
+  return stopProcessesOf(agent.id, runnersOf(agent.id), { polite })
 }
 
 async function nameSurvivors(project: Project, agent: Agent, left: readonly ProcessIdentity[]): Promise<Survivor[]> {
@@ -231,7 +231,8 @@ async function keep(project: Project, agent: Agent): Promise<string[]> {
 
 /** What was handed to it and stands in its conversation has been delivered: it does not bounce. */
 async function settle(project: Project, agent: Agent): Promise<void> {
-  const runtime = await loadRuntime(agent.runtime)
+  const runtime = await loadedRuntime(agent.runtime)
+  if (runtime === null) return
   const transcript = transcriptOf(runtime, conversationsOf(project, agent, runtime), () => agent.session ?? undefined)
   if (transcript === undefined) return
   try {

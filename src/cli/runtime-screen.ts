@@ -2,18 +2,18 @@ import type { Can } from '../contract/runtime.ts'
 import { CAPABILITIES } from '../contract/states.ts'
 import { rangeOf } from '../contract/versions.ts'
 import { oneLine } from '../mail/frame.ts'
-import type { RuntimeReport } from '../preflight/runtime-list.ts'
+import type { RuntimeList, RuntimeReport } from '../preflight/runtime-list.ts'
 import { clockTime } from './ages.ts'
 import { style } from './style.ts'
 import { type Cell, type Column, table } from './table.ts'
 import { wrapTo } from './width.ts'
 
 /** The screen of `ov runtime list`: what is there, then what a person should know of it. */
-export function runtimeScreen(runtimes: readonly RuntimeReport[], width: number): string[] {
+export function runtimeScreen({ runtimes, refused }: RuntimeList, width: number): string[] {
   const installed = runtimes.filter(({ program }) => program !== null)
   const rest = runtimes.filter(({ program }) => program === null)
   const ordered = [...installed, ...rest.filter(({ installed: is }) => is), ...rest.filter(({ installed: is }) => !is)]
-  const remarks = runtimes.flatMap(remarksOn)
+  const remarks = [...runtimes.flatMap(remarksOn), ...refused.map(({ message, hint }) => ({ text: message, hint }))]
   return [
     ...table(ordered, COLUMNS, { width, paintTitle: style.dim }),
     ...(remarks.length === 0 ? [] : ['', ...remarks.flatMap((remark) => paragraph(remark, width))]),

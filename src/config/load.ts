@@ -1,5 +1,7 @@
-import { runtimeIds } from '../agents/registry.ts'
+import { lookForOwn, wantOwn } from '../agents/own-runtimes.ts'
+import { allRuntimeIds } from '../agents/registry.ts'
 import type { OvError } from '../errors.ts'
+import { stateDirOf } from '../state-dir.ts'
 import { checkSource, ONCE, valueAt } from './check.ts'
 import { isMapping, type Mapping, readSource, type Source } from './document.ts'
 import { environmentSettings } from './environment.ts'
@@ -29,20 +31,24 @@ export interface Loaded {
   readonly warnings: readonly Problem[]
 }
 
-let schema: ConfigSchema | undefined
+let made: { readonly ids: string; readonly schema: ConfigSchema; shape?: JsonSchema } | undefined
+
+function schemaAndShape(): NonNullable<typeof made> {
+  const ids = allRuntimeIds()
+  if (made?.ids !== ids.join()) made = { ids: ids.join(), schema: configSchemaFor(ids) }
+  return made
+}
 
 /** The schema of `overstory.yaml`, with a section for each runtime there is. */
 export function configSchema(): ConfigSchema {
-  schema ??= configSchemaFor(runtimeIds())
-  return schema
+  return schemaAndShape().schema
 }
-
-let shape: JsonSchema | undefined
 
 /** The same as JSON Schema, for editors and for looking keys up. */
 export function configJsonSchema(): JsonSchema {
-  shape ??= jsonSchemaOf(configSchema())
-  return shape
+  const both = schemaAndShape()
+  both.shape ??= jsonSchemaOf(both.schema)
+  return both.shape
 }
 
 /** Keys that say which project this is; for all projects at once they make no sense. */
@@ -50,6 +56,7 @@ const PROJECT_ONLY = ['name', 'root', 'canonicalBranch'] as const
 
 /** Reads every source of settings for the project in `root` and checks each of them whole. Changes nothing, throws nothing. */
 export async function readConfig(root: string): Promise<Reading> {
+  lookForOwn(stateDirOf(root))
   const layers: Layer[] = []
   const problems: Problem[] = []
   const take = (kind: Layer['kind'], source: Source) => {
@@ -117,7 +124,9 @@ export async function loadWhatIsValid(root: string): Promise<{ loaded: Loaded; i
 /** What holds, by sources that are without problems. */
 export function settle({ layers, warnings }: Reading): Loaded {
   const merged = layers.toReversed().reduce<Mapping>((below, layer) => overlay(below, layer.value), {})
-  return { config: configSchema().parse(merged, ONCE), layers, warnings }
+  const config = configSchema().parse(merged, ONCE)
+  wantOwn(config.runtime.own)
+  return { config, layers, warnings }
 }
 
 function overlay(below: Mapping, above: Mapping): Mapping {

@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Roles } from '../agents/manifest.ts'
-import { runtimeIds } from '../agents/registry.ts'
+import { allRuntimeIds } from '../agents/registry.ts'
 import { codeOf } from '../errors.ts'
 import { readText, writeWhole } from '../os/files.ts'
 import { EXTENSION, OV_MAIN } from '../place.ts'
@@ -91,7 +91,7 @@ export function textsOf(root: string, manifest: string | null): Texts | null {
     const { mtimeMs, size } = statSync(OV_MAIN)
     return {
       build: `${mtimeMs} ${size}`,
-      runtimes: runtimeIds(),
+      runtimes: allRuntimeIds(),
       home: homedir(),
       files: Object.fromEntries(paths.map((path) => [path, textOf(path)])),
     }

@@ -279,14 +279,21 @@ export function configSchemaFor(runtimes: readonly string[]) {
             'Runtimes that are taken, in this order, where the one that is configured is not installed, not logged in, or held up by its provider. One that is named by --runtime is never replaced.',
           )
           .meta({ examples: [['codex', 'gemini']] }),
+        own: z
+          .boolean()
+          .default(false)
+          .describe(
+            'Use adapters of your own in .overstory/runtimes. Each has to be trusted on this machine as well: ov runtime trust.',
+          ),
         ...sections,
       })
       .prefault({})
       .describe('Which agent CLIs are used, and how.')
-      .transform(({ default: preferred, capabilities, fallback, ...rest }) => ({
+      .transform(({ default: preferred, capabilities, fallback, own, ...rest }) => ({
         default: preferred,
         capabilities,
         fallback,
+        own,
         sections: rest as Readonly<Record<string, RuntimeSection | undefined>>,
       })),
   })

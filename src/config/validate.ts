@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { type Manifest, readManifest } from '../agents/manifest.ts'
 import { ownerOfModel } from '../agents/models.ts'
-import { loadRuntime, runtimeIds } from '../agents/registry.ts'
+import { loadedRuntimes, runtimeIds } from '../agents/registry.ts'
 import { routeFor } from '../agents/routing.ts'
 import { CAPABILITIES } from '../contract/states.ts'
 import { nearest } from '../nearest.ts'
@@ -109,7 +109,7 @@ function unknownRuntimes(loaded: Loaded, { roles, source }: Manifest): Problem[]
 async function foreignModels(loaded: Loaded, { roles }: Manifest): Promise<Problem[]> {
   const { models } = loaded.config
   const known = runtimeIds()
-  const adapters = new Map(await Promise.all(known.map(async (id) => [id, await loadRuntime(id)] as const)))
+  const adapters = new Map((await loadedRuntimes()).map((runtime) => [runtime.id, runtime] as const))
   const remarks = CAPABILITIES.flatMap((capability) => {
     const entry = models[capability]
     const route = routeFor(loaded.config, roles[capability], known, { capability })

@@ -7,6 +7,7 @@ import type { Config } from '../config/schema.ts'
 import type { Capability } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
 import { findRoot, openProject } from '../project.ts'
+import { type Refused, refusedRuntimes } from './own.ts'
 import { type RuntimeFacts, surveyRuntimes } from './runtimes.ts'
 
 /** A runtime as `ov runtime list --json` shows it. */
@@ -19,6 +20,13 @@ export interface RuntimeReport extends RuntimeFacts {
   readonly parkedUntil: number | null
 }
 
+/** The document of `ov runtime list --json`. */
+export interface RuntimeList {
+  readonly runtimes: readonly RuntimeReport[]
+  /** Adapters of the project's own that are not run. */
+  readonly refused: readonly Refused[]
+}
+
 /** Who is asked for a list can wait for a CLI that starts slowly. */
 const PATIENCE_MS = 5_000
 
@@ -27,19 +35,20 @@ const PATIENCE_MS = 5_000
  * Outside a repository the person's own settings hold.
  *
  * @param only the id of the one that is wanted; absent, all
- * @throws {OvError} `config.invalid`, `runtime.unknown`
+ * @throws {OvError} `config.invalid`, and what `loadRuntime` throws
  */
-export async function listRuntimes(cwd: string, only?: string): Promise<RuntimeReport[]> {
-  if (only !== undefined) await loadRuntime(only)
+export async function listRuntimes(cwd: string, only?: string): Promise<RuntimeList> {
   const { config, roles, parked } = await settingsAround(cwd)
+  const chosen = only === undefined ? undefined : [await loadRuntime(only)]
   const users = usersOf(config, roles)
-  const facts = await surveyRuntimes(config, PATIENCE_MS, only === undefined ? runtimeIds() : [only])
-  return facts.map((runtime) => ({
+  const facts = await surveyRuntimes(config, PATIENCE_MS, chosen)
+  const runtimes = facts.map((runtime) => ({
     ...runtime,
     usedBy: users.get(runtime.id) ?? [],
     fallback: config.runtime.fallback.indexOf(runtime.id) + 1 || null,
     parkedUntil: parked.get(runtime.id) ?? null,
   }))
+  return { runtimes, refused: only === undefined ? await refusedRuntimes() : [] }
 }
 
 /** What holds around a folder; a project that was not set up yet has nobody at work. */

@@ -1,6 +1,6 @@
 import { gatewayTrouble } from '../agents/environment.ts'
 import { type Login, loginOf, loginSeen } from '../agents/login.ts'
-import { loadRuntime, runtimeIds } from '../agents/registry.ts'
+import { loadedRuntimes } from '../agents/registry.ts'
 import { programNames } from '../agents/routing.ts'
 import { runtimeSection } from '../config/runtime-section.ts'
 import type { Config } from '../config/schema.ts'
@@ -57,9 +57,15 @@ const QUICK_MS = 1_400
  * Looks at every runtime there is an adapter for, side by side.
  *
  * @param timeoutMs how long a CLI may take to say its version
+ * @param runtimes those that are looked at; absent, all
  */
-export function surveyRuntimes(config: Config, timeoutMs = QUICK_MS, ids = runtimeIds()): Promise<RuntimeFacts[]> {
-  return Promise.all(ids.map(async (id) => surveyRuntime(config, await loadRuntime(id), timeoutMs)))
+export async function surveyRuntimes(
+  config: Config,
+  timeoutMs = QUICK_MS,
+  runtimes?: readonly AgentRuntime[],
+): Promise<RuntimeFacts[]> {
+  const asked = runtimes ?? (await loadedRuntimes())
+  return Promise.all(asked.map((runtime) => surveyRuntime(config, runtime, timeoutMs)))
 }
 
 async function surveyRuntime(config: Config, runtime: AgentRuntime, timeoutMs: number): Promise<RuntimeFacts> {

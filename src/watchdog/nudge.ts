@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { loadRuntime } from '../agents/registry.ts'
+import { loadedRuntime } from '../agents/registry.ts'
 import { agentLogDir } from '../agents/start.ts'
 import { type Agent, getAgent } from '../agents/store.ts'
 import { SYSTEM } from '../contract/mail.ts'
@@ -34,7 +34,7 @@ export async function nudge(
   silence: Silence,
 ): Promise<boolean> {
   const before = await getAgent(project.db, silence.agent)
-  if (before === undefined || !(await loadRuntime(before.runtime)).can.prompts) return false
+  if (before === undefined || (await loadedRuntime(before.runtime))?.can.prompts !== true) return false
   return write(project.db, async (tx) => {
     const agent = await getAgent(tx, silence.agent)
     if (agent?.fence !== silence.fence || agent.state !== 'working') return false

@@ -14,7 +14,7 @@ function route({
   role?: { runtime?: string; model?: string }
   flags?: { runtime?: string; model?: string; command?: string }
 }) {
-  const runtime = { default: 'claude', capabilities, fallback: [], sections: {} }
+  const runtime = { default: 'claude', capabilities, fallback: [], own: false, sections: {} }
   return routeFor({ models, runtime }, role, RUNTIMES, { capability: 'builder', ...flags })
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type Command, Config } from '@oclif/core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -144,6 +144,9 @@ test('what every command prints with --json has that shape', async () => {
     'worktree clean --dry-run',
   ])
     await ask(words)
+  mkdirSync(join(fleet.repo, '.overstory', 'runtimes'))
+  writeFileSync(join(fleet.repo, '.overstory', 'runtimes', 'mine.js'), 'export default {}')
+  await ask('runtime trust mine --yes')
   // Here an agent CLI is missing, elsewhere nothing is.
   await ask('doctor', { exits: 'somehow' })
   const { stdout } = await home.ov(fleet.repo, ['mail', 'list', '--to', 'human', '--json'])

@@ -4,6 +4,7 @@ import { routeFor, usersOf } from '../../agents/routing.ts'
 import type { Config } from '../../config/schema.ts'
 import { rangeOf } from '../../contract/versions.ts'
 import type { Check, Found } from '../diagnosis.ts'
+import { refusedRuntimes } from '../own.ts'
 import { type RuntimeFacts, surveyRuntimes } from '../runtimes.ts'
 
 /** Every runtime that is installed here or used by the configuration. */
@@ -18,10 +19,14 @@ export async function checkRuntimes(config: Config, roles: Roles): Promise<Check
       summary: describeRuntime(runtime),
       found: judge(runtime, users.has(runtime.id), runtime.id === usual),
     }))
+  const refused = config.runtime.own ? await refusedRuntimes() : []
+  const untrusted = refused.map(
+    ({ id, ...found }): Check => ({ name: id, summary: 'not run', found: [{ severity: 'warning', ...found }] }),
+  )
   const unknown = [...users.keys()]
-    .filter((id) => !facts.some((runtime) => runtime.id === id))
+    .filter((id) => ![...facts, ...refused].some((runtime) => runtime.id === id))
     .map((id): Check => ({ name: id, summary: 'unknown', found: [unknownRuntime(id)] }))
-  return [...checks, ...unknown]
+  return [...checks, ...untrusted, ...unknown]
 }
 
 /** Facts of a runtime in a few words: `2.1.4, login seen`. */
