@@ -100,7 +100,14 @@ export default {
   }),
   deployHooks: () => [],
   getPromptCommand: (text, { model, extraArgs = [] }) => ({
-    argv: ['opencode', 'run', ...(model === undefined ? [] : ['--model', model]), ...extraArgs],
+    argv: [
+      'opencode',
+      'run',
+      // Else it would ask another model for one.
+      ...['--title', 'A question'],
+      ...(model === undefined ? [] : ['--model', model]),
+      ...extraArgs,
+    ],
     // An argument would arrive in quotation marks.
     stdin: text,
     env: {
@@ -108,6 +115,10 @@ export default {
       OPENCODE_PURE: '1',
       OPENCODE_DB: ':memory:',
       OPENCODE_PERMISSION: JSON.stringify({ '*': 'deny' }),
+      // Below the folder it is asked in, with nothing in it, and nothing put there by npm.
+      XDG_CONFIG_HOME: '.opencode-settings',
+      OPENCODE_TEST_HOME: '.opencode-settings',
+      npm_config_offline: 'true',
     },
   }),
   read(line) {
@@ -243,7 +254,7 @@ function foldersOf(privateDir: string): Record<string, string> {
   return { ...Object.fromEntries(folders), OPENCODE_TEST_HOME: `${privateDir}/${HOME}/home` }
 }
 
-/** No updates, no downloads, nothing of the repository's or of other tools' settings; commands may run for an hour. */
+/** No updates, no downloads, nothing of the repository's or of other tools' settings; a command gets ten minutes unless it asks for more. */
 const QUIET = {
   OPENCODE_DISABLE_AUTOUPDATE: '1',
   OPENCODE_DISABLE_CLAUDE_CODE: '1',
@@ -251,7 +262,7 @@ const QUIET = {
   OPENCODE_DISABLE_LSP_DOWNLOAD: '1',
   OPENCODE_DISABLE_MODELS_FETCH: '1',
   OPENCODE_DISABLE_PROJECT_CONFIG: '1',
-  OPENCODE_EXPERIMENTAL_BASH_DEFAULT_TIMEOUT_MS: '3600000',
+  OPENCODE_EXPERIMENTAL_BASH_DEFAULT_TIMEOUT_MS: '600000',
   OPENCODE_EXPERIMENTAL_DISABLE_FILEWATCHER: '1',
 }
 
