@@ -553,10 +553,8 @@ function spoken(part: Part): AgentEvent[] {
         case 'pending':
           return []
         case 'running':
-          // It comes again with all that was printed meanwhile. A helper's first has its session there.
-          return metadata === undefined || tool === 'task'
-            ? [{ type: 'tool_start', id, tool, summary: brief(aimOf(input)) }]
-            : []
+          // It comes again with all that was printed meanwhile; `stream` says that it is the same.
+          return [{ type: 'tool_start', id, tool, summary: brief(aimOf(input)) }]
         case 'completed':
           return [{ type: 'tool_end', id, ok: (metadata?.exit ?? 0) === 0, summary: brief(output ?? '') }]
         case 'error':

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AgentEvent, Frame, ServerAnswer, Service, SessionFacts } from '../contract/runtime.ts'
-import { messageOf } from '../errors.ts'
+import { codeOf, messageOf } from '../errors.ts'
 import { ask, openStream } from '../os/http.ts'
 import { killProcessGroup, spawnPiped } from '../os/process.ts'
 import { endPipes, endsTurn, follow, programArgv, type Session, type SessionOptions, UNKNOWN } from './session.ts'
@@ -43,6 +43,8 @@ const SETTLE_MS = 10_000
 const RETRIES = 4
 const WAIT_MS = 15_000
 const LIMIT_WAIT_MS = 3_000
+/** A request that nobody got. */
+const UNREACHED = Symbol('unreached')
 /** So many names of lines are kept, to know those that come again. */
 const NAMES = 20_000
 
@@ -66,6 +68,10 @@ export function openServe(options: SessionOptions): Session {
   let busy = false
   /** The turn that was asked for has been seen to begin; an end that is told before that is an earlier one's. */
   let begun = false
+  /** It has been told that it runs. */
+  let running = false
+  /** A prompt that met a server which was gone: it takes another. */
+  let unsent: string | null = null
   /** How the turn ends, unless it goes on after all. */
   let failure: Failure | null = null
   let session: string | undefined
@@ -83,8 +89,10 @@ export function openServe(options: SessionOptions): Session {
   const finish = (event: AgentEvent) => {
     busy = false
     begun = false
+    running = false
     failure = null
     held = null
+    unsent = null
     emit(event)
   }
 
@@ -98,7 +106,17 @@ export function openServe(options: SessionOptions): Session {
   const broken = (at: Server, why: string) => {
     if (server !== at || at.dismissed) return
     shutDown(at)
-    if (busy) finish({ type: 'failed', cause: 'crash', message: `The server of ${runtime.title} is broken: ${why}.` })
+    if (busy && !takeAnother())
+      finish({ type: 'failed', cause: 'crash', message: `The server of ${runtime.title} is broken: ${why}.` })
+  }
+
+  /** Launches another server for a prompt that the last one never got. */
+  const takeAnother = (): boolean => {
+    if (unsent === null || begun) return false
+    const text = unsent
+    unsent = null
+    launch(text)
+    return true
   }
 
   /** The turn fails with this once it has ended, which it is made to where it would not by itself. */
@@ -130,8 +148,11 @@ export function openServe(options: SessionOptions): Session {
         // Also one that nobody prompted: text sent at the very end of a turn makes a turn of its own.
         busy = true
         begun = true
-        if (failure !== null && failure.cause === 'context') failure = null
-        return emit(event)
+        if (failure?.cause === 'context') failure = null
+        // It says so before every step.
+        if (!running) emit(event)
+        running = true
+        return
       case 'accepted':
         begun = busy
         return emit(event)
@@ -151,7 +172,7 @@ export function openServe(options: SessionOptions): Session {
     }
   }
 
-  /** A line of the stream, the first time it comes. */
+  /** A line of the stream; one that comes again is not kept, or a command that prints would be kept at every step. */
   const take = (line: string, at: Server) => {
     const { session: whose, once } = runtime.stream?.of(line) ?? {}
     if (once !== undefined) {
@@ -159,13 +180,15 @@ export function openServe(options: SessionOptions): Session {
       passed.add(once)
       if (passed.size > NAMES) for (const oldest of [...passed].slice(0, NAMES / 2)) passed.delete(oldest)
     }
+    log.write('out', line)
     const own = whose === undefined || whose === session
     for (const event of runtime.read(line)) if (own || SHARED.has(event.type)) hear(event, at)
   }
 
   /** Makes a request; the line of its answer, null where none came. */
-  const exchange = async (at: Server, frame: Frame): Promise<string | null> => {
-    if (frame.via !== 'http' || at.origin === null || at.dismissed) return null
+  const exchange = async (at: Server, frame: Frame): Promise<string | typeof UNREACHED | null> => {
+    if (frame.via !== 'http' || at.origin === null) return null
+    if (at.dismissed) return UNREACHED
     const { method, path, body } = frame
     log.write('in', `${method} ${path}${body === undefined ? '' : ` ${JSON.stringify(body)}`}`)
     try {
@@ -177,8 +200,8 @@ export function openServe(options: SessionOptions): Session {
     } catch (error) {
       // Its end is told by its exit, which may come a moment later.
       if (at.child.exitCode === null && at.child.signalCode === null) await delay(EXIT_MS)
-      broken(at, messageOf(error))
-      return null
+      if (codeOf(error) !== 'ECONNREFUSED') broken(at, messageOf(error))
+      return codeOf(error) === 'ECONNREFUSED' ? UNREACHED : null
     }
   }
 
@@ -191,7 +214,7 @@ export function openServe(options: SessionOptions): Session {
         emit(event)
         const text = held
         held = null
-        if (text !== null) prompt(text)
+        if (text !== null) prompt(text, true)
       } else if (endsTurn(event)) {
         if (busy) finish(event)
         // A session that did not begin is of no use to the next prompt.
@@ -200,21 +223,28 @@ export function openServe(options: SessionOptions): Session {
     }
   }
 
-  const send = (frame: Frame) => {
+  const send = (frame: Frame, text: string | null = null) => {
     const at = server
     if (at === null) return
-    at.requests = at.requests.then(() => exchange(at, frame)).then((line) => answered(line, at))
+    const request = async () => {
+      const line = await exchange(at, frame)
+      if (line !== UNREACHED) return answered(line, at)
+      unsent = text ?? unsent
+      broken(at, 'it does not answer')
+    }
+    at.requests = at.requests.then(request)
   }
 
-  const prompt = (text: string) => {
+  /** @param begins it begins a turn, so it goes to another server where this one does not get it */
+  const prompt = (text: string, begins: boolean) => {
     const input = runtime.sendInput(text, facts())
-    if (input.by === 'frame') send(input.frame)
+    if (input.by === 'frame') send(input.frame, begins ? text : null)
   }
 
   const catchUp = async (at: Server) => {
     for (const frame of session === undefined ? [] : (runtime.stream?.missed(facts()) ?? [])) {
       const line = await exchange(at, frame)
-      if (line === null) return
+      if (line === null || line === UNREACHED) return
       for (const one of runtime.stream?.caughtUp(line, facts()) ?? []) take(one, at)
     }
     const lines = at.waiting ?? []
@@ -240,7 +270,6 @@ export function openServe(options: SessionOptions): Session {
     at.hangUp = () => stream.destroy()
     let silent = true
     const events = sseData((line) => {
-      log.write('out', line)
       if (at.waiting === null) take(line, at)
       else at.waiting.push(line)
       if (!silent) return
@@ -329,7 +358,12 @@ export function openServe(options: SessionOptions): Session {
       if (!busy) return
       if (failure !== null) return finish(failure)
       const exit = { code: signal === null ? code : null, signal, stderrTail: stderr.tail(), stdoutTail: stdout.tail() }
-      for (const event of runtime.exited({ ...exit, collected: {} })) (endsTurn(event) ? finish : emit)(event)
+      const events = runtime.exited({ ...exit, collected: {} })
+      // A request that is under way says whether it was still taken.
+      at.requests.then(() => {
+        if (!busy || server !== null || takeAnother()) return
+        for (const event of events) (endsTurn(event) ? finish : emit)(event)
+      })
     })
   }
 
@@ -338,13 +372,14 @@ export function openServe(options: SessionOptions): Session {
       busy = true
       begun = false
       failure = null
+      unsent = null
       if (server === null) launch(text)
       else if (session === undefined) held = text
-      else prompt(text)
+      else prompt(text, true)
     },
     steer(text) {
       if (!runtime.can.steer || !busy || server === null || session === undefined || held !== null) return false
-      prompt(text)
+      prompt(text, false)
       return true
     },
     answer(ask, verdict) {

@@ -22,7 +22,7 @@ const auth = 'Basic ' + Buffer.from('ov:' + process.env.SECRET).toString('base64
 const does = {
   cut: () => { stream.destroy(); stream = null },
   die: () => process.exit(3),
-  deaf: () => { server.close(); stream.destroy() },
+  leave: () => { server.close(); stream.end(); setTimeout(() => process.exit(4), 200) },
   long: () => say('A:' + 'x'.repeat(50 * 1024 * 1024)),
   flood: () => { for (let n = 0; n < 20000; n += 1) say('A:' + n) },
 }
@@ -247,6 +247,17 @@ test('a server that dies in the middle of a turn is a failure; the next prompt t
   session.prompt('A:two E')
   await expect.poll(() => seen('turn_end').length).toBe(1)
   expect(requests()).toContain('POST /resume/session')
+})
+
+test('a prompt that meets a server which is just ending is taken by the next, once', async () => {
+  const { session, seen } = opened()
+  session.prompt('A:one E leave')
+  await expect.poll(() => seen('turn_end').length).toBe(1)
+  session.prompt('A:two E')
+  await expect.poll(() => seen('turn_end').length, { timeout: 5_000 }).toBe(2)
+  expect(seen('failed')).toEqual([])
+  expect(seen('accepted')).toHaveLength(2)
+  expect(starts()).toHaveLength(2)
 })
 
 test('an end that is told before the turn has begun is an earlier turn’s', async () => {
