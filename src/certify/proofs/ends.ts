@@ -44,7 +44,10 @@ const children: Proof = {
   id: 'children',
   title: 'stopped while its model is silent, it takes along what its shell left behind',
   async run(stage) {
-    const job = stage.sling([shell('sleep 4322 >/dev/null 2>&1 & setsid sleep 4322 >/dev/null 2>&1 & echo left'), hang()])
+    const job = stage.sling([
+      shell('sleep 4322 >/dev/null 2>&1 & setsid sleep 4322 >/dev/null 2>&1 & echo left'),
+      hang(),
+    ])
     await stage.until('Its second request', () => (job.asked().length === 2 ? true : null))
     return { did: await stop(stage, job.agent, 'sleep 4322') }
   },

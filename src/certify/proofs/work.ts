@@ -71,10 +71,12 @@ const usage: Proof = {
   id: 'usage',
   title: 'its tokens are counted as the service said them, each once, over more than one turn',
   unclaimed: ({ can }) => (can.usage ? null : 'it tells no tokens; they are shown as unknown, never as 0'),
-  async run({ sling, llm, candidate }) {
+  async run({ sling, llm, candidate, until }) {
     const job = sling([say('I have begun.'), ...done(NOTHING)])
     const ending = await job.ended
     must(ending.state === 'done', sayEnding(ending))
+    // Its task is done before its turn is, with whose end the last tokens are told.
+    await until('Its end', async () => ((await job.facts()).state === 'done' ? true : null))
     const { usage } = await job.facts()
     const least = job.asked().length * OUTPUT_TOKENS
     const most = llm.requests.filter(({ ask }) => ask !== null).length * OUTPUT_TOKENS
