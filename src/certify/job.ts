@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import type { FailureCause } from '../contract/runtime.ts'
 import { TASK_STATES } from '../contract/states.ts'
+import { documentIn } from './ground.ts'
 import type { Ask, Step } from './llm/script.ts'
 import type { Ending, Job, Request, Stage } from './stage.ts'
 import { Unproved } from './unproved.ts'
@@ -43,7 +44,7 @@ export function startJob(stage: Stage, steps: readonly Step[], request: Request)
   const mode = interactive ? ['--interactive'] : ['--no-interactive']
   const ended = stage
     .ov([...words, ...model, ...mode, '--task', task, '--wait', '--json'], request.env)
-    .then(({ stdout, output }) => endingIn(stdout, output))
+    .then((slung) => endingIn(documentIn(['sling'], slung)))
   // Whoever asks for it hears of it.
   ended.catch(() => undefined)
 
@@ -94,13 +95,8 @@ export function sayEnding({ state, reason }: Ending): string {
   return reason === null ? state : `${state}: ${reason}`
 }
 
-function endingIn(stdout: string, output: string): Ending {
-  let document: unknown
-  try {
-    document = JSON.parse(stdout)
-  } catch {
-    throw new Unproved(`ov sling printed no document: ${output.trim()}`)
-  }
+/** What `ov sling --wait --json` says of the end. @throws {Unproved} when nothing was slung */
+export function endingIn(document: unknown): Ending {
   const refused = refusedSchema.safeParse(document)
   if (refused.success) throw new Unproved(`ov sling: ${refused.data.error.message}`)
   return endingSchema.parse(document)

@@ -1,10 +1,9 @@
 import type { AgentRuntime, FailureCause } from '../contract/runtime.ts'
 import type { TaskState } from '../contract/states.ts'
 import type { HomeFile, Setting, Trial } from '../contract/trial.ts'
-import type { Outcome } from '../os/process.ts'
+import type { Ground } from './ground.ts'
 import type { Ask, Held, Step } from './llm/script.ts'
 import type { Llm } from './llm/server.ts'
-import type { Machine } from './machine.ts'
 
 /** A runtime that says how its CLI is put before a scripted model. */
 export type TriedRuntime = AgentRuntime & { readonly trial: Trial }
@@ -27,21 +26,13 @@ export interface StageOptions {
   readonly config?: Readonly<Record<string, unknown>>
 }
 
-/** A machine with a repository, an agent CLI and a scripted model behind it, all of one proof's own. */
-export interface Stage {
+/** A ground with an agent CLI and a scripted model behind it, all of one proof's own. */
+export interface Stage extends Ground {
   readonly candidate: Candidate
-  readonly machine: Machine
   readonly llm: Llm
-  readonly repo: string
   /** What the CLI was let in by: a secret that is found nowhere else. */
   readonly key: string
   readonly setting: Setting
-  /** What a person types: `ov …`. */
-  ov(words: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome>
-  /** `ov … --json`, its document. */
-  json(...words: readonly string[]): Promise<unknown>
-  /** What git prints. */
-  git(...words: readonly string[]): Promise<string>
   /** Puts files into the home folder. */
   atHome(files: readonly HomeFile[]): void
   /** Slings an agent whose model plays these steps. */

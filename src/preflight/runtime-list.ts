@@ -52,7 +52,7 @@ export async function listRuntimes(cwd: string, only?: string): Promise<RuntimeL
 }
 
 /** What holds around a folder; a project that was not set up yet has nobody at work. */
-async function settingsAround(
+export async function settingsAround(
   cwd: string,
 ): Promise<{ config: Config; roles: Roles; parked: ReadonlyMap<string, number> }> {
   try {

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type Command, Config } from '@oclif/core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { findProgram } from '../../src/os/files.ts'
 import { type Fleet, makeFleet } from '../rig/fleet.ts'
 import { type Home, makeHome } from '../rig/sandbox-home.ts'
 import { documentsOf, misfit, type Origin, type Shape, sayShape } from '../rig/shape.ts'
@@ -147,6 +148,8 @@ test('what every command prints with --json has that shape', async () => {
   mkdirSync(join(fleet.repo, '.overstory', 'runtimes'))
   writeFileSync(join(fleet.repo, '.overstory', 'runtimes', 'mine.js'), 'export default {}')
   await ask('runtime trust mine --yes')
+  // Where agent CLIs are installed it would take minutes.
+  await ask('runtime certify', { env: { PATH: onlyGit() } })
   // Here an agent CLI is missing, elsewhere nothing is.
   await ask('doctor', { exits: 'somehow' })
   const { stdout } = await home.ov(fleet.repo, ['mail', 'list', '--to', 'human', '--json'])
@@ -182,6 +185,14 @@ test('what every command prints with --json has that shape', async () => {
   for (const id of ['mail:send', 'done', 'fail', 'ask']) check(id, readFileSync(`${out}.${id}.json`, 'utf8'))
   expect(commands.map(({ id }) => id).filter((id) => !printed.has(id))).toEqual([])
 })
+
+/** A folder for PATH in which there is git and nothing else. */
+function onlyGit(): string {
+  const folder = join(home.path, 'only-git')
+  mkdirSync(folder)
+  symlinkSync(findProgram('git') ?? '', join(folder, 'git'))
+  return folder
+}
 
 const NONE: Shape = { anyOf: [] }
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import claude from '../../runtimes/claude.ts'
 import codex from '../../runtimes/codex.ts'
 import opencode from '../../runtimes/opencode.ts'
+import { loadRuntime, runtimeIds } from '../../src/agents/registry.ts'
 import type { AgentRuntime } from '../../src/contract/runtime.ts'
 import type { Trial } from '../../src/contract/trial.ts'
 
@@ -20,6 +21,15 @@ export function cliOf(runtime: AgentRuntime & { readonly trial: Trial }): Cli {
   const { trial, title } = runtime
   if (trial.npm === null) throw new Error(`npm has no ${title}`)
   return { runtime, title, trial, npm: trial.npm, key: trial.key(randomBytes(24).toString('base64url')) }
+}
+
+/** All that npm gives. */
+export async function allClis(): Promise<Cli[]> {
+  const runtimes = await Promise.all(runtimeIds().map(loadRuntime))
+  return runtimes.flatMap((runtime) => {
+    const { trial } = runtime
+    return trial === undefined || trial.npm === null ? [] : [cliOf({ ...runtime, trial })]
+  })
 }
 
 export const CLAUDE = cliOf(claude)

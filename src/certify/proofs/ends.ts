@@ -40,14 +40,14 @@ const interrupt: Proof = {
   },
 }
 
+/** Holds no pipe of the shell that starts it, for which some CLIs would wait. */
+const LEFT = 'sleep 4322 >/dev/null 2>&1 </dev/null'
+
 const children: Proof = {
   id: 'children',
   title: 'stopped while its model is silent, it takes along what its shell left behind',
   async run(stage) {
-    const job = stage.sling([
-      shell('sleep 4322 >/dev/null 2>&1 & setsid sleep 4322 >/dev/null 2>&1 & echo left'),
-      hang(),
-    ])
+    const job = stage.sling([shell(`${LEFT} & setsid ${LEFT} & echo left`), hang()])
     await stage.until('Its second request', () => (job.asked().length === 2 ? true : null))
     return { did: await stop(stage, job.agent, 'sleep 4322') }
   },

@@ -16,6 +16,9 @@ function forbidden({ machine }: Stage): string {
   return join(folder, 'written.txt')
 }
 
+/** In the words of `ov`, or of the CLI's own rules. */
+const REASON = /outside|denied|refused|not (allowed|permitted)|polic/i
+
 const block: Proof = {
   id: 'block',
   title: 'a write outside its worktree is refused with the reason; inside it goes through',
@@ -28,7 +31,8 @@ const block: Proof = {
     must(!existsSync(outside), 'The file outside was written.')
     must(ending.state === 'merged', sayEnding(ending))
     must((await stage.git('show', 'main:inside.txt')) === 'yes', 'The file inside is another.')
-    must(job.seen().includes('outside your worktree'), 'The model was not told why.')
+    const [told] = job.asked()[1]?.messages.at(-1)?.toolResults ?? []
+    must(REASON.test(told?.text ?? ''), `The model was told: ${told?.text ?? 'nothing'}`)
     return { did: 'refused, with the reason' }
   },
 }

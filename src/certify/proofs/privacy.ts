@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { sayEnding, wholeOf } from '../job.ts'
 import { held, shell } from '../llm/script.ts'
 import type { Proof } from '../proof.ts'
-import { must } from '../unproved.ts'
+import { must, Unproved } from '../unproved.ts'
 import { done, NOTHING } from './work.ts'
 
 /** Proofs of what stays where it belongs: the human's settings with the human, a secret with the CLI. */
@@ -61,11 +61,19 @@ const secrets: Proof = {
     working.release()
     const ending = await job.ended
     must(ending.state === 'done', sayEnding(ending))
-    const kept = filesWith(join(repo, '.overstory'), key)
-    must(kept.length === 0, `It is in ${kept.join(', ')}.`)
+    const kept = () => filesWith(join(repo, '.overstory'), key)
+    // The CLI's own notes go with the agent's private folder, a moment after its end.
+    await stage
+      .until('An end without it', () => (kept().length === 0 ? true : null), GONE_MS)
+      .catch(() => {
+        throw new Unproved(`It is in ${kept().join(', ')}.`)
+      })
     return { did: job.seen().includes(key) ? 'the agent could print it' : 'the agent never saw it' }
   },
 }
+
+/** An agent that has ended is cleared away by then, in ms. */
+const GONE_MS = 15_000
 
 /** Files below a folder that hold a text. */
 function filesWith(folder: string, text: string): string[] {
@@ -73,7 +81,16 @@ function filesWith(folder: string, text: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => readFileSync(path).includes(wanted))
+    .filter((path) => readBytes(path)?.includes(wanted) ?? false)
+}
+
+function readBytes(path: string): Buffer | null {
+  try {
+    return readFileSync(path)
+  } catch {
+    // It went meanwhile.
+    return null
+  }
 }
 
 export const PRIVACY: readonly Proof[] = [isolation, secrets]

@@ -64,8 +64,9 @@ const prompt: Proof = {
   },
 }
 
-/** The scripted service says of every answer that it was so long, in tokens. */
+/** The scripted service says of every answer that it was so long, in tokens; some count what was thought beside it. */
 const OUTPUT_TOKENS = 34
+const THOUGHT_TOKENS = 5
 
 const usage: Proof = {
   id: 'usage',
@@ -79,7 +80,7 @@ const usage: Proof = {
     await until('Its end', async () => ((await job.facts()).state === 'done' ? true : null))
     const { usage } = await job.facts()
     const least = job.asked().length * OUTPUT_TOKENS
-    const most = llm.requests.filter(({ ask }) => ask !== null).length * OUTPUT_TOKENS
+    const most = llm.requests.filter(({ ask }) => ask !== null).length * (OUTPUT_TOKENS + THOUGHT_TOKENS)
     const counted = usage.output ?? 0
     must(counted >= least && counted <= most, `${usage.output} of ${least} tokens of output.`)
     must((usage.costUsd !== null) === candidate.runtime.can.cost, `Its cost is ${usage.costUsd}.`)
