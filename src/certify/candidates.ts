@@ -26,10 +26,10 @@ export async function findCandidates(config: Config, names: readonly string[]): 
   const candidates: Candidate[] = []
   const passedOver: { runtime: string; why: string }[] = []
   for (const name of names.length > 0 ? new Set(names) : runtimeIds()) {
-    const runtime = await loadRuntime(name)
-    // A command is no CLI of anybody's.
-    if (names.length === 0 && runtime.binaries.length === 0) continue
     try {
+      const runtime = await loadRuntime(name)
+      // A command is no CLI of anybody's.
+      if (names.length === 0 && runtime.binaries.length === 0) continue
       candidates.push(await candidateOf(config, runtime))
     } catch (error) {
       if (names.length > 0 || !(error instanceof OvError)) throw error

@@ -20,7 +20,9 @@ export async function openStage(candidate: Candidate, options: StageOptions, sig
   const llm = await startLlm(trial)
   const key = trial.key(randomBytes(24).toString('base64url'))
   const setting = trial.setting({ url: llm.url, key, as: options.as ?? 'key' })
-  const ground = makeGround(candidate.ov, () => setting.env)
+  // What a program is run by may lie beside it.
+  const path = `${dirname(candidate.program)}:${process.env.PATH}`
+  const ground = makeGround(candidate.ov, () => ({ PATH: path, ...setting.env }))
   const { machine } = ground
   const close = async () => {
     signal?.removeEventListener('abort', close)

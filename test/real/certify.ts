@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { runOnTerminal } from '../../src/os/process.ts'
 import { configure, makeHome, makeRepo, OV } from '../rig/sandbox-home.ts'
 import { allClis } from './cli.ts'
@@ -19,7 +20,10 @@ try {
   configure(home, repo, `runtime: ${JSON.stringify(programs)}\n`)
   process.chdir(repo)
   const words = ['runtime', 'certify', ...Object.keys(programs), '--update']
-  process.exitCode = await runOnTerminal([process.execPath, OV, ...words], process.env)
+  // What a program is run by may lie beside it.
+  const folders = Object.values(programs).map(({ binary }) => dirname(binary))
+  const env = { ...process.env, PATH: [...folders, process.env.PATH].join(':') }
+  process.exitCode = await runOnTerminal([process.execPath, OV, ...words], env)
 } finally {
   await home.dispose()
 }

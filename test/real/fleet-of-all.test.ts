@@ -34,6 +34,8 @@ test('one fleet: every CLI that can be installed takes a task of the same run, a
   const sections = members.map(({ id, program, setting }) => [id, { binary: program, ...setting.section }])
   await setUp(ground, { agents: { maxConcurrent: members.length }, runtime: Object.fromEntries(sections) })
 
+  // What a program is run by may lie beside it.
+  const path = [...members.map(({ program }) => dirname(program)), process.env.PATH].join(':')
   const endings = await Promise.all(
     members.map(async ({ id, llm, setting }) => {
       llm.play(id, (ask) => wholeOf(ask).includes(`You are \`${id}\``), [
@@ -43,7 +45,7 @@ test('one fleet: every CLI that can be installed takes a task of the same run, a
       const model = setting.model === undefined ? [] : ['--model', setting.model]
       const words = ['sling', '--runtime', id, '--name', id, ...model, '--task', `Write ${id}.txt`, '--wait', '--json']
       // Each as its own person would: where two read the same variable, their models differ.
-      const { state, reason } = endingIn(documentIn(words, await ground.ov(words, setting.env)))
+      const { state, reason } = endingIn(documentIn(words, await ground.ov(words, { PATH: path, ...setting.env })))
       return { id, state, reason }
     }),
   )

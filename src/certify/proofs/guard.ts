@@ -22,7 +22,8 @@ const REASON = /outside|denied|refused|not (allowed|permitted)|polic/i
 const block: Proof = {
   id: 'block',
   title: 'a write outside its worktree is refused with the reason; inside it goes through',
-  unclaimed: ({ can }) => (can.block ? null : 'it asks nobody before it uses a tool'),
+  unclaimed: ({ can }) =>
+    can.block || can.confines ? null : 'it asks nobody before it uses a tool, and has no sandbox',
   async run(stage) {
     const outside = forbidden(stage)
     const inside = shell('git add inside.txt && git commit -q -m Inside && echo committed')

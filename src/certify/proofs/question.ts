@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { say } from '../llm/script.ts'
 import type { Proof } from '../proof.ts'
 import { must, times } from '../unproved.ts'
@@ -25,7 +25,7 @@ const question: Proof = {
     mkdirSync(folder)
     const asked = await machine.run([program, ...plan.argv.slice(1)], {
       cwd: folder,
-      env: { ...setting.env, ...plan.env },
+      env: { PATH: `${dirname(program)}:${machine.env.PATH}`, ...setting.env, ...plan.env },
       timeoutMs: PATIENCE_MS,
       ...(plan.stdin === undefined ? {} : { input: plan.stdin }),
     })
