@@ -12,8 +12,9 @@ import type { AgentEvent, AgentRuntime, FailureCause, PlannedFile, SessionSpec }
  *   stdin at its end the CLI ends after the turn. The server's thread is read back as `user` lines: that is the echo.
  * - Its config folder is the agent's own (XDG_CONFIG_HOME): settings, instructions (`amp/AGENTS.md`), no plugins of the
  *   human's. What git and gh keep in the human's is linked. The login is the human's, from the environment or the data folder.
- * - A tool that writes a file is first shown to a program of ours (`delegate`), on whose exit code it depends: 0 lets it
- *   run, anything else refuses, also a missing program or one that takes ten seconds. Without rules everything runs.
+ * - A tool that writes a file is first shown to a program of ours (`delegate` in the settings, and a plugin), on whose exit
+ *   code it depends: 0 lets it run, anything else refuses, also a missing program or one that takes ten seconds. Without
+ *   rules everything runs.
  * - The exit code is 0 also for a turn that failed: `result.is_error` counts. What fails before the turn is told by exit code
  *   1 and words on stderr.
  */
@@ -52,6 +53,8 @@ export default {
       'amp',
       ...(session.resume === undefined ? [] : ['threads', 'continue', session.resume]),
       ...['--execute', '--stream-json', '--stream-json-input', '--no-ide'],
+      // A tool does not run before the plugin that guards it is there.
+      ...['--plugin-ready-timeout', '30'],
       // An archived thread can't be continued.
       '--no-archive-after-execute',
       ...(session.model === undefined ? [] : ['--mode', session.model]),
@@ -68,7 +71,7 @@ export default {
   }),
   // One process a turn: nothing is sent to a running one.
   sendInput: (text) => ({ by: 'paste', text }),
-  deployHooks: ({ hook }) => (hook === undefined ? [] : [guardFor(hook)]),
+  deployHooks: ({ hook }) => (hook === undefined ? [] : guardsFor(hook)),
   hooksBeside: true,
   getPromptCommand: () => null,
   read(line) {
@@ -117,8 +120,9 @@ export default {
       { path: '.config/AGENTS.md', content: `${words}\n` },
     ],
     shell: (command, tools) => (tools.includes('shell_command') ? { tool: 'shell_command', input: { command } } : null),
+    // Its other tools take absolute paths alone.
     write: (path, content, tools) =>
-      tools.includes('create_file') ? { tool: 'create_file', input: { path, content } } : null,
+      tools.includes('apply_patch') ? { tool: 'apply_patch', input: { patchText: patchOf(path, content) } } : null,
     limit: () => null,
     executables: ['/@ampcode/cli/bin/amp.exe', '/@ampcode/cli-linux-x64/amp'],
     refused: 'Unauthorized',
@@ -166,21 +170,55 @@ function linksFor({ environment, privateDir }: SessionSpec) {
   }))
 }
 
+/** A patch that makes a new file. */
+function patchOf(path: string, content: string): string {
+  const added = content
+    .replace(/\n$/, '')
+    .split('\n')
+    .map((line) => `+${line}`)
+  return ['*** Begin Patch', `*** Add File: ${path}`, ...added, '*** End Patch'].join('\n')
+}
+
 const GUARD = 'amp-guard'
 
-/** Amp gives a program the tool's input alone; its name is in the environment. */
-function guardFor(hook: string): PlannedFile {
-  return {
-    path: GUARD,
-    executable: true,
-    content: [
-      '#!/bin/sh',
-      `{ printf '{"tool":"%s","input":' "$AGENT_TOOL_NAME"; cat; printf '}'; } | {`,
-      `  ${hookCommand(hook, 'tool-start', { guard: true })}`,
-      '}',
-      '',
-    ].join('\n'),
-  }
+/**
+ * Two guards that ask the same. The settings' one is a program, which is given the tool's input alone, its name in the
+ * environment. But a repository's own settings (`.amp/settings.json`) come before them, and may allow everything; that a
+ * plugin can't be overruled by. And a plugin that is not loaded, or not yet, holds nobody up.
+ */
+function guardsFor(hook: string): readonly PlannedFile[] {
+  const ask = hookCommand(hook, 'tool-start', { guard: true })
+  return [
+    {
+      path: GUARD,
+      executable: true,
+      content: [
+        '#!/bin/sh',
+        `{ printf '{"tool":"%s","input":' "$AGENT_TOOL_NAME"; cat; printf '}'; } | {`,
+        `  ${ask}`,
+        '}',
+        '',
+      ].join('\n'),
+    },
+    {
+      path: `${CONFIG}/amp/plugins/ov-guard.ts`,
+      content: [
+        "import { spawnSync } from 'node:child_process'",
+        `const WRITING = ${JSON.stringify(WRITING)}`,
+        'export default (amp) => {',
+        "  amp.on('tool.call', ({ tool, input }) => {",
+        "    if (!WRITING.includes(tool)) return { action: 'allow' }",
+        `    const asked = spawnSync('/bin/sh', ['-c', ${JSON.stringify(ask)}], {`,
+        "      input: JSON.stringify({ tool, input }), encoding: 'utf8', timeout: 10000,",
+        '    })',
+        "    if (asked.status === 0) return { action: 'allow' }",
+        "    return { action: 'reject-and-continue', message: asked.stderr || 'ov could not be asked.' }",
+        '  })',
+        '}',
+        '',
+      ].join('\n'),
+    },
+  ]
 }
 
 const guardedSchema = z.looseObject({
@@ -256,7 +294,11 @@ const ranSchema = z.looseObject({ output: z.string(), exitCode: z.number().optio
 /** A command's result is JSON in a text. */
 function ended(id: string, content: string, isError: boolean): AgentEvent {
   const ran = ranSchema.safeParse(parsed(content))
-  if (!ran.success) return { type: 'tool_end', id, ok: !isError, summary: brief(content) }
+  if (!ran.success) {
+    // What a plugin rejects is no error to it.
+    const ok = !isError && !content.startsWith('Tool rejected by plugin:')
+    return { type: 'tool_end', id, ok, summary: brief(content) }
+  }
   return { type: 'tool_end', id, ok: !isError && !ran.data.exitCode, summary: brief(ran.data.output) }
 }
 
@@ -294,6 +336,7 @@ const CAUSES: readonly (readonly [FailureCause, RegExp])[] = [
   ['overloaded', /^Model Provider Overloaded\b|overloaded/i],
   ['rate_limit', /^Rate Limit Hit\b|rate.?limit|too many requests/i],
   ['network', /^(Network Error|Model Stream Timed Out)\b|couldn't connect|unable to connect|failed to reconnect/i],
+  ['network', /fetch failed|econn|enotfound|etimedout|timed out|socket hang up|terminated|connection (error|refused)/i],
   ['model', /^(Model Not Found|Agent Mode Disabled)\b|mode has been disabled/i],
   ['refused', /^(Model Refused|OpenAI Safety Check|Image Too Large)|input is too large/i],
 ]

@@ -129,6 +129,15 @@ const actSchema = z.discriminatedUnion('method', [
     params: z.looseObject({ files: z.array(z.looseObject({ content: z.string().optional() })) }),
   }),
   z.looseObject({ method: z.literal('executor_tools_bootstrap_complete') }),
+  z.looseObject({
+    method: z.literal('client_update_thread_settings'),
+    params: z.looseObject({
+      settings: z.looseObject({
+        'tools.disable': z.array(z.string()).optional(),
+        'tools.enable': z.array(z.string()).optional(),
+      }),
+    }),
+  }),
   z.looseObject({ method: z.literal('client_resume'), params: z.looseObject({ version: z.number() }) }),
   z.looseObject({
     method: z.literal('client_append_user_msg'),
@@ -184,6 +193,9 @@ class Thread {
   mode: string
   readonly #said: Said[] = []
   readonly #tools = new Set<string>()
+  /** By the settings of the thread's first process: the CLI registers all tools, the server offers what is left. */
+  #disabled: readonly string[] = []
+  #enabled: readonly string[] | null = null
   readonly #sockets = new Set<TextSocket>()
   #executor: TextSocket | null = null
   /** The executor has registered its tools and sent its instructions. */
@@ -195,6 +207,8 @@ class Thread {
   #running = false
   /** The model's stream was cut together with the connections: it is asked again once the executor is back. */
   #dropped = false
+  /** That has happened in this turn; if it happens again, the server gives up and says so. */
+  #cut = false
   /** Rises with everything that makes what is under way void. */
   #turn = 0
   #results: ((id: string, run: Run) => void) | null = null
@@ -267,6 +281,10 @@ class Thread {
         this.#ready = true
         this.#goOn()
         return
+      case 'client_update_thread_settings':
+        this.#disabled = params.settings['tools.disable'] ?? []
+        this.#enabled = params.settings['tools.enable'] ?? null
+        return
       case 'client_resume':
         for (const [at, said] of this.#said.entries())
           if (at + 1 > params.version) this.#tell(socket, 'message_added', this.#added(said, at + 1))
@@ -275,6 +293,7 @@ class Thread {
         this.mode = params.agentMode ?? this.mode
         const content = params.content.map((one) => ({ type: 'text' as const, text: one.text ?? '' }))
         this.#queue.push({ role: 'user', messageId: params.messageId, content })
+        this.#cut = false
         this.#goOn()
         return
       }
@@ -322,15 +341,21 @@ class Thread {
       for (const prompt of this.#queue.splice(0)) this.#say(prompt)
       const messageId = newId('M')
       this.#enter('working', messageId)
-      this.#tellAll('inference_tools', { messageId, agentMode: this.mode, tools: [...this.#tools] })
+      this.#tellAll('inference_tools', { messageId, agentMode: this.mode, tools: this.#offered() })
       const reply = await this.#answer(this.#ask())
       if (turn !== this.#turn) return
       switch (reply.is) {
         case 'hang':
           return
         case 'drop':
-          this.#dropped = true
           this.#running = false
+          if (this.#cut) {
+            // Words that the CLI knows.
+            this.#refuse('Stream stalled: no data received for 60 s')
+            return
+          }
+          this.#cut = true
+          this.#dropped = true
           for (const socket of [...this.#sockets]) socket.cut()
           return
         case 'error':
@@ -374,6 +399,10 @@ class Thread {
     return promise
   }
 
+  #offered(): string[] {
+    return [...this.#tools].filter((name) => !this.#disabled.includes(name) && this.#enabled?.includes(name) !== false)
+  }
+
   #ask(): Ask {
     return {
       model: this.mode,
@@ -391,7 +420,7 @@ class Thread {
           ),
         }
       }),
-      tools: [...this.#tools],
+      tools: this.#offered(),
       stream: true,
     }
   }
