@@ -7,13 +7,15 @@ import { findMail, type Mail, openQuestions, withdrawMail } from '../mail/store.
 import type { Project } from '../project.ts'
 import { getRun } from '../tasks/runs.ts'
 import { getTask, type Task } from '../tasks/store.ts'
-import { changesOn } from '../worktrees/changes.ts'
+import type { Changes } from '../worktrees/changes.ts'
 import { describeState } from './rules.ts'
-import { type Agent, agentsOfRun, isOpen, openAgents, stateOf } from './store.ts'
+import { type Agent, agentsOfRun, childrenOf, isOpen, openAgents, stateOf } from './store.ts'
 
 /** Mails of its own that an agent is reminded of, and most characters of each. */
 const MAILS = 20
 const MAIL_CHARACTERS = 600
+/** Changed files that are named one by one. */
+const CHANGED_FILES = 40
 /** Tasks that are named one by one; of more only the newest. */
 const TASKS = 40
 
@@ -24,6 +26,8 @@ export interface DigestFacts {
   readonly since: number | null
   /** It was in the middle of a turn. */
   readonly cutOff: boolean
+  /** The task that it has, and what it has done of it; null for who has none. */
+  readonly own?: { readonly body: string; readonly changes: Changes } | null
   /** Work under way, in words. */
   readonly open: readonly string[]
   /** Work that has ended, in words. */
@@ -37,9 +41,10 @@ export interface DigestFacts {
 
 /** The digest as text; null when there is nothing to tell. */
 export function digestText(facts: DigestFacts): string | null {
-  const { since, cutOff, open, ended, questions, mails } = facts
+  const { since, cutOff, own = null, open, ended, questions, mails } = facts
   const anew = since === null
   const sections = [
+    ...(anew && own !== null ? ownWork(own) : []),
     section(anew ? 'Work under way' : 'Work under way now', anew || ended.length > 0 || cutOff ? open : []),
     section(anew ? 'Work that has ended in this run' : 'Work that ended meanwhile', ended),
     section('Questions without an answer', questions),
@@ -50,10 +55,25 @@ export function digestText(facts: DigestFacts): string | null {
     ? 'Your earlier conversation is lost. This is what the records say, so that you can go on.'
     : `You were away from ${at(since)} to ${at(facts.now)}. Your conversation until then is still with you.`
   const run = facts.run === null ? [] : [`The run is ${facts.run}.`]
+  const look = own === null ? 'ov status' : 'git status'
   const next = cutOff
-    ? ['You were cut off in the middle of a turn. Look how things stand (`ov status`), then finish what you were at.']
+    ? [`You were cut off in the middle of a turn. Look how things stand (\`${look}\`), then finish what you were at.`]
     : []
   return [[head, ...run].join(' '), ...next, ...sections].join('\n\n')
+}
+
+/** What an agent that has lost its conversation has to know of its own work. The task is as it was written. */
+function ownWork({ body, changes }: NonNullable<DigestFacts['own']>): (string | null)[] {
+  const { commits, uncommitted } = changes
+  const shown = [...commits].reverse().map(({ sha, subject }) => `${sha.slice(0, 8)} ${oneLine(subject, 200)}`)
+  return [
+    `Your task:\n\n${plainText(body).trim()}`,
+    section('Committed on your branch so far, oldest first', shown),
+    section(
+      'Not committed in your worktree',
+      uncommitted.slice(0, CHANGED_FILES).map((line) => oneLine(line, 300)),
+    ),
+  ]
 }
 
 function section(title: string, lines: readonly string[]): string | null {
@@ -64,19 +84,24 @@ function at(ms: number): string {
   return new Date(ms).toISOString().slice(0, 16).replace('T', ' ')
 }
 
+/** What is known of an agent's absence. */
+export interface Absence {
+  /** Since when it was away, when it still has its conversation; null: it begins anew. */
+  readonly since: number | null
+  readonly cutOff: boolean
+  /** What it has done, for an agent with a task. */
+  readonly changes?: Changes | null
+}
+
 /**
  * Leaves word for an agent that begins again: what happened since, or, when its conversation is lost (`since` is null),
  * how everything stands. It comes with its next turn; a turn that was cut off begins with it at once. What was left so
  * before and not read is taken back. False: there is nothing to tell.
  */
-export async function leaveWord(
-  tx: Db,
-  agent: Agent,
-  { since, cutOff }: { since: number | null; cutOff: boolean },
-  now: number,
-): Promise<boolean> {
+export async function leaveWord(tx: Db, agent: Agent, absence: Absence, now: number): Promise<boolean> {
+  const { since, cutOff } = absence
   await withdrawMail(tx, { sender: SYSTEM, reader: agent.id, types: ['status'] }, now)
-  const text = await whatHappened(tx, agent, { since, cutOff, now })
+  const text = await whatHappened(tx, agent, absence, now)
   if (text === null) return false
   await postMail(
     tx,
@@ -97,27 +122,13 @@ export async function leaveWord(
  * What an agent with a task has to know whose CLI remembers nothing of its earlier turns: the task, what it has done so
  * far, its mail.
  */
-export async function recollection(project: Project, agent: Agent, task: Task, worktree: string): Promise<string> {
-  const { db, clock } = project
-  const { commits, uncommitted } = await changesOn(project, { branch: agent.branch, base: agent.base_sha, worktree })
-  const told = await whatHappened(db, agent, { since: null, cutOff: false, now: clock.now() })
-  const sections = [
-    section(
-      'Your commits so far, oldest first',
-      commits.map(({ sha, subject }) => `${sha.slice(0, 8)} ${oneLine(subject, 200)}`).reverse(),
-    ),
-    section(
-      'What lies uncommitted in your worktree',
-      uncommitted.slice(0, TASKS).map((entry) => oneLine(entry, 200)),
-    ),
-  ].filter((part) => part !== null)
-  return [
-    'You have worked on this before, but remember nothing of it. Your task:',
-    plainText(task.body),
-    ...sections,
-    ...(told === null ? [] : [told]),
-    'What is new:',
-  ].join('\n\n')
+export async function recollection(
+  project: Pick<Project, 'db' | 'clock'>,
+  agent: Agent,
+  changes: Changes | null,
+): Promise<string> {
+  const told = await whatHappened(project.db, agent, { since: null, cutOff: false, changes }, project.clock.now())
+  return [told, 'What is new:'].filter((part) => part !== null).join('\n\n')
 }
 
 /**
@@ -127,10 +138,13 @@ export async function recollection(project: Project, agent: Agent, task: Task, w
 async function whatHappened(
   db: Db,
   agent: Agent,
-  { since, cutOff, now }: { since: number | null; cutOff: boolean; now: number },
+  { since, cutOff, changes = null }: Absence,
+  now: number,
 ): Promise<string | null> {
+  const task = await getTask(db, agent.task_id)
   const run = await getRun(db, agent.run_id)
-  const others = [...(await agentsOfRun(db, agent.run_id)), ...(await openAgents(db))]
+  const mayKnow = agent.persistent === 1 ? [...(await agentsOfRun(db, agent.run_id)), ...(await openAgents(db))] : []
+  const others = [...mayKnow, ...(await childrenOf(db, agent.id))]
   const workers = [...new Map(others.map((one) => [one.id, one])).values()].filter((one) => one.persistent === 0)
   const open: string[] = []
   const ended: string[] = []
@@ -148,6 +162,7 @@ async function whatHappened(
     run: run?.name ?? null,
     since,
     cutOff,
+    own: changes === null || !task ? null : { body: task.body, changes },
     open: open.slice(-TASKS),
     ended: ended.slice(-TASKS),
     questions: await Promise.all(questions.map((mail) => mailLine(db, agent, mail))),

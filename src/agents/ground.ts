@@ -5,6 +5,7 @@ import { commitOf } from '../os/git.ts'
 import type { Project } from '../project.ts'
 import { countAttempt, setTaskState, type Task } from '../tasks/store.ts'
 import { startingPoint } from '../worktrees/base.ts'
+import { type Changes, changesOf } from '../worktrees/changes.ts'
 import { keepCommits } from '../worktrees/keep.ts'
 import { takePooled } from '../worktrees/pool.ts'
 import { prepareWorktree } from '../worktrees/prepare.ts'
@@ -24,6 +25,8 @@ export interface Ground {
   freshen(): Promise<void>
   /** Gives every commit it made a ref of its own. */
   keep(): Promise<unknown>
+  /** What it has done so far; null for one that has no branch. */
+  changes(): Promise<Changes | null>
 }
 
 /** An agent with a task works on a branch of its own; a persistent one has none and reads what is merged. */
@@ -70,11 +73,12 @@ export function groundOf(project: Project, agent: Agent, task: Task, worktree: s
       base = begun ?? (await begin())
       const wanted = { path: worktree, branch: agent.branch, base }
       const pooled = () => takePooled(project, agent, wanted)
-      await prepareWorktree(project, { ...wanted, resumed: begun !== null, pooled })
+      await prepareWorktree(project, { ...wanted, resumed: begun !== null, worked: agent.turns > 0, pooled })
     },
     async freshen() {
       if (agent.persistent === 1) await readFrom(await freshenReading(project, worktree))
     },
     keep: () => keepCommits(project, agent.id, worktree, base),
+    changes: () => changesOf(project, agent, base),
   }
 }

@@ -1,8 +1,8 @@
 import { type Capability, isFinal } from '../contract/states.ts'
+import { untilFound } from '../db/changes.ts'
 import { type Db, write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
-import { watchDatabase } from '../os/files.ts'
 import { ownIdentity } from '../os/process.ts'
 import { killSession } from '../os/tmux.ts'
 import { runnersOf, stopProcessesOf } from '../os/tree.ts'
@@ -17,11 +17,11 @@ import { leaveWord } from './digest.ts'
 import { type PassedOver, sayPassedOver } from './fallback.ts'
 import { instructionsFile } from './instructions-file.ts'
 import { loadedRuntime } from './registry.ts'
-import { chooseRuntime, type RuntimeChoice } from './routing.ts'
+import { chooseRuntime } from './routing.ts'
 import { look } from './sight.ts'
 import { launchRunner } from './start.ts'
 import { type Agent, getAgent, insertAgent, persistentAgent, reopenAgent, type Stint, takeOver } from './store.ts'
-import { conversationsOf, sessionFile } from './transcript.ts'
+import { sessionLeft } from './transcript.ts'
 
 /*
  * A persistent agent has no end of its own: between its turns it waits for mail, which costs nothing, until somebody
@@ -163,17 +163,6 @@ async function clearAway(project: Project, agent: Agent): Promise<void> {
   if (project.tmux !== null) await killSession(project.tmux, agent.name)
 }
 
-/**
- * The runtime's session that it can go on with, or null: another runtime's or mode's is of no use, nor is one whose file
- * is gone.
- */
-function sessionLeft(project: Project, agent: Agent, { runtime, mode }: RuntimeChoice): string | null {
-  const { session } = agent
-  if (session === null || agent.runtime !== runtime.id || agent.mode !== mode || !runtime.can.resume) return null
-  if (runtime.transcript === undefined) return session
-  return sessionFile(runtime, conversationsOf(project, agent, runtime), session) === null ? null : session
-}
-
 /** The task of an agent whose runner died goes on. */
 async function openStint(tx: Db, agent: Agent | undefined, runId: string): Promise<string | null> {
   const task = agent && (await getTask(tx, agent.task_id))
@@ -223,24 +212,12 @@ async function makeAgent(
 
 /** Waits until a start has come through, and gives the agent's row. */
 async function untilUp(project: Project, started: Agent): Promise<Agent> {
-  const deadline = project.clock.monotonic() + UP_MS
-  let wake: () => void = () => undefined
-  const unwatch = watchDatabase(project.databasePath, () => wake())
-  try {
-    for (;;) {
-      const changed = new Promise<void>((resolve) => {
-        wake = resolve
-      })
-      const agent = (await getAgent(project.db, started.id)) ?? started
-      if (agent.state === 'failed') throw failedToStart(agent)
-      if (agent.state !== 'starting' || project.clock.monotonic() > deadline) return agent
-      const timer = setTimeout(() => wake(), 250)
-      await changed
-      clearTimeout(timer)
-    }
-  } finally {
-    unwatch()
+  const up = async () => {
+    const agent = (await getAgent(project.db, started.id)) ?? started
+    if (agent.state === 'failed') throw failedToStart(agent)
+    return agent.state === 'starting' ? undefined : agent
   }
+  return (await untilFound(project, up, { timeoutMs: UP_MS })) ?? (await getAgent(project.db, started.id)) ?? started
 }
 
 function failedToStart(agent: Agent): OvError {

@@ -64,8 +64,8 @@ function runnerGone({ name, capability, persistent }: AgentFacts): Problem {
   return {
     kind: 'runner_gone',
     agent: name,
-    message: `${name} has lost its runner and does nothing. What it committed is kept.`,
-    hint: `ov stop ${name}`,
+    message: `${name} has lost its runner and does nothing. What it has done is kept.`,
+    hint: 'ov up',
   }
 }
 

@@ -121,6 +121,42 @@ export function describeState(state: AgentState): string {
   }
 }
 
+/** An agent is started again so often within the window; then it is put aside. */
+export const MAX_RESTARTS = 3
+export const RESTART_WINDOW_MS = 10 * 60_000
+
+export interface DeathFacts {
+  readonly taskFinal: boolean
+  /** Turns it has begun. */
+  readonly turns: number
+  /** Its runtime understands a prompt. A command that was cut off is not run again by itself: it may have done half of what it does. */
+  readonly prompts: boolean
+  /** How often it was started again within the window. */
+  readonly restarts: number
+  /** Whoever looks can bring it back: the runtime's program and login are there, and it is wanted. */
+  readonly able: boolean
+}
+
+export type AfterDeath =
+  | { readonly do: 'end' }
+  /** It stays as it is, for somebody who can bring it back. */
+  | { readonly do: 'leave' }
+  /** It had not begun. */
+  | { readonly do: 'start' }
+  /** It goes on where it was. */
+  | { readonly do: 'recover' }
+  /** Starting it again does not help: a person has to look. */
+  | { readonly do: 'put-aside' }
+
+/** What becomes of an agent whose runner died. */
+export function afterDeath({ taskFinal, turns, prompts, restarts, able }: DeathFacts): AfterDeath {
+  if (taskFinal) return { do: 'end' }
+  if (turns > 0 && !prompts) return { do: 'end' }
+  if (!able) return { do: 'leave' }
+  if (restarts >= MAX_RESTARTS) return { do: 'put-aside' }
+  return { do: turns === 0 ? 'start' : 'recover' }
+}
+
 export interface FailureFacts {
   readonly cause: FailureCause
   /** When the limit ends, ms since the epoch, if the runtime said. */
@@ -132,6 +168,10 @@ export interface FailureFacts {
   readonly login: string
   /** For a persistent agent: what a person types to start it again; null for one with a task. */
   readonly again: string | null
+  /** It can be told to go on: its runtime understands a prompt, and had shown that it works before it died. */
+  readonly goesOn: boolean
+  /** How often it was started again within the window (`RESTART_WINDOW_MS`). */
+  readonly restarts: number
   /** Its CLI was to go on with a session of an earlier process, and has given no sign that it did. */
   readonly unproven: boolean
 }
@@ -146,11 +186,19 @@ export type AfterFailure =
 
 const MINUTE = 60_000
 const MAX_SETBACKS = 8
-/** A persistent agent whose CLI died is taken up again so often in a row. */
-const MAX_CRASHES = 2
 
 /** What follows a failed turn: what time mends is waited out, never retried in a loop; the rest fails at once. */
-export function afterFailure({ cause, resetAt, setbacks, now, login, again, unproven }: FailureFacts): AfterFailure {
+export function afterFailure({
+  cause,
+  resetAt,
+  setbacks,
+  now,
+  login,
+  again,
+  unproven,
+  goesOn,
+  restarts,
+}: FailureFacts): AfterFailure {
   switch (cause) {
     case 'rate_limit':
     case 'overloaded':
@@ -170,7 +218,8 @@ export function afterFailure({ cause, resetAt, setbacks, now, login, again, unpr
       return { do: 'fail', advice: 'Choose another model: ov sling --model …, or models in overstory.yaml.' }
     case 'crash':
     case 'interrupted':
-      if (again !== null && setbacks <= MAX_CRASHES) return { do: unproven && setbacks > 1 ? 'renew' : 'retry' }
+      if (restarts < MAX_RESTARTS && (again !== null || (cause === 'crash' && goesOn)))
+        return { do: unproven && setbacks > 1 ? 'renew' : 'retry' }
       return { do: 'fail', advice: again === null ? null : `Start it again: ${again}` }
     case 'context':
       if (again !== null && setbacks === 1) return { do: 'renew' }

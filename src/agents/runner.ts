@@ -18,7 +18,7 @@ import { watchDatabase } from '../os/files.ts'
 import { authorOf, GitFailure, removeWorktree, uncommitted } from '../os/git.ts'
 import { ownIdentity } from '../os/process.ts'
 import { containment } from '../os/sandbox.ts'
-import { letServerEnd, ownPane } from '../os/tmux.ts'
+import { letServerEnd, ownPane, paneExists } from '../os/tmux.ts'
 import { stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
 import { usageMeter } from '../spend/meter.ts'
@@ -41,6 +41,7 @@ import { openInteractive } from './interactive.ts'
 import { noteOf } from './notes.ts'
 import { type Pane, paneOn } from './pane.ts'
 import { openRawLog, type RawLog } from './raw-log.ts'
+import { recentRestarts, recover } from './recover.ts'
 import { loadRuntime } from './registry.ts'
 import { programOf } from './routing.ts'
 import { afterFailure, afterTurn, endOf } from './rules.ts'
@@ -149,14 +150,18 @@ class Runner {
   #unproven: boolean
   /** The session that the next launch goes on with. */
   #resume: string | undefined
+  /** Turns of this session, and of all that the agent has had. */
   #turns = 0
   /** How often what it changed was put back. */
   #undone = 0
+  #allTurns: number
   /** What it said last in this turn, or in the last one, until it was passed on. */
   #said = ''
   #turnBegan = 0
   #promptedAt = 0
   #signsOfLife = false
+  /** Its CLI has done something by now: what dies before that would die again. */
+  #works = false
   #lastEventAt = 0
   #ticks = 0
   /** Failures in a row that waiting can mend. */
@@ -172,9 +177,11 @@ class Runner {
     this.#runtime = runtime
     this.#readOnly = project.roles[agent.capability].readOnly
     this.#persistent = agent.persistent === 1
-    // A persistent agent goes on where it was.
-    this.#sessionId = agent.session ?? undefined
-    this.#unproven = agent.session !== null
+    // One that had a runner before goes on where it was.
+    this.#sessionId = runtime.can.resume ? (agent.session ?? undefined) : undefined
+    this.#unproven = this.#sessionId !== undefined
+    this.#allTurns = agent.turns
+    this.#parkedUntil = agent.waiting_on === 'rate_limit' ? agent.waiting_until : null
     this.#place = furnish(project, agent, runtime)
     this.#ownSession = this.#place.sessionId
     this.#ground = groundOf(project, agent, task, this.#place.worktree)
@@ -202,7 +209,7 @@ class Runner {
   async run(): Promise<void> {
     const unfit = await this.#prepare()
     if (unfit !== null) return this.end({ name: 'failed', reason: unfit })
-    let outcome = await this.#betweenTurns(false)
+    let outcome = await this.#betweenTurns(this.#agent.turns > 0)
     // The agent is at its first turn: time to prepare what the next one will need.
     const filled = fillPool(this.#project).catch((error: unknown) =>
       this.#note('pool.trouble', { why: messageOf(error) }),
@@ -267,7 +274,8 @@ class Runner {
     )
 
     await this.#ground.prepare()
-    const unfit = await setUpWorktree(this.#project, worktree, environment)
+    // Where a turn has run already, set-up could undo what it did.
+    const unfit = this.#agent.turns > 0 ? null : await setUpWorktree(this.#project, worktree, environment)
     if (unfit !== null) return redact(unfit)
     const parent = await nameOf(this.#project.db, await reportsTo(this.#project.db, this.#agent))
     this.#instructions = instructionsFor(this.#project, this.#agent, this.#task, parent)
@@ -387,12 +395,13 @@ class Runner {
     }
   }
 
-  async #onEvent(event: AgentEvent, noted = false): Promise<EndState | null> {
+  async #onEvent(event: AgentEvent, noted = false): Promise<EndState | 'lost' | null> {
     this.#signsOfLife = true
     this.#lastEventAt = this.#project.clock.monotonic()
     this.#pane.event(event)
     const note = noted ? null : noteOf(event, this.#place.redact)
     if (note !== null) await this.#note(note.type, note.data)
+    if (WORKS.has(event.type)) this.#works = true
     switch (event.type) {
       case 'started':
         if (event.session !== undefined && event.session !== this.#sessionId) {
@@ -424,7 +433,7 @@ class Runner {
         await this.#countTokens()
         await this.#handover.settle()
         this.#said = event.text ?? this.#said
-        if (this.#persistent) await updateAgent(this.#project.db, this.#agent, { mid_turn: 0 })
+        await updateAgent(this.#project.db, this.#agent, { mid_turn: 0 })
         await this.#ground.keep()
         if (await this.#undo()) return { name: 'failed', reason: CHANGES_AGAIN }
         return event.claim === 'done' ? this.#claimForIt() : this.#betweenTurns(true)
@@ -470,7 +479,7 @@ class Runner {
     for (const event of this.#tokens?.take(this.#sessionId) ?? []) await this.#count(event)
   }
 
-  async #onFailure(event: Extract<AgentEvent, { type: 'failed' }>): Promise<EndState | null> {
+  async #onFailure(event: Extract<AgentEvent, { type: 'failed' }>): Promise<EndState | 'lost' | null> {
     const message = this.#place.redact(event.message)
     this.#setbacks += 1
     if (await this.#undo()) return { name: 'failed', reason: CHANGES_AGAIN }
@@ -483,8 +492,15 @@ class Runner {
       login: this.#runtime.login.hint,
       unproven: this.#unproven,
       again: this.#persistent ? `ov ${this.#agent.capability} start` : null,
+      goesOn: this.#runtime.can.prompts && this.#works,
+      restarts: await recentRestarts(this.#project, this.#agent),
     })
-    if (next.do === 'retry' || next.do === 'renew') return this.#takeUp(next.do === 'renew')
+    if (next.do === 'retry' || next.do === 'renew') {
+      if (this.#interactive && !(await hasScreen(this.#project))) return this.#giveWay(message)
+      const anew = next.do === 'renew' || !this.#runtime.can.resume
+      await this.#note('agent.recovered', { why: message.slice(0, 300), context: anew ? 'digest' : 'resumed' })
+      return this.#takeUp(anew)
+    }
     if (next.do === 'fail')
       return { name: 'failed', reason: next.advice === null ? message : `${message}\n${next.advice}` }
     // A runtime that echoes still has what was sent, and takes it next, as long as it lives.
@@ -492,6 +508,17 @@ class Runner {
     this.#parkedUntil = next.until
     await this.#become({ name: 'waiting', on: 'rate_limit', until: next.until })
     return null
+  }
+
+  /** Its screen is gone, and cannot be had back here: another runner goes on with a screen of its own. */
+  async #giveWay(why: string): Promise<'lost'> {
+    await stopProcessesOf(this.#agent.id, [], { polite: this.#runtime.stopSignal })
+    await this.#hooks?.close()
+    await this.#ground.keep()
+    await this.#handover.withdraw()
+    const now = await getAgent(this.#project.db, this.#agent.id)
+    if (now?.fence === this.#agent.fence) await recover(this.#project, now, why)
+    return 'lost'
   }
 
   /**
@@ -505,9 +532,9 @@ class Runner {
       this.#ownSession = randomUUID()
       this.#unproven = false
       this.#turns = 0
-      await this.#note('agent.begins-anew')
+      const changes = await this.#ground.changes()
       await write(this.#project.db, (tx) =>
-        leaveWord(tx, this.#agent, { since: null, cutOff: true }, this.#project.clock.now()),
+        leaveWord(tx, this.#agent, { since: null, cutOff: true, changes }, this.#project.clock.now()),
       )
     }
     return this.#beginTurn((await this.#handover.nextPrompt()) ?? GO_ON)
@@ -659,19 +686,19 @@ class Runner {
 
   async #beginTurn(prompt: string): Promise<null> {
     this.#turns += 1
+    this.#allTurns += 1
     this.#said = ''
     this.#turnBegan = this.#project.clock.now()
     this.#promptedAt = this.#project.clock.monotonic()
     await this.#ground.freshen()
     if (this.#ground.base !== null) await this.#untouched?.mark(this.#ground.base)
-    if (this.#persistent) {
-      // Known before it begins: killed before the runtime has told its session's id, it is found again by the chosen one.
-      const begins = this.#agent.session === null && this.#sessionId === undefined
-      await updateAgent(this.#project.db, this.#agent, {
-        mid_turn: 1,
-        ...(begins ? { session: this.#ownSession } : {}),
-      })
-    }
+    // Known before it begins: killed before the runtime has told its session's id, it is found again by the chosen one.
+    const begins = this.#runtime.can.resume && this.#agent.session === null && this.#sessionId === undefined
+    await updateAgent(this.#project.db, this.#agent, {
+      mid_turn: 1,
+      turns: this.#allTurns,
+      ...(begins ? { session: this.#ownSession } : {}),
+    })
     await this.#findSession()
     await this.#become({ name: 'working' })
     this.#session?.prompt(await this.#withMemory(prompt))
@@ -685,7 +712,7 @@ class Runner {
     const { can } = this.#runtime
     if (can.resume || !can.prompts || this.#turns <= 1 || this.#session?.alive === true) return prompt
     await this.#note('agent.begins-anew', { why: `${this.#runtime.title} can't go on with a session` })
-    const memory = await recollection(this.#project, this.#agent, this.#task, this.#place.worktree)
+    const memory = await recollection(this.#project, this.#agent, await this.#ground.changes())
     return `${memory}\n\n${prompt}`
   }
 
@@ -728,6 +755,16 @@ const MEND =
   'Make the change that your task asks for now. Nobody answers questions: decide for yourself. If it cannot be done, say why.'
 
 const CHANGES_AGAIN = 'Its role is read-only, and it changed its worktree again and again. Each time that was put back.'
+
+/** Whether the pane that a runner was started in is still there. */
+async function hasScreen({ tmux }: Project): Promise<boolean> {
+  const pane = ownPane()
+  return tmux !== null && pane !== null && (await paneExists(tmux, pane)) !== false
+}
+
+/** What a CLI reports that works. */
+const WORKS: ReadonlySet<AgentEvent['type']> = new Set(['accepted', 'text', 'tool_start', 'tool_end', 'turn_end'])
+
 const GO_ON = 'Go on with your task where you stopped.'
 
 /** What stopped a runner, in words for whoever slung its task. */

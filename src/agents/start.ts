@@ -17,8 +17,7 @@ export async function dispatchQueued(project: Project): Promise<Agent[]> {
   if (project.misconfigured !== null) return started
   for (;;) {
     const agent = await write(project.db, async (tx) => {
-      if ((await countLive(tx)) >= project.config.agents.maxConcurrent) return null
-      const next = await oldestQueued(tx)
+      const next = await oldestQueued(tx, (await countLive(tx)) < project.config.agents.maxConcurrent)
       if (!next) return null
       const now = project.clock.now()
       const taken = await takeOver(tx, next, ['queued'], ownIdentity(), 'starting', now)

@@ -58,6 +58,7 @@ export async function insertAgent(tx: Db, agent: NewAgent, now: number): Promise
     reminded: 0,
     persistent: agent.persistent ? 1 : 0,
     mid_turn: 0,
+    turns: 0,
     created_at: now,
     ended_at: null,
     last_event_at: null,
@@ -158,11 +159,13 @@ export async function countInRun(db: Db, runId: string): Promise<number> {
   return Number(count)
 }
 
-export function oldestQueued(db: Db): Promise<Agent | undefined> {
+/** @param place whether a place is free; a persistent agent needs none */
+export function oldestQueued(db: Db, place: boolean): Promise<Agent | undefined> {
   return db
     .selectFrom('agents')
     .selectAll()
     .where('state', '=', 'queued')
+    .where('persistent', 'in', place ? [0, 1] : [1])
     .orderBy('created_at')
     .orderBy('id')
     .executeTakeFirst()
@@ -190,6 +193,17 @@ export function openChildren(db: Db, parentId: string): Promise<Agent[]> {
     .selectAll()
     .where('parent_id', '=', parentId)
     .where('state', 'in', [...OPEN_STATES])
+    .execute()
+}
+
+/** All it has ever slung, oldest first. */
+export function childrenOf(db: Db, parentId: string): Promise<Agent[]> {
+  return db
+    .selectFrom('agents')
+    .selectAll()
+    .where('parent_id', '=', parentId)
+    .orderBy('created_at')
+    .orderBy('id')
     .execute()
 }
 
@@ -258,13 +272,10 @@ export async function takeOver(
   return row ?? null
 }
 
-/** What a persistent agent begins a new stint with. */
+/** What an agent begins a new stint with. */
 export type Stint = Pick<Agent, 'run_id' | 'task_id' | 'runtime' | 'model' | 'mode' | 'protection' | 'session'>
 
-/**
- * Opens a persistent agent that has ended, or has lost its runner, for a new owner: the fence rises. Null when somebody
- * else was faster.
- */
+/** Opens an agent that has ended, or has lost its runner, for a new owner: the fence rises. Null when somebody else was faster. */
 export async function reopenAgent(
   tx: Db,
   agent: Pick<Agent, 'id' | 'fence'>,
@@ -289,7 +300,6 @@ export async function reopenAgent(
     })
     .where('id', '=', agent.id)
     .where('fence', '=', agent.fence)
-    .where('persistent', '=', 1)
     .returningAll()
     .executeTakeFirst()
   return row ?? null
@@ -301,7 +311,9 @@ export interface Ownership {
   readonly fence: number
 }
 
-type Patch = Partial<Pick<Agent, 'base_sha' | 'session' | 'claimed_done' | 'reminded' | 'mid_turn' | 'last_event_at'>>
+type Patch = Partial<
+  Pick<Agent, 'base_sha' | 'session' | 'claimed_done' | 'reminded' | 'mid_turn' | 'turns' | 'last_event_at'>
+>
 
 /**
  * Writes facts of an agent, as its owner.

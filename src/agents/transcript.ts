@@ -37,6 +37,21 @@ export function sessionFile({ transcript }: AgentRuntime, place: ConversationPla
 }
 
 /**
+ * The runtime's session that an agent can go on with, or null: another runtime's or mode's is of no use, nor is one whose
+ * file is gone.
+ */
+export function sessionLeft(
+  project: Pick<Project, 'config' | 'root' | 'stateDir'>,
+  agent: Pick<Agent, 'id' | 'mode' | 'runtime' | 'session'>,
+  { runtime, mode }: { readonly runtime: AgentRuntime; readonly mode: Agent['mode'] },
+): string | null {
+  const { session } = agent
+  if (session === null || agent.runtime !== runtime.id || agent.mode !== mode || !runtime.can.resume) return null
+  if (runtime.transcript === undefined) return session
+  return sessionFile(runtime, conversationsOf(project, agent, runtime), session) === null ? null : session
+}
+
+/**
  * What is in a session's context, by the file its runtime keeps; undefined for a runtime that keeps none.
  *
  * @param session the runtime's own id of the session, undefined before it has begun: then nothing is in its context

@@ -47,8 +47,8 @@ export function whyOf(facts: WhyFacts): Why {
         }
       }
       return {
-        text: 'Its runner is gone without having ended it. What it committed is kept. Any other runner ends it within seconds; with none at work, stop it yourself.',
-        hint: `ov stop ${name}`,
+        text: 'Its runner is gone without having ended it. What it has done is kept. Any other runner brings it back within seconds; with none at work, do it yourself.',
+        hint: 'ov up',
       }
     case 'ending':
       return { text: 'Somebody stops it, or clears up after its runner, just now.', hint: null }

@@ -106,4 +106,7 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE agents ADD COLUMN protection TEXT;
   `,
+  `
+  ALTER TABLE agents ADD COLUMN turns INTEGER NOT NULL DEFAULT 0;
+  `,
 ]

@@ -109,8 +109,10 @@ export interface AgentRow {
   reminded: number
   /** 1: it has no end of its own (coordinator, monitor), and its row lives on over stops and starts. */
   persistent: number
-  /** For a persistent agent: 1 while a turn of its has begun and not ended, whatever became of its runner. */
+  /** 1 while a turn of its has begun and not ended, whatever became of its runner. */
   mid_turn: number
+  /** Turns that have begun. From the first on its worktree holds work of its own. */
+  turns: number
   created_at: number
   ended_at: number | null
   last_event_at: number | null

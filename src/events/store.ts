@@ -63,13 +63,19 @@ export async function lastEventId(db: Db): Promise<number> {
   return row?.id ?? 0
 }
 
-/** How often something has happened to an agent. */
-export async function countEvents(db: Db, agentId: string, type: string): Promise<number> {
+/** How often something of these kinds has happened to an agent since then (ms since the epoch). */
+export async function countEventsSince(
+  db: Db,
+  agentId: string,
+  types: readonly string[],
+  since: number,
+): Promise<number> {
   const { count } = await db
     .selectFrom('events')
     .select((is) => is.fn.countAll<number>().as('count'))
     .where('agent_id', '=', agentId)
-    .where('type', '=', type)
+    .where('type', 'in', [...types])
+    .where('at', '>=', since)
     .executeTakeFirstOrThrow()
   return Number(count)
 }

@@ -1,11 +1,12 @@
 import { recordEnd } from '../agents/finish.ts'
-import { endOf } from '../agents/rules.ts'
+import { judgeDeath, recover } from '../agents/recover.ts'
+import { endOf, MAX_RESTARTS, RESTART_WINDOW_MS } from '../agents/rules.ts'
 import { dispatchQueued } from '../agents/start.ts'
 import { type Agent, getAgent, openAgents, ownerOf, takeOver } from '../agents/store.ts'
 import { type EndState, isFinal } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
-import { countEvents, recordEvent } from '../events/store.ts'
+import { recordEvent } from '../events/store.ts'
 import { bounceStranded } from '../mail/bounce.ts'
 import { mendLandings } from '../merge/land.ts'
 import { mergesOfTask } from '../merge/store.ts'
@@ -21,38 +22,42 @@ import { isWatched } from './lease.ts'
 
 /** A start whose starter died is given this long until its runner shows among the processes. */
 const START_GRACE_MS = 2_000
-/** So often a start is tried again before the agent is failed. */
-const MAX_STARTS = 3
+const PUT_ASIDE = `Its runner died, though it was started again ${MAX_RESTARTS} times within ${RESTART_WINDOW_MS / 60_000} minutes. It is put aside.`
 
 /**
- * Looks after agents whose owner is gone for certain: a start that died is queued again, an agent whose runner died
- * is ended honestly, its commits kept, its mail bounced, whom it reported to told; a landing that died is finished or
- * taken back. A persistent agent is left as it is, unless its stop was killed in the middle.
+ * Looks after agents whose owner is gone for certain: a start that died is queued again, and so is an agent whose runner
+ * died, to go on where it was. What can't go on, or has been started again too often, is ended honestly: its commits
+ * kept, its mail bounced, whom it reported to told. A landing that died is finished or taken back.
+ *
+ * @param persistent also persistent agents are brought back, which otherwise are left as they are
  */
-export async function reconcile(project: Project): Promise<Agent[]> {
+export async function reconcile(project: Project, { persistent = false } = {}): Promise<Agent[]> {
   const ended: Agent[] = []
   for (const agent of await openAgents(project.db)) {
-    if (agent.state === 'queued') continue
-    const owner = ownerOf(agent)
-    if (owner === null || liveness(owner) !== 'gone') continue
-    if (agent.state === 'starting' && stillStarting(project, agent)) continue
+    if (!isOrphaned(project, agent)) continue
     // Asked twice: a row can be older than the look at the kernel.
     const again = await getAgent(project.db, agent.id)
     if (again?.fence !== agent.fence || again.state !== agent.state) continue
-    // Without a runner a persistent agent is not at its end: it keeps its mail and goes on when it is started again.
-    if (agent.persistent === 1 && !isFinal((await getTask(project.db, agent.task_id))?.state ?? 'stopped')) continue
+    const next = (await judgeDeath(project, again, persistent)).do
+    if (next === 'leave') continue
     const taken = await write(project.db, (tx) =>
       takeOver(tx, agent, [agent.state], ownIdentity(), agent.state, project.clock.now()),
     )
     if (taken === null) continue
     await stopProcessesOf(agent.id, runnersOf(agent.id))
-    if (agent.state === 'starting' && (await countEvents(project.db, agent.id, 'agent.starting')) < MAX_STARTS) {
+    if (next === 'start') {
       await requeue(project, taken)
       continue
     }
     await keep(project, taken)
+    if (next === 'recover') {
+      await recover(project, taken)
+      continue
+    }
     // Looked up and ended at once: a merge that is rejected in between would leave a task that nobody works on.
-    await write(project.db, async (tx) => recordEnd(tx, taken, await endFor(tx, taken), project.clock.now()))
+    await write(project.db, async (tx) =>
+      recordEnd(tx, taken, await endFor(tx, taken, next === 'put-aside'), project.clock.now()),
+    )
     ended.push(taken)
   }
   await mendLandings(project)
@@ -60,6 +65,13 @@ export async function reconcile(project: Project): Promise<Agent[]> {
   await bounceStranded(project)
   await dispatchQueued(project)
   return ended
+}
+
+/** Whether nobody owns an agent any more that somebody should, for certain. */
+export function isOrphaned(project: Project, agent: Agent): boolean {
+  const owner = ownerOf(agent)
+  if (agent.state === 'queued' || owner === null || liveness(owner) !== 'gone') return false
+  return agent.state !== 'starting' || !stillStarting(project, agent)
 }
 
 /** What everybody does who lives and looks around: nothing while a watcher is at it, which acts at once. */
@@ -71,12 +83,13 @@ export async function reconcileUnwatched(project: Project): Promise<void> {
  * How an agent without a runner ends: as a stop or a merge that was killed in the middle has said already; done, when
  * its work is in the merge queue and asks nothing more of it; else failed.
  */
-async function endFor(tx: Db, agent: Agent): Promise<EndState> {
+async function endFor(tx: Db, agent: Agent, putAside: boolean): Promise<EndState> {
   const task = await getTask(tx, agent.task_id)
   if (task && isFinal(task.state)) return endOf(task)
   const entries = await mergesOfTask(tx, agent.task_id)
   const isQueued = entries.some(({ state }) => state === 'ready' || state === 'merging')
-  return isQueued ? { name: 'done' } : { name: 'failed', reason: 'Its runner died.' }
+  if (isQueued) return { name: 'done' }
+  return { name: 'failed', reason: putAside ? PUT_ASIDE : 'Its runner died.' }
 }
 
 /** Its branch keeps the last commit in any case; one worktree that git can't read must not keep the rest of the fleet. */

@@ -26,6 +26,11 @@ export function wordsFor(event: EventRow, nameOf: (agent: string) => string): Wo
       return say(event.type === 'agent.failed' ? 'bad' : 'plain', `${who} ${end(event.type)}${because(data.reason)}`)
     case 'agent.runner-gone':
       return say('bad', `${who} has lost its runner (process ${data.pid})`)
+    case 'agent.recovered':
+      return say(
+        'plain',
+        `${who} goes on where it was, ${data.context === 'digest' ? 'told from the records what it had done' : 'with its conversation'}${because(data.why)}`,
+      )
     case 'agent.requeued':
       return say('plain', `${who} waits for a place again: its start died`)
     case 'agent.nudged':

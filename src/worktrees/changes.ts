@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { OvError } from '../errors.ts'
 import { commitOf, uncommitted } from '../os/git.ts'
 import type { Project } from '../project.ts'
-import { gitIn } from './prepare.ts'
+import { gitIn, worktreePath } from './prepare.ts'
 
 export interface Commit {
   readonly sha: string
@@ -42,6 +42,16 @@ export async function changesOn(
     existsSync(worktree) ? uncommittedIn(project, worktree) : [],
   ])
   return { commits, files, uncommitted }
+}
+
+/** What an agent with a task has done since `base`; null for a persistent one, which has no branch. */
+export async function changesOf(
+  project: Pick<Project, 'git' | 'root' | 'config'>,
+  agent: { readonly branch: string; readonly worktree: string; readonly persistent: number },
+  base: string | null,
+): Promise<Changes | null> {
+  if (agent.persistent === 1) return null
+  return changesOn(project, { branch: agent.branch, base, worktree: worktreePath(project, agent.worktree) })
 }
 
 /** A folder that the repository does not know as a worktree (any more) has nothing that git could tell. */

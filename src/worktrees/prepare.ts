@@ -17,7 +17,8 @@ export function worktreePath(project: Pick<Project, 'root' | 'config'>, worktree
 
 /**
  * Makes an agent's worktree, on a branch of its own that begins at `base`. With `resumed` it also takes up what a killed
- * start of the same agent left; as no turn has run in that, what is not whole is made anew.
+ * start of the same agent left: as no turn has run in that, what is not whole is made anew. With `worked` a turn has: it is
+ * taken up as it lies, whatever branch it is on, less the lock of a git that was killed.
  *
  * @throws {OvError} `worktree.taken`, `worktree.branch-taken` when its path or branch is somebody else's
  */
@@ -28,12 +29,14 @@ export async function prepareWorktree(
     branch,
     base,
     resumed,
+    worked = false,
     pooled,
   }: {
     path: string
     branch: string
     base: string
     resumed: boolean
+    worked?: boolean
     /** Makes one of the pool's the agent's; false when there is none. */
     pooled?: () => Promise<boolean>
   },
@@ -41,6 +44,7 @@ export async function prepareWorktree(
   const common = commonDirAt(project.root)
   const admin = adminDirOf(path, common)
   if (admin !== null && existsSync(path)) {
+    if (worked) return rmSync(join(admin, 'index.lock'), { force: true })
     if (!resumed || !isBegun(admin, branch, base)) throw taken(path)
     if (await isWhole(project, path, admin, branch)) return
     await removeWorktree(project.git, path, { force: true })

@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest'
-import { afterFailure, afterTurn, mayStart, type SlingFacts, type TurnFacts } from '../../src/agents/rules.ts'
+import {
+  afterDeath,
+  afterFailure,
+  afterTurn,
+  MAX_RESTARTS,
+  mayStart,
+  type SlingFacts,
+  type TurnFacts,
+} from '../../src/agents/rules.ts'
 
 const turn: TurnFacts = {
   taskFinal: false,
@@ -13,6 +21,8 @@ const turn: TurnFacts = {
 }
 
 const login = 'example login'
+/** What is known of a CLI that has worked, and was never started again. */
+const KNOWN = { unproven: false, goesOn: true, restarts: 0 }
 
 test('whoever has a person at its screen is neither reminded nor failed, but waits for them', () => {
   expect(afterTurn({ ...turn, reminded: true, attended: true })).toMatchObject({ do: 'wait', on: 'human' })
@@ -63,26 +73,24 @@ test('at maxConcurrent a task is queued, or refused without a queue; a full run 
 test('what time mends is waited out until the reset the runtime named, else ever longer, and not for ever', () => {
   const now = 1_000_000
   expect(
-    afterFailure({ cause: 'rate_limit', resetAt: now + 5_000, setbacks: 1, now, login, again: null, unproven: false }),
+    afterFailure({ cause: 'rate_limit', resetAt: now + 5_000, setbacks: 1, now, login, again: null, ...KNOWN }),
   ).toEqual({
     do: 'park',
     until: now + 5_000,
   })
   // A reset that lies in the past says nothing.
   expect(
-    afterFailure({ cause: 'rate_limit', resetAt: now - 5_000, setbacks: 1, now, login, again: null, unproven: false }),
+    afterFailure({ cause: 'rate_limit', resetAt: now - 5_000, setbacks: 1, now, login, again: null, ...KNOWN }),
   ).toEqual({
     do: 'park',
     until: now + 60_000,
   })
-  expect(
-    afterFailure({ cause: 'overloaded', resetAt: null, setbacks: 3, now, login, again: null, unproven: false }),
-  ).toEqual({
+  expect(afterFailure({ cause: 'overloaded', resetAt: null, setbacks: 3, now, login, again: null, ...KNOWN })).toEqual({
     do: 'park',
     until: now + 240_000,
   })
   expect(
-    afterFailure({ cause: 'network', resetAt: null, setbacks: 9, now, login, again: null, unproven: false }),
+    afterFailure({ cause: 'network', resetAt: null, setbacks: 9, now, login, again: null, ...KNOWN }),
   ).toMatchObject({
     do: 'fail',
   })
@@ -90,7 +98,7 @@ test('what time mends is waited out until the reset the runtime named, else ever
 
 test('what only a person can mend fails at once and says what to do', () => {
   for (const cause of ['auth', 'quota', 'model'] as const) {
-    const next = afterFailure({ cause, resetAt: null, setbacks: 1, now: 0, login, again: null, unproven: false })
+    const next = afterFailure({ cause, resetAt: null, setbacks: 1, now: 0, login, again: null, ...KNOWN })
     expect(next).toMatchObject({ do: 'fail' })
     expect(next.do === 'fail' && next.advice).toMatch(/ov /)
   }
@@ -105,20 +113,32 @@ test('a persistent agent is neither reminded nor failed for an ended turn: it wa
   expect(afterTurn({ ...persistent, taskFinal: true })).toEqual({ do: 'finish' })
 })
 
-test('a persistent agent whose CLI died is taken up again twice, anew where its session gives no sign; another is failed at once', () => {
-  const crash = {
-    cause: 'crash' as const,
-    resetAt: null,
-    now: 0,
-    login,
-    again: 'ov coordinator start',
-    unproven: false,
-  }
-  expect(afterFailure({ ...crash, setbacks: 1 })).toEqual({ do: 'retry' })
-  expect(afterFailure({ ...crash, setbacks: 2 })).toEqual({ do: 'retry' })
-  expect(afterFailure({ ...crash, setbacks: 3 })).toMatchObject({ do: 'fail' })
-  expect(afterFailure({ ...crash, setbacks: 1, unproven: true })).toEqual({ do: 'retry' })
+test('an agent whose CLI died goes on in its session, anew where that gives no sign, so often within the window; a command never', () => {
+  const crash = { cause: 'crash' as const, resetAt: null, now: 0, login, again: null, ...KNOWN, setbacks: 1 }
+  expect(afterFailure(crash)).toEqual({ do: 'retry' })
+  expect(afterFailure({ ...crash, setbacks: 2, restarts: 2 })).toEqual({ do: 'retry' })
+  expect(afterFailure({ ...crash, setbacks: 1, restarts: 3 })).toMatchObject({ do: 'fail' })
+  expect(afterFailure({ ...crash, unproven: true })).toEqual({ do: 'retry' })
   expect(afterFailure({ ...crash, setbacks: 2, unproven: true })).toEqual({ do: 'renew' })
-  expect(afterFailure({ ...crash, cause: 'context', setbacks: 1 })).toEqual({ do: 'renew' })
-  expect(afterFailure({ ...crash, setbacks: 1, again: null })).toEqual({ do: 'fail', advice: null })
+  expect(afterFailure({ ...crash, goesOn: false })).toEqual({ do: 'fail', advice: null })
+  expect(afterFailure({ ...crash, cause: 'interrupted' })).toEqual({ do: 'fail', advice: null })
+
+  const again = 'ov coordinator start'
+  expect(afterFailure({ ...crash, again, goesOn: false })).toEqual({ do: 'retry' })
+  expect(afterFailure({ ...crash, again, cause: 'interrupted' })).toEqual({ do: 'retry' })
+  expect(afterFailure({ ...crash, again, cause: 'context' })).toEqual({ do: 'renew' })
+  expect(afterFailure({ ...crash, again, restarts: 3 })).toMatchObject({ do: 'fail' })
+})
+
+test('an agent whose runner died goes on where it was, so often within the window; what is over, or a command that began, ends', () => {
+  const death = { taskFinal: false, turns: 1, prompts: true, restarts: 0, able: true }
+  expect(afterDeath(death)).toEqual({ do: 'recover' })
+  expect(afterDeath({ ...death, restarts: MAX_RESTARTS - 1 })).toEqual({ do: 'recover' })
+  expect(afterDeath({ ...death, restarts: MAX_RESTARTS })).toEqual({ do: 'put-aside' })
+  expect(afterDeath({ ...death, turns: 0 })).toEqual({ do: 'start' })
+  expect(afterDeath({ ...death, turns: 0, prompts: false })).toEqual({ do: 'start' })
+  expect(afterDeath({ ...death, turns: 0, restarts: MAX_RESTARTS })).toEqual({ do: 'put-aside' })
+  expect(afterDeath({ ...death, prompts: false })).toEqual({ do: 'end' })
+  expect(afterDeath({ ...death, taskFinal: true, able: false })).toEqual({ do: 'end' })
+  expect(afterDeath({ ...death, able: false })).toEqual({ do: 'leave' })
 })

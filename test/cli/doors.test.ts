@@ -57,7 +57,7 @@ function alike(text: string, { home }: Machine): string {
     .replace(/\b[0-9a-f]{8}\b/g, 'SHORT')
     .replace(/\b\d{13}\b/g, '0')
     .replace(/\d+s ago|just now/g, 'AGO')
-    .replace(/ +\d+s {2}human/g, ' 1s  human')
+    .replace(/ +\d+s {2}(human|builder)/g, ' 1s  $1')
     .replace(/"pid": \d+/g, '"pid": 1')
     .replace(/(was |"was": ")(?:starting|working)/g, '$1working')
 }

@@ -133,6 +133,8 @@ test('what every command prints with --json has that shape', async () => {
     'monitor --once',
     'watch --once',
     'watch status',
+    'up --dry-run',
+    'up',
     'merge --dry-run',
     'merge',
     'land',

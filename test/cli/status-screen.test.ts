@@ -121,7 +121,7 @@ test('a wide screen shows problems first, each with what to type, then everybody
     "
     shop · run-1, 10m ago · 2 at work · 3 waiting · 1 queued · 1 without runner · 1 merged · 1 failed · 1 stopped
 
-    ! lost has lost its runner and does nothing. What it committed is kept.  → ov stop lost
+    ! lost has lost its runner and does nothing. What it has done is kept.  → ov up
     ! asker asks: Which database?  → ov mail reply ffff0001 --body "…"
     ! broken failed: Gate tests-pass is red after 3 attempts.  → ov inspect broken
     ! main is 3 commits behind what was merged: 2 tracked files are changed in your checkout.  → Commit or stash, then: ov land
@@ -152,8 +152,7 @@ test('80 columns keep what matters', () => {
     shop · run-1, 10m ago · 2 at work · 3 waiting · 1 queued · 1 without runner
     1 merged · 1 failed · 1 stopped
 
-    ! lost has lost its runner and does nothing. What it committed is kept.
-      → ov stop lost
+    ! lost has lost its runner and does nothing. What it has done is kept.  → ov up
     ! asker asks: Which database?  → ov mail reply ffff0001 --body "…"
     ! broken failed: Gate tests-pass is red after 3 attempts.  → ov inspect broken
     ! main is 3 commits behind what was merged: 2 tracked files are changed in your
@@ -189,8 +188,8 @@ test('40 columns keep who does what', () => {
     1 failed · 1 stopped
 
     ! lost has lost its runner and does
-      nothing. What it committed is kept.
-      → ov stop lost
+      nothing. What it has done is kept.
+      → ov up
     ! asker asks: Which database?
       → ov mail reply ffff0001 --body "…"
     ! broken failed: Gate tests-pass is red
@@ -238,8 +237,8 @@ test('20 columns keep names and states', () => {
     ! lost has lost its
       runner and does
       nothing. What it
-      committed is kept.
-      → ov stop lost
+      has done is kept.
+      → ov up
     ! asker asks: Which
       database?
       → ov mail reply

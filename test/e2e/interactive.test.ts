@@ -42,6 +42,12 @@ function slung(turns: readonly string[], options: Options = {}, more: Record<str
   return { outcome, prompts, folder }
 }
 
+/** Processes of the agent on this machine. */
+const processes = () => {
+  const ours = carrying(`XDG_RUNTIME_DIR=${home.env.XDG_RUNTIME_DIR}`)
+  return carrying('OV_AGENT=builder-1').filter((pid) => ours.includes(pid))
+}
+
 const status = async () => (await home.ov(repo, ['status'])).output
 const mail = (body: string) => home.ov(repo, ['mail', 'send', '--to', 'builder-1', '--subject', 'Word', '--body', body])
 
@@ -187,16 +193,20 @@ test('a CLI that dies on its screen fails its task with what it showed last, and
   expect(outcome).toMatchObject({ state: 'failed' })
   expect(outcome.reason).toContain('exit code 3')
   expect(outcome.reason).toContain('Bye.')
-  await expect.poll(() => carrying('OV_AGENT=builder-1'), SOON).toEqual([])
+  await expect.poll(() => processes(), SOON).toEqual([])
 })
 
-test('when its tmux server is killed in the middle of a turn, its task fails with the reason; its commits are kept', async () => {
-  const agent = slung([`${commit('a.txt')}; sleep 60`], { hooks: true })
+test('when its tmux server is killed in the middle of a turn, it goes on where it was, on another screen', async () => {
+  const agent = slung([`${commit('a.txt')}; sleep 60`, done('b.txt')], { hooks: true })
   const kept = () => git(home, repo, 'for-each-ref', '--format=%(subject)', 'refs/ov/keep')
   await expect.poll(kept, SOON).toContain('Add a.txt')
   await killServer(await ownServer())
-  expect(await agent.outcome).toMatchObject({ state: 'failed', reason: expect.stringContaining('Its screen is gone') })
-  await expect.poll(() => carrying('OV_AGENT=builder-1'), SOON).toEqual([])
+  expect(await agent.outcome).toMatchObject({ state: 'merged' })
+  expect((await home.ov(repo, ['inspect', 'builder-1'])).output).toContain('Its screen is gone')
+  expect(agent.prompts()).toHaveLength(2)
+  expect(agent.prompts()[1]).toContain('You were cut off in the middle of a turn.')
+  expect(git(home, repo, 'show', 'main:a.txt')).toBe('a.txt')
+  await expect.poll(() => processes(), SOON).toEqual([])
 })
 
 test('neither rc files, nor a tmux.conf, nor a poor TERM, nor sessions of the same name elsewhere have a say', async () => {
@@ -227,7 +237,7 @@ test('ov stop ends an interactive agent and all its processes', async () => {
   await expect.poll(() => agent.prompts().length, SOON).toBe(1)
   expect((await home.ov(repo, ['stop', 'builder-1'])).output).toContain('builder-1')
   expect(await agent.outcome).toMatchObject({ state: 'stopped' })
-  expect(carrying('OV_AGENT=builder-1')).toEqual([])
+  expect(processes()).toEqual([])
 })
 
 test('without tmux, or by a runtime without a screen, --interactive is refused with what to do instead', async () => {

@@ -101,10 +101,10 @@ test('an agent whose runner was killed is shown as that, never as working, with 
   await expect.poll(async () => (await fleet.status()).agents[0]?.condition, { timeout: 10_000 }).toBe('runner_gone')
   const screen = await home.ov(fleet.repo, ['status'])
   expect(screen.stdout).toContain('runner gone')
-  expect(screen.stdout).toContain('ov stop lost')
+  expect(screen.stdout).toContain('ov up')
   expect(screen.stdout).not.toContain('working')
   const { why } = JSON.parse((await home.ov(fleet.repo, ['inspect', 'lost', '--json'])).stdout) as Inspection
-  expect(why).toEqual({ text: expect.stringContaining('runner is gone'), hint: 'ov stop lost' })
+  expect(why).toEqual({ text: expect.stringContaining('runner is gone'), hint: 'ov up' })
 })
 
 test('a checkout with changes is said to be behind, and why it does not land', async () => {

@@ -304,6 +304,8 @@ test('--once looks, does what is to be done and says it: as text, as a document,
   await fleet.sling('victim', HANG)
   await fleet.expectState('victim', 'working')
   process.kill(await runnerOf('victim'), 'SIGKILL')
+  const owner = ownerOf(await fleet.agent('victim'))
+  await expect.poll(() => owner && liveness(owner)).toBe('gone')
   const look = await home.ov(fleet.repo, ['watch', '--once', '--json'])
   expect(look.code, look.output).toBe(0)
   const { agents, did, said } = JSON.parse(look.stdout)

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Home } from './sandbox-home.ts'
 
@@ -30,7 +30,9 @@ export function talkingClaude(home: Home, brain: string): Talking {
   writeFileSync(join(bin, 'brain.sh'), brain)
   writeFileSync(join(bin, 'claude'), `#!${process.execPath}\n${PROGRAM}`, { mode: 0o755 })
   writeFileSync(join(bin, 'package.json'), '{ "type": "commonjs" }\n')
+  // An agent's own config folder shares it with the human.
   const projects = join(home.env.HOME ?? '', '.claude', 'projects')
+  mkdirSync(projects, { recursive: true })
   return {
     env: { PATH: `${bin}:${home.env.PATH}`, ANTHROPIC_API_KEY: 'sk-fake' },
     heard: () =>
@@ -47,7 +49,7 @@ export function talkingClaude(home: Home, brain: string): Talking {
         .map((path) => readFileSync(join(projects, path), 'utf8'))
         .join('\n'),
     forget() {
-      rmSync(projects, { recursive: true, force: true })
+      for (const name of readdirSync(projects)) rmSync(join(projects, name), { recursive: true })
     },
   }
 }
@@ -66,7 +68,8 @@ const after = (flag) => (args.includes(flag) ? args[args.indexOf(flag) + 1] : un
 const resumed = after('--resume')
 const session = resumed ?? after('--session-id')
 copyFileSync(after('--append-system-prompt-file'), join(__dirname, process.env.OV_AGENT + '.md'))
-const folder = join(process.env.HOME, '.claude', 'projects', process.cwd().replaceAll(/[^a-zA-Z0-9]/g, '-'))
+const config = process.env.CLAUDE_CONFIG_DIR ?? join(process.env.HOME, '.claude')
+const folder = join(config, 'projects', process.cwd().replaceAll(/[^a-zA-Z0-9]/g, '-'))
 mkdirSync(folder, { recursive: true })
 const transcript = join(folder, session + '.jsonl')
 if (resumed !== undefined && !existsSync(transcript)) {

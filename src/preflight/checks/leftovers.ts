@@ -37,14 +37,14 @@ export async function checkAgents(project: Project): Promise<Check> {
   const found: Found[] = []
   const converge = async () => {
     const ended = await reconcile(project)
-    return `${countOf(ended.length, 'agent')} without a runner ended, their commits kept; what was queued is started where there is a place.`
+    return `What lost its runner goes on, ${countOf(ended.length, 'agent')} that could not ended, their commits kept; what was queued is started where there is a place.`
   }
   if (orphans.length > 0) {
     found.push({
       severity: 'warning',
       code: 'agent.orphaned',
       message: `The runner of ${some(orphans.map((agent) => agent.name))} is gone.`,
-      hint: 'End them honestly, their commits kept: ov doctor --fix',
+      hint: 'Bring them back: ov up',
       fix: converge,
     })
   } else if (queued.length > 0 && places > 0) {

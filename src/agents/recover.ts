@@ -1,0 +1,88 @@
+import type { AgentRuntime } from '../contract/runtime.ts'
+import { isFinal } from '../contract/states.ts'
+import { write } from '../db/open.ts'
+import { OvError } from '../errors.ts'
+import { countEventsSince, recordEvent } from '../events/store.ts'
+import { ownIdentity } from '../os/process.ts'
+import { killSession } from '../os/tmux.ts'
+import { requireLogin } from '../preflight/login.ts'
+import type { Project } from '../project.ts'
+import { getTask } from '../tasks/store.ts'
+import { changesOf } from '../worktrees/changes.ts'
+import { leaveWord } from './digest.ts'
+import { loadedRuntime, loadRuntime } from './registry.ts'
+import { programOf } from './routing.ts'
+import { type AfterDeath, afterDeath, RESTART_WINDOW_MS } from './rules.ts'
+import { type Agent, takeOver, updateAgent } from './store.ts'
+import { sessionLeft } from './transcript.ts'
+
+/** What counts against the number of times an agent is started again. */
+const RESTARTS: readonly string[] = ['agent.requeued', 'agent.recovered']
+
+/** How often an agent was started again lately. */
+export function recentRestarts({ db, clock }: Project, agent: Agent): Promise<number> {
+  return countEventsSince(db, agent.id, RESTARTS, clock.now() - RESTART_WINDOW_MS)
+}
+
+/**
+ * What becomes of an agent whose runner died. The rule, with the facts it needs.
+ *
+ * @param persistent whether a persistent agent is to be brought back, too
+ */
+export async function judgeDeath(project: Project, agent: Agent, persistent: boolean): Promise<AfterDeath> {
+  const task = await getTask(project.db, agent.task_id)
+  const runtime = await loadedRuntime(agent.runtime)
+  return afterDeath({
+    taskFinal: !task || isFinal(task.state),
+    turns: agent.turns,
+    prompts: runtime?.can.prompts ?? true,
+    restarts: await recentRestarts(project, agent),
+    able: (agent.persistent === 0 || persistent) && runtime !== null && isUsable(project, runtime),
+  })
+}
+
+/** Its program and its login are there for whom this process starts: another terminal may have neither. */
+function isUsable({ config }: Project, runtime: AgentRuntime): boolean {
+  try {
+    programOf(config, runtime)
+    requireLogin(config, runtime, '')
+    return true
+  } catch (error) {
+    if (error instanceof OvError) return false
+    throw error
+  }
+}
+
+/**
+ * Puts an agent that has lost its runner, and of which no process is left, back into the queue, so that its next runner goes on
+ * where it was: with the runtime's own session where that is still there, else told from the records what it has done.
+ * False when somebody else took it meanwhile.
+ *
+ * @param agent as the caller owns it
+ */
+export async function recover(project: Project, agent: Agent, why = 'its runner died'): Promise<boolean> {
+  const runtime = await loadRuntime(agent.runtime)
+  // Its screen shows a dead process, and has its name.
+  if (project.tmux !== null) await killSession(project.tmux, agent.name)
+  const session = sessionLeft(project, agent, { runtime, mode: agent.mode })
+  const changes = await changesOf(project, agent, agent.base_sha)
+  return write(project.db, async (tx) => {
+    const now = project.clock.now()
+    const taken = await takeOver(tx, agent, [agent.state], ownIdentity(), 'queued', now)
+    if (taken === null) return false
+    if (session !== agent.session) await updateAgent(tx, taken, { session })
+    const cutOff = agent.mid_turn === 1
+    // Who still has its conversation and waits for something is not woken for having been away.
+    if (session === null || cutOff)
+      await leaveWord(tx, taken, { since: session === null ? null : agent.state_since, cutOff, changes }, now)
+    await recordEvent(tx, {
+      at: now,
+      type: 'agent.recovered',
+      runId: agent.run_id,
+      agentId: agent.id,
+      taskId: agent.task_id,
+      data: { why, context: session === null ? 'digest' : 'resumed', cutOff },
+    })
+    return true
+  })
+}

@@ -1,0 +1,31 @@
+import type { Planned, Up } from './up.ts'
+
+/** What `ov up` did, or would do, in sentences; `beside` is talk. */
+export function sayUp(up: Up, { dryRun }: { dryRun: boolean }): { result: string[]; beside: string[] } {
+  const { planned, merges, said, pending } = up
+  const left = planned.filter((one) => one.do === 'leave').map(({ agent }) => agent)
+  const beside =
+    left.length === 0
+      ? []
+      : [
+          `Hint: ${left.join(', ')} can't be brought back from here: the program or the login of its runtime is missing. ov doctor`,
+        ]
+  if (dryRun) {
+    const queue = merges === 0 ? [] : [`the merge queue, ${merges} long, would be driven`]
+    const plan = [...planned.map((one) => `${one.agent}: ${INTENT[one.do]}`), ...queue]
+    return { result: plan.length === 0 ? [IN_ORDER] : plan, beside }
+  }
+  const waiting = pending.map((name) => `${name} waits for a place, or is on its way: ov status`)
+  const result = [...said, ...waiting]
+  return { result: result.length === 0 ? [IN_ORDER] : result, beside }
+}
+
+const IN_ORDER = 'Everything is in order; nothing was to be done.'
+
+const INTENT: Readonly<Record<Planned['do'], string>> = {
+  start: 'would be started',
+  recover: 'would go on where it was',
+  end: 'would be ended, its commits kept',
+  'put-aside': 'would be ended: it has been started again too often',
+  leave: 'would be left as it is: the program or the login of its runtime is missing here',
+}

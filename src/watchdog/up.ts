@@ -1,0 +1,97 @@
+import { judgeDeath } from '../agents/recover.ts'
+import { allAgents, openAgents } from '../agents/store.ts'
+import type { AgentStateName } from '../contract/states.ts'
+import { untilFound } from '../db/changes.ts'
+import { eventsBeyond, lastEventId } from '../events/store.ts'
+import { openMerges } from '../merge/store.ts'
+import type { Project } from '../project.ts'
+import { isOrphaned, reconcile } from './reconcile.ts'
+import { tendMerges } from './tend.ts'
+import { wordsFor } from './words.ts'
+
+/** What is to be done for one agent whose runner is gone, or that waits for a place. */
+export interface Planned {
+  readonly agent: string
+  readonly state: AgentStateName
+  /** `leave`: its program or its login is not there for whoever asks. */
+  readonly do: 'start' | 'recover' | 'end' | 'put-aside' | 'leave'
+}
+
+export interface Up {
+  /** What was to be done when it began. */
+  readonly planned: readonly Planned[]
+  /** Entries of the merge queue that waited. */
+  readonly merges: number
+  /** What was recorded while it was done, oldest first; empty for a dry run. */
+  readonly did: readonly { readonly at: number; readonly type: string; readonly agent: string | null }[]
+  /** The same in sentences. */
+  readonly said: readonly string[]
+  /** Agents that were to come up and have not yet. */
+  readonly pending: readonly string[]
+}
+
+/** So many events are told. */
+const MANY = 1_000
+
+/**
+ * Brings a fleet back after whatever became of it (a reboot, `kill -9` of everything): what lost its runner goes on or
+ * is ended, persistent agents too; landings, mail, pool and queue are put right, and what is ready is merged. Where all is
+ * in order it changes nothing.
+ *
+ * @param waitMs so long it waits for those that start
+ */
+export async function bringUp(
+  project: Project,
+  { dryRun, gone, waitMs }: { dryRun: boolean; gone: AbortSignal; waitMs: number },
+): Promise<Up> {
+  const planned = await planOf(project)
+  const merges = (await openMerges(project.db)).length
+  if (dryRun) return { planned, merges, did: [], said: [], pending: [] }
+  const before = await lastEventId(project.db)
+  await reconcile(project, { persistent: true })
+  const wanted = planned.filter((one) => one.do === 'start' || one.do === 'recover').map(({ agent }) => agent)
+  const pending = await untilUp(project, wanted, waitMs, gone)
+  if (project.config.merge.auto) await tendMerges(project, gone)
+  const events = await eventsBeyond(project.db, before, MANY)
+  const names = new Map((await allAgents(project.db)).map(({ id, name }) => [id, name]))
+  const nameOf = (id: string) => names.get(id) ?? id
+  return {
+    planned,
+    merges,
+    did: events.map(({ at, type, agent_id: agent }) => ({ at, type, agent: agent === null ? null : nameOf(agent) })),
+    said: events.flatMap((event) => wordsFor(event, nameOf)?.text ?? []),
+    pending,
+  }
+}
+
+async function planOf(project: Project): Promise<Planned[]> {
+  const planned: Planned[] = []
+  for (const agent of await openAgents(project.db)) {
+    if (agent.state === 'queued') planned.push({ agent: agent.name, state: agent.state, do: 'start' })
+    else if (isOrphaned(project, agent)) {
+      const next = await judgeDeath(project, agent, true)
+      planned.push({ agent: agent.name, state: agent.state, do: next.do })
+    }
+  }
+  return planned
+}
+
+/** Waits until those agents have a runner that is at work, and gives those that have none. */
+async function untilUp(
+  project: Project,
+  names: readonly string[],
+  timeoutMs: number,
+  gone: AbortSignal,
+): Promise<string[]> {
+  const waiting = async () => {
+    const open = await openAgents(project.db)
+    return open.filter(({ name, state }) => names.includes(name) && (state === 'queued' || state === 'starting'))
+  }
+  const up = async () => {
+    const left = await waiting()
+    // What only waits for a place is looked after by whoever frees one.
+    return left.some(({ state }) => state === 'starting') ? undefined : left
+  }
+  const left = (await untilFound(project, up, { timeoutMs, gone })) ?? (await waiting())
+  return left.map(({ name }) => name)
+}

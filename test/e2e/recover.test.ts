@@ -1,0 +1,139 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { findAgent } from '../../src/agents/store.ts'
+import { runnersOf } from '../../src/os/tree.ts'
+import type { Up } from '../../src/watchdog/up.ts'
+import { type Fleet, makeFleet } from '../rig/fleet.ts'
+import { git, type Home, makeHome } from '../rig/sandbox-home.ts'
+import { type Talking, talkingClaude } from '../rig/talking-claude.ts'
+
+/*
+ * `ov up` after `kill -9` of runners, from outside, with a FAKE `claude` that talks (test/rig/talking-claude.ts). What the
+ * real one does with it is in test/real.
+ */
+
+let home: Home
+let fleet: Fleet
+let claude: Talking
+beforeEach(() => {
+  home = makeHome()
+})
+afterEach(() => home.dispose())
+
+async function open(brain: string): Promise<void> {
+  claude = talkingClaude(home, brain)
+  fleet = await makeFleet(home, { config: 'runtime: { default: claude }\n' })
+}
+
+const ov = (...args: string[]) => home.ov(fleet.repo, args, { env: claude.env })
+const up = async () => JSON.parse((await ov('up', '--json')).stdout) as Up
+const prompts = () => claude.heard().map(({ prompt }) => prompt)
+const sessions = () => [...new Set(claude.heard().map(({ session }) => session))]
+
+async function agent() {
+  const found = await findAgent(fleet.db, 'builder-1')
+  if (!found) throw new Error('no agent')
+  return found
+}
+
+/** Kills the agent's runner as nothing can be warned of, and with it its CLI. */
+async function killRunner(): Promise<void> {
+  const { id } = await agent()
+  await expect.poll(() => runnersOf(id).length, { timeout: 15_000 }).toBe(1)
+  for (const { pid } of runnersOf(id)) process.kill(pid, 'SIGKILL')
+  await expect.poll(() => runnersOf(id)).toEqual([])
+}
+
+/** A brain that commits, leaves a file uncommitted and hangs; told that it was cut off, or begins anew, it finishes. */
+const twoHalves = () => `
+  case "$(cat)" in
+    *'cut off'*|*'You begin anew'*) git add -A && git commit -qm 'Second half' && ov done --summary 'Both halves';;
+    *) echo one > one.txt && git add -A && git commit -qm 'First half' && echo two > two.txt && touch '${home.path}/half' && sleep 600;;
+  esac`
+
+const half = () => expect.poll(() => existsSync(`${home.path}/half`), { timeout: 15_000 }).toBe(true)
+
+test('an agent killed in the middle of a turn goes on in its conversation, with what lay uncommitted, and its work is merged', async () => {
+  await open(twoHalves())
+  await ov('sling', '--task', 'Write two halves')
+  await half()
+  await killRunner()
+  expect((await ov('up', '--dry-run')).stdout).toBe('builder-1: would go on where it was\n')
+  const first = await up()
+  expect(first.planned).toEqual([{ agent: 'builder-1', state: 'working', do: 'recover' }])
+  expect(first.said).toContain('builder-1 goes on where it was, with its conversation: its runner died')
+  await expect.poll(async () => (await agent()).state, { timeout: 20_000 }).toBe('done')
+
+  expect(readFileSync(join(fleet.repo, 'one.txt'), 'utf8')).toBe('one\n')
+  expect(readFileSync(join(fleet.repo, 'two.txt'), 'utf8')).toBe('two\n')
+  expect(sessions()).toHaveLength(1)
+  expect(prompts().filter((prompt) => prompt.includes('Write two halves'))).toHaveLength(1)
+  expect(await up()).toMatchObject({ planned: [], did: [], said: [] })
+})
+
+test('an agent whose conversation is gone is told from the records: its task, its commits, what lies uncommitted', async () => {
+  await open(twoHalves())
+  await ov('sling', '--task', 'Write two halves')
+  await half()
+  await killRunner()
+  claude.forget()
+  expect((await up()).said.join()).toContain('told from the records what it had done')
+  await expect.poll(async () => (await agent()).state, { timeout: 20_000 }).toBe('done')
+  expect(readFileSync(join(fleet.repo, 'two.txt'), 'utf8')).toBe('two\n')
+  expect(sessions()).toHaveLength(2)
+  const last = prompts().at(-1) ?? ''
+  expect(last).toContain('Your earlier conversation is lost.')
+  expect(last).toContain('Your task:\n\nWrite two halves')
+  expect(last).toMatch(/- [0-9a-f]{8} First half/)
+  expect(last).toContain('- ?? two.txt')
+})
+
+test('an agent that waits for an answer is brought back without a turn, and the answer finds it', async () => {
+  await open(`
+    case "$(cat)" in
+      *Blue.*) ov done --no-changes --summary 'It is blue';;
+      *) ov ask 'Which colour?';;
+    esac`)
+  await ov('sling', '--task', 'Ask')
+  await expect.poll(async () => (await agent()).waiting_on, { timeout: 15_000 }).toBe('human')
+  await killRunner()
+  await up()
+  await expect.poll(async () => (await agent()).waiting_on).toBe('human')
+  expect(claude.heard()).toHaveLength(1)
+  const { mail } = JSON.parse((await ov('mail', 'check', '--json')).stdout)
+  await ov('mail', 'reply', mail[0].id, '--body', 'Blue.')
+  await expect.poll(async () => (await agent()).state, { timeout: 20_000 }).toBe('done')
+  expect(sessions()).toHaveLength(1)
+})
+
+test('what dies again and again is started three times, then put aside with its commits, and told', async () => {
+  await open(
+    `cat > /dev/null; [ -e one.txt ] || { echo one > one.txt; git add -A; git commit -qm One; }; echo x >> '${home.path}/turns'; sleep 600`,
+  )
+  const turns = () => (existsSync(`${home.path}/turns`) ? readFileSync(`${home.path}/turns`, 'utf8').length / 2 : 0)
+  await ov('sling', '--task', 'Never ends')
+  for (let death = 1; death <= 4; death++) {
+    await expect.poll(turns, { timeout: 15_000 }).toBe(death)
+    await killRunner()
+    await up()
+  }
+  expect(await agent()).toMatchObject({ state: 'failed' })
+  expect((await agent()).reason).toContain('started again 3 times within 10 minutes')
+  expect((await ov('mail', 'check')).stdout).toContain('builder-1 failed')
+  const { branch } = await agent()
+  expect(git(home, fleet.repo, 'log', '--format=%s', `main..${branch}`)).toBe('One')
+})
+
+test('who has not its login leaves it as it is, and says so; who has brings it back', async () => {
+  await open(twoHalves())
+  await ov('sling', '--task', 'Write two halves')
+  await half()
+  await killRunner()
+  const without = await home.ov(fleet.repo, ['up'])
+  expect(without.code).toBe(1)
+  expect(without.output).toContain("builder-1 can't be brought back from here")
+  expect((await agent()).state).toBe('working')
+  await up()
+  await expect.poll(async () => (await agent()).state, { timeout: 20_000 }).toBe('done')
+})
