@@ -82,6 +82,8 @@ export default {
     ],
     env: {
       HOME: `${session.privateDir}/${ROOT}/home`,
+      // Its lines are whole: it breaks them to the width of a terminal, which it takes from here.
+      COLUMNS: '1000',
       // Where pip puts what a person installs for themselves.
       PYTHONUSERBASE: session.environment.PYTHONUSERBASE ?? `${session.environment.HOME ?? ''}/.local`,
       // The prices of models as they were packaged, instead of a download at each start.
@@ -104,6 +106,8 @@ export default {
   read(line) {
     const used = USED.exec(line)
     if (used !== null) return [usageOf(used)]
+    const [, dollars] = COST.exec(line) ?? []
+    if (dollars !== undefined) return [added({ ...UNCOUNTED, costUsd: count(dollars) })]
     const [, seconds] = RETRIES.exec(line) ?? []
     if (seconds !== undefined) {
       // It begins with a quarter of a second, and doubles.
@@ -183,19 +187,26 @@ function asText(prompt: string): string {
 
 const COUNT = '[\\d.,]+[kM]?'
 const USED = new RegExp(
-  `^Tokens: (${COUNT}) sent(?:, (${COUNT}) cache write)?(?:, (${COUNT}) cache hit)?, (${COUNT}) received\\.(?: Cost: \\$([\\d.,]+) message, \\$[\\d.,]+ session\\.)?$`,
+  `^Tokens: (${COUNT}) sent(?:, (${COUNT}) cache write)?(?:, (${COUNT}) cache hit)?, (${COUNT}) received\\.(?: Cost: \\$([\\d.,]+) message\\b.*)?$`,
 )
+/** With many counts it begins a new line for the dollars. */
+const COST = /^Cost: \$([\d.,]+) message\b/
 
-/** Counts of one request, rounded as it prints them: \`1.1k\`. */
+/** Counts of one request, rounded as it prints them: `1.1k`. */
 function usageOf([, sent, written, hit, received, dollars]: RegExpExecArray): AgentEvent {
   const [input, cacheWrite, cacheRead] = [count(sent), count(written) ?? 0, count(hit) ?? 0]
-  const usage: Usage = {
+  return added({
     input: input === null ? null : Math.max(0, input - cacheWrite - cacheRead),
     output: count(received),
     cacheRead,
     cacheWrite,
     costUsd: count(dollars),
-  }
+  })
+}
+
+const UNCOUNTED: Usage = { input: null, output: null, cacheRead: null, cacheWrite: null, costUsd: null }
+
+function added(usage: Usage): AgentEvent {
   return { type: 'usage', usage, scope: 'added', costScope: 'added' }
 }
 

@@ -37,6 +37,7 @@ test.each([
     'Tokens: 12k sent, 3.1k cache write, 2k cache hit, 1,024 received. Cost: $1.05 message, $2.10 session.',
     { input: 6900, output: 1024, cacheRead: 2000, cacheWrite: 3100, costUsd: 1.05 },
   ],
+  ['Cost: $1.05 message, $2.10 session.', { input: null, output: null, costUsd: 1.05 }],
 ])('%s', (line, usage) => {
   expect(aider.read(line)).toMatchObject([{ type: 'usage', usage, scope: 'added', costScope: 'added' }])
 })
