@@ -13,7 +13,7 @@ import { OvCommand } from '../../src/cli/command.ts'
 import { showSteps } from '../../src/cli/progress.ts'
 import { screenWidth } from '../../src/cli/style.ts'
 import { OvError } from '../../src/errors.ts'
-import { settingsAround } from '../../src/preflight/runtime-list.ts'
+import { settingsAround } from '../../src/preflight/settings.ts'
 
 export default class RuntimeCertify extends OvCommand {
   static override summary = 'Prove what an agent CLI does for ov, with the CLI as it is installed here'

@@ -179,7 +179,12 @@ async function candidate(project: Chooser, id: string, request: RuntimeRequest):
  * A model in the runtime's own vocabulary. Who goes by another address than the vendor's may have any model there.
  * @throws {OvError} `model.foreign`
  */
-async function modelOf(config: Config, runtime: AgentRuntime, name: string, capability: Capability): Promise<string> {
+export async function modelOf(
+  config: Config,
+  runtime: AgentRuntime,
+  name: string,
+  capability: Capability = 'builder',
+): Promise<string> {
   const own = runtime.models[name]
   if (own !== undefined) return own
   const { gateway } = runtime

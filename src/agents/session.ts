@@ -281,7 +281,10 @@ export function openSession(options: SessionOptions): Session {
 }
 
 /** An argv of a plan with the program's path in the place of its name. */
-export function programArgv({ runtime, program }: SessionOptions, [name = '', ...rest]: readonly string[]): string[] {
+export function programArgv(
+  { runtime, program }: Pick<SessionOptions, 'runtime' | 'program'>,
+  [name = '', ...rest]: readonly string[],
+): string[] {
   return [program !== null && runtime.binaries.includes(name) ? program : name, ...rest]
 }
 

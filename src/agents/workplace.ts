@@ -61,7 +61,7 @@ export function furnish(project: Project, agent: Agent, runtime: AgentRuntime): 
 
 /** Writes what a runtime needs into the private folder, readable by its owner alone, and links what it shares with the human. */
 export function writePlanned(
-  place: Workplace,
+  place: Pick<Workplace, 'privateDir'>,
   files: readonly PlannedFile[],
   links: readonly PlannedLink[] = [],
 ): void {
@@ -72,7 +72,7 @@ export function writePlanned(
 }
 
 /** A file that a runtime left in the private folder; null when it didn't. */
-export function readPlanned(place: Workplace, path: string): string | null {
+export function readPlanned(place: Pick<Workplace, 'privateDir'>, path: string): string | null {
   return readText(join(place.privateDir, path))
 }
 

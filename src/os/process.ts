@@ -367,7 +367,7 @@ export function runShort(
 }
 
 /** The name of the environment variable by which every process of a job is known. */
-const JOB_MARKER = 'OV_JOB'
+export const JOB_MARKER = 'OV_JOB'
 
 /** Kills every process of a job, again until none is left. Gives the survivors after a few seconds of trying. */
 export async function killJob(job: string): Promise<ProcessIdentity[]> {

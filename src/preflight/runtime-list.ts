@@ -1,14 +1,9 @@
-import { type Roles, readManifest } from '../agents/manifest.ts'
-import { loadRuntime, runtimeIds } from '../agents/registry.ts'
+import { loadRuntime } from '../agents/registry.ts'
 import { usersOf } from '../agents/routing.ts'
-import { parkedUntil } from '../agents/store.ts'
-import { loadConfig } from '../config/load.ts'
-import type { Config } from '../config/schema.ts'
 import type { Capability } from '../contract/states.ts'
-import { OvError } from '../errors.ts'
-import { findRoot, openProject } from '../project.ts'
 import { type Refused, refusedRuntimes } from './own.ts'
 import { type RuntimeFacts, surveyRuntimes } from './runtimes.ts'
+import { settingsAround } from './settings.ts'
 
 /** A runtime as `ov runtime list --json` shows it. */
 export interface RuntimeReport extends RuntimeFacts {
@@ -49,27 +44,4 @@ export async function listRuntimes(cwd: string, only?: string): Promise<RuntimeL
     parkedUntil: parked.get(runtime.id) ?? null,
   }))
   return { runtimes, refused: only === undefined ? await refusedRuntimes() : [] }
-}
-
-/** What holds around a folder; a project that was not set up yet has nobody at work. */
-export async function settingsAround(
-  cwd: string,
-): Promise<{ config: Config; roles: Roles; parked: ReadonlyMap<string, number> }> {
-  try {
-    const project = await openProject(cwd, { toRead: true })
-    try {
-      const now = project.clock.now()
-      const parked = await Promise.all(
-        runtimeIds().map(async (id) => [id, await parkedUntil(project.db, id, now)] as const),
-      )
-      const until = parked.filter((entry): entry is [string, number] => entry[1] !== null)
-      return { config: project.config, roles: project.roles, parked: new Map(until) }
-    } finally {
-      await project.close()
-    }
-  } catch (error) {
-    if (!(error instanceof OvError) || !['project.no-git', 'project.not-initialised'].includes(error.code)) throw error
-    const { config } = await loadConfig(error.code === 'project.no-git' ? cwd : (await findRoot(cwd)).root)
-    return { config, roles: (await readManifest(cwd, config.agents.manifest)).roles, parked: new Map() }
-  }
 }

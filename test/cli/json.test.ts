@@ -170,6 +170,7 @@ test('what every command prints with --json has that shape', async () => {
   await ask('watch stop')
   const { env } = talkingClaude(home, 'cat > /dev/null; echo Fine.')
   for (const words of [
+    'runtime ask claude Why?',
     'coordinator start --runtime claude',
     'coordinator Hello',
     'coordinator send Build',

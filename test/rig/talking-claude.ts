@@ -64,6 +64,11 @@ if (args[0] === '--version') {
   console.log('2.1.328 (Claude Code)')
   process.exit()
 }
+// A question in passing.
+if (args.includes('--no-session-persistence')) {
+  console.log('Fine.')
+  process.exit()
+}
 const after = (flag) => (args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined)
 const resumed = after('--resume')
 const session = resumed ?? after('--session-id')
