@@ -1,7 +1,31 @@
 import * as z from 'zod'
+import { acpCan, acpDriver, acpHello } from '../src/contract/acp.ts'
 import { answerJsonHook, hookSettings, readJsonHook, type ToolFacts } from '../src/contract/json-hooks.ts'
 import { brief, causeOfStatus } from '../src/contract/reading.ts'
-import type { AgentEvent, AgentRuntime, FailureCause, SessionSpec } from '../src/contract/runtime.ts'
+import type { AgentEvent, AgentRuntime, Can, FailureCause, LaunchPlan, SessionSpec } from '../src/contract/runtime.ts'
+
+const CAN: Can = {
+  structured: 'turn',
+  interactive: false,
+  resume: true,
+  steer: false,
+  block: true,
+  inject: true,
+  usage: true,
+  cost: false,
+  reports: 'mail',
+  prompts: true,
+  echo: true,
+}
+
+/** What a provider or the CLI itself says in plain words, where no code tells. */
+const WORDS: readonly (readonly [RegExp, FailureCause])[] = [
+  [/exceeded your current quota|insufficient.quota|out of credits/i, 'quota'],
+  [/maximum context length|context.length.exceeded|prompt is too long/i, 'context'],
+  [/authentication failed|no authentication information|not logged in|\/login|copilot login/i, 'auth'],
+  [/could not connect|error reading a body|error sending request/i, 'network'],
+  [/model .* (is )?not (available|found|supported)/i, 'model'],
+]
 
 /**
  * GitHub Copilot CLI, one process a turn (`-p --output-format json`).
@@ -46,19 +70,7 @@ export default {
     files: ['.copilot/config.json', '.config/gh/hosts.yml'],
     hint: 'copilot login',
   },
-  can: {
-    structured: 'turn',
-    interactive: false,
-    resume: true,
-    steer: false,
-    block: true,
-    inject: true,
-    usage: true,
-    cost: false,
-    reports: 'mail',
-    prompts: true,
-    echo: true,
-  },
+  can: CAN,
   environment: [
     'COPILOT_AUTO_TIER',
     'COPILOT_CACHE_HOME',
@@ -96,9 +108,7 @@ export default {
       ...common(session),
     ],
     stdin: session.prompt,
-    env: environmentOf(session),
-    files: [{ path: `${HOME}/copilot-instructions.md`, content: session.instructions }],
-    links: [{ path: `${HOME}/config.json`, to: `${session.environment.HOME ?? ''}/.copilot/config.json`, copy: true }],
+    ...homeOf(session),
     firstPrompt: 'included',
     collect: [USAGE],
   }),
@@ -211,6 +221,24 @@ export default {
     executables: ['/copilot-linux-x64/copilot'],
     refused: 'Authentication failed with provider',
   },
+  // Over ACP it tells failures as if they were the model's words.
+  acp: {
+    can: acpCan(CAN),
+    start: (session) => ({
+      protocol: 'duplex',
+      argv: ['copilot', '--acp', ...common(session)],
+      ...homeOf(session),
+      hello: acpHello(session),
+      firstPrompt: 'after-started',
+    }),
+    ...acpDriver({
+      title: 'GitHub Copilot CLI',
+      trouble:
+        /^Error: (Failed to get response from|Authentication failed with|Could not connect to|Model '|[45]\d\d )/,
+      words: WORDS,
+      tokens: 'process',
+    }),
+  },
   screen: () => ({ is: 'unknown' }),
 } satisfies AgentRuntime
 
@@ -240,8 +268,13 @@ function common(session: SessionSpec): string[] {
   ]
 }
 
-function environmentOf({ privateDir }: SessionSpec): Readonly<Record<string, string>> {
-  return { ...QUIET, COPILOT_HOME: `${privateDir}/${HOME}` }
+/** Its home folder, and what lies in it. */
+function homeOf({ privateDir, instructions, environment }: SessionSpec): Pick<LaunchPlan, 'env' | 'files' | 'links'> {
+  return {
+    env: { ...QUIET, COPILOT_HOME: `${privateDir}/${HOME}` },
+    files: [{ path: `${HOME}/copilot-instructions.md`, content: instructions }],
+    links: [{ path: `${HOME}/config.json`, to: `${environment.HOME ?? ''}/.copilot/config.json`, copy: true }],
+  }
 }
 
 const QUIET = { COPILOT_AUTO_UPDATE: 'false' }
@@ -431,17 +464,9 @@ function causeOf({ errorType, message, statusCode }: Failure): FailureCause {
   return errorType === 'rate_limit' ? 'rate_limit' : causeOfStatus(statusCode ?? null)
 }
 
-/** By what a provider or the CLI itself says in plain words, where no code tells. */
 function causeOfWords(message: string): FailureCause | undefined {
   return WORDS.find(([words]) => words.test(message))?.[1]
 }
-
-const WORDS: readonly (readonly [RegExp, FailureCause])[] = [
-  [/exceeded your current quota|insufficient.quota|out of credits/i, 'quota'],
-  [/maximum context length|context.length.exceeded|prompt is too long/i, 'context'],
-  [/no authentication information|not logged in|\/login|copilot login/i, 'auth'],
-  [/model .* (is )?not (available|found|supported)/i, 'model'],
-]
 
 const count = z.number().nonnegative()
 const usageSchema = z.looseObject({

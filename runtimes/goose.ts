@@ -1,7 +1,34 @@
 import * as z from 'zod'
+import { acpCan, acpDriver, acpHello } from '../src/contract/acp.ts'
 import { hookCommand } from '../src/contract/json-hooks.ts'
 import { brief, textOf } from '../src/contract/reading.ts'
-import type { AgentEvent, AgentRuntime, FailureCause, PlannedFile, SessionSpec } from '../src/contract/runtime.ts'
+import type {
+  AgentEvent,
+  AgentRuntime,
+  Can,
+  FailureCause,
+  LaunchPlan,
+  PlannedFile,
+  SessionSpec,
+} from '../src/contract/runtime.ts'
+
+/** How its own words begin or end when a turn has failed. */
+const FAILED =
+  /^Ran into this error|Please resend your message to (?:try again|continue)\.\s*$|^Unable to continue: |^I've reached the maximum number of actions/
+
+const CAN: Can = {
+  structured: 'turn',
+  interactive: false,
+  resume: true,
+  steer: false,
+  block: true,
+  inject: false,
+  usage: true,
+  cost: true,
+  reports: 'mail',
+  prompts: true,
+  echo: false,
+}
 
 /**
  * goose, one process a turn (`goose run -i - --output-format stream-json`), resumed by the name it was given.
@@ -29,19 +56,7 @@ export default {
     files: ['.config/goose/secrets.yaml', '.config/goose/config.yaml'],
     hint: 'GOOSE_DISABLE_KEYRING=1 goose configure',
   },
-  can: {
-    structured: 'turn',
-    interactive: false,
-    resume: true,
-    steer: false,
-    block: true,
-    inject: false,
-    usage: true,
-    cost: true,
-    reports: 'mail',
-    prompts: true,
-    echo: false,
-  },
+  can: CAN,
   environment: [
     'ANTHROPIC_API_KEY',
     'ANTHROPIC_CUSTOM_HEADERS',
@@ -85,19 +100,7 @@ export default {
       ...session.extraArgs,
     ],
     stdin: asText(session.prompt),
-    env: {
-      ...QUIET,
-      GOOSE_MODE: 'auto',
-      // Commands may run for an hour instead of five minutes: gates and answers take their time.
-      GOOSE_DEFAULT_EXTENSION_TIMEOUT: '3600',
-      GOOSE_PATH_ROOT: `${session.privateDir}/${ROOT}`,
-      GOOSE_ADDITIONAL_CONFIG_FILES: `${settingsOf(session)}/config.yaml`,
-    },
-    files: [{ path: `${ROOT}/config/.goosehints`, content: session.instructions }],
-    links: ['secrets.yaml', 'custom_providers'].map((name) => ({
-      path: `${ROOT}/config/${name}`,
-      to: `${settingsOf(session)}/${name}`,
-    })),
+    ...rootOf(session, { GOOSE_ADDITIONAL_CONFIG_FILES: `${settingsOf(session)}/config.yaml` }),
     firstPrompt: 'included',
   }),
   sendInput: (text) => ({ by: 'frame', frame: { via: 'stdin', line: text } }),
@@ -197,10 +200,39 @@ export default {
       return request.success ? textsIn(request.data.input) : []
     },
   },
+  // It has no switch there that leaves the human's extensions out, so that it gets none of their settings but the keys.
+  acp: {
+    can: { ...acpCan(CAN), usage: false },
+    start: (session) => ({
+      protocol: 'duplex',
+      argv: ['goose', 'acp', '--with-builtin', 'developer', ...session.extraArgs],
+      ...rootOf(session, session.model === undefined ? {} : { GOOSE_MODEL: session.model }),
+      hello: acpHello(session),
+      firstPrompt: 'after-started',
+    }),
+    ...acpDriver({
+      title: 'goose',
+      trouble: FAILED,
+      words: [
+        [/Rate limit exceeded/, 'rate_limit'],
+        [/Authentication (error|failed|required)/, 'auth'],
+        [/Context length exceeded/, 'context'],
+        [/Network error|Could not connect|error sending request|stream/i, 'network'],
+      ],
+      tokens: 'last-request',
+      dollars: true,
+      tool: (meta) => toolSchema.safeParse(meta).data?.goose.toolCall.toolName,
+    }),
+  },
   screen: () => ({ is: 'unknown' }),
 } satisfies AgentRuntime
 
 const ROOT = 'goose'
+
+/** The name of a tool in what it says beside ACP. */
+const toolSchema = z.looseObject({
+  goose: z.looseObject({ toolCall: z.looseObject({ toolName: z.string() }) }),
+})
 
 /** No keyring, no telemetry, no request for a title; and no waiting between attempts. */
 const QUIET = {
@@ -213,6 +245,28 @@ const QUIET = {
 /** The tools of its only extension. */
 const TOOLS = ['edit', 'read_image', 'shell', 'tree', 'write']
 const WRITING_TOOLS = 'edit|write'
+
+/** Its root folder, and what lies in it. */
+function rootOf(
+  session: SessionSpec,
+  more: Readonly<Record<string, string>>,
+): Pick<LaunchPlan, 'env' | 'files' | 'links'> {
+  return {
+    env: {
+      ...QUIET,
+      GOOSE_MODE: 'auto',
+      // Commands may run for an hour instead of five minutes: gates and answers take their time.
+      GOOSE_DEFAULT_EXTENSION_TIMEOUT: '3600',
+      GOOSE_PATH_ROOT: `${session.privateDir}/${ROOT}`,
+      ...more,
+    },
+    files: [{ path: `${ROOT}/config/.goosehints`, content: session.instructions }],
+    links: ['secrets.yaml', 'custom_providers'].map((name) => ({
+      path: `${ROOT}/config/${name}`,
+      to: `${settingsOf(session)}/${name}`,
+    })),
+  }
+}
 
 /** Where the human's own settings lie. */
 function settingsOf({ environment }: SessionSpec): string {
@@ -380,10 +434,6 @@ function spoken(one: z.infer<typeof part>, { role, metadata, created }: Message)
       return []
   }
 }
-
-/** How its own words begin or end when a turn has failed. */
-const FAILED =
-  /^Ran into this error|Please resend your message to (?:try again|continue)\.\s*$|^Unable to continue: |^I've reached the maximum number of actions/
 
 /** What it calls the errors of its providers; the first that holds. */
 const CAUSES: readonly (readonly [RegExp, FailureCause])[] = [

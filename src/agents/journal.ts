@@ -5,7 +5,7 @@ import { endOfLines, growing } from '../os/tail.ts'
 import type { Project } from '../project.ts'
 import { whileOpen } from './follow.ts'
 import { type Entry, entriesIn, lastEntries, outputFile, wordsOf } from './output.ts'
-import { loadRuntime } from './registry.ts'
+import { loadRuntimeOf } from './registry.ts'
 import { type Agent, namesOf } from './store.ts'
 
 /** Something that happened: for a person as lines, for a program as a document. */
@@ -40,7 +40,7 @@ export async function outputJournal(
   agent: Agent,
   { count, raw }: { count: number; raw: boolean },
 ): Promise<Journal> {
-  const runtime = await loadRuntime(agent.runtime)
+  const runtime = await loadRuntimeOf(agent)
   const linesOf = (entry: Entry) => (raw ? (entry.stream === 'in' ? [] : [entry.text]) : wordsOf(entry, runtime))
   const itemOf = (entry: Entry): Item => ({ at: entry.at, lines: linesOf(entry), document: entry })
   const path = outputFile(project, agent)

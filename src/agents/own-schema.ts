@@ -64,6 +64,7 @@ const adapter = z.strictObject({
   stopSignal: z.enum(['SIGTERM', 'SIGINT']),
   transcript: facts.optional(),
   trial: facts.optional(),
+  acp: facts.optional(),
   screen: story,
 } satisfies Record<keyof AgentRuntime, z.ZodType>)
 

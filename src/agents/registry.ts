@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { AgentRuntime } from '../contract/runtime.ts'
+import type { Mode } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
 import { nearest } from '../nearest.ts'
 import { EXTENSION, RUNTIMES_FOLDER } from '../place.ts'
@@ -64,4 +65,13 @@ export async function loadedRuntime(id: string): Promise<AgentRuntime | null> {
 /** All that can be loaded. */
 export async function loadedRuntimes(): Promise<AgentRuntime[]> {
   return (await Promise.all(runtimeIds().map(loadedRuntime))).filter((runtime) => runtime !== null)
+}
+
+/**
+ * Loads the adapter of an agent's runtime, as it drives its CLI in that agent's mode.
+ * @throws {OvError} `runtime.unknown`
+ */
+export async function loadRuntimeOf(agent: { readonly runtime: string; readonly mode: Mode }): Promise<AgentRuntime> {
+  const runtime = await loadRuntime(agent.runtime)
+  return agent.mode === 'acp' ? { ...runtime, ...runtime.acp } : runtime
 }

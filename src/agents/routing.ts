@@ -219,15 +219,21 @@ function otherRuntime(
 
 /**
  * How an agent of this runtime is driven: as asked, else as configured.
- * @throws {OvError} `sling.not-interactive`, `sling.no-tmux`
+ * @throws {OvError} `sling.not-interactive`, `sling.no-tmux`, `sling.no-acp`
  */
 function modeFor(
   { config, tmux }: Pick<Project, 'config' | 'tmux'>,
   runtime: AgentRuntime,
   asked: boolean | undefined,
 ): Mode {
-  const interactive = asked ?? runtimeSection(config, runtime.id).mode === 'interactive'
-  if (!interactive) return 'structured'
+  const { mode } = runtimeSection(config, runtime.id)
+  const interactive = asked ?? mode === 'interactive'
+  if (!interactive && mode === 'acp' && runtime.acp === undefined) {
+    throw new OvError('user', 'sling.no-acp', `${runtime.title} is not driven over ACP.`, {
+      hint: `Unset runtime.${runtime.id}.mode in overstory.yaml.`,
+    })
+  }
+  if (!interactive) return mode === 'acp' ? 'acp' : 'structured'
   const without =
     asked === true ? 'leave --interactive out.' : `add --no-interactive, or unset runtime.${runtime.id}.mode.`
   if (!runtime.can.interactive) {

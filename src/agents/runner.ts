@@ -42,7 +42,7 @@ import { noteOf } from './notes.ts'
 import { type Pane, paneOn } from './pane.ts'
 import { openRawLog, type RawLog } from './raw-log.ts'
 import { recentRestarts, recover } from './recover.ts'
-import { loadRuntime } from './registry.ts'
+import { loadRuntimeOf } from './registry.ts'
 import { programOf } from './routing.ts'
 import { afterFailure, afterTurn, endOf } from './rules.ts'
 import { openServe } from './serve.ts'
@@ -93,7 +93,7 @@ export async function runAgent(project: Project, agentId: string, fence: number)
   }
   const task = await getTask(project.db, agent.task_id)
   if (!task) throw new Error(`agent ${agent.id} has no task`)
-  const runner = new Runner(project, agent, task, await loadRuntime(agent.runtime))
+  const runner = new Runner(project, agent, task, await loadRuntimeOf(agent))
   try {
     await runner.run()
   } catch (error) {

@@ -71,6 +71,8 @@ const TAIL = 4096
 export const UNKNOWN = 4096
 /** So much of a text in pieces is joined, in characters. */
 const LONGEST_TEXT = 64 * 1024
+/** What a session that is taken up may tell again. */
+const REPLAYED: ReadonlySet<AgentEvent['type']> = new Set(['text', 'tool_start', 'tool_end'])
 /** A process that should end with its turn, and whose turn has ended, is given this long to go by itself. */
 const LINGER_MS = 5_000
 /** What a process that has ended left behind in its group may print for so long. */
@@ -112,13 +114,15 @@ export function openSession(options: SessionOptions): Session {
   })
 
   const report = (event: AgentEvent) => {
-    const isPiece = event.type === 'text' && event.piece === true
+    const isPiece = held === null && event.type === 'text' && event.piece === true
     if (isPiece) pieces += event.text
     if (pieces !== '' && (!isPiece || pieces.length > LONGEST_TEXT)) {
       emit({ type: 'text', text: pieces })
       pieces = ''
     }
     if (isPiece) return
+    // Told before its first prompt went out, it is of an earlier turn of a session that was taken up.
+    if (held !== null && REPLAYED.has(event.type)) return
     switch (event.type) {
       case 'started':
         session = event.session ?? session
@@ -143,6 +147,8 @@ export function openSession(options: SessionOptions): Session {
         resetAt = null
         break
       case 'failed': {
+        // It has failed already: what else it says of that turn is no other failure.
+        if (!busy) return
         busy = false
         // It failed before it began: the prompt belongs to another launch, if there is one.
         held = null

@@ -78,7 +78,7 @@ const section = z.strictObject({
     .enum(MODES)
     .default(SECTION_DEFAULTS.mode)
     .describe(
-      'structured: driven over pipes; ov logs and ov attach show its words and tools. interactive: on its own screen in tmux, where you can type along.',
+      'structured: driven over pipes; ov logs and ov attach show its words and tools. acp: the same over the Agent Client Protocol, where its CLI speaks it. interactive: on its own screen in tmux, where you can type along.',
     ),
   env: z
     .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*\*?$/, 'must be the name of a variable; its value stays outside'))

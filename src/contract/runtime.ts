@@ -453,6 +453,8 @@ export interface AgentRuntime {
   readonly transcript?: TranscriptFacts
   /** How `ov runtime certify` has it do real work for a scripted model. Absent for a command. */
   readonly trial?: Trial
+  /** How it is driven over ACP, where that is configured (`runtime.<name>.mode`), as far as it differs. Absent: it isn't. */
+  readonly acp?: Pick<AgentRuntime, 'can' | 'start' | 'sendInput' | 'read' | 'exited' | 'answer' | 'interrupt'>
   /** Interactive mode only: what the pane shows. */
   screen(pane: { readonly text: string; readonly title: string }): Screen
 }

@@ -46,8 +46,11 @@ export const LIVE_STATES = ['starting', 'working', 'waiting'] as const satisfies
 /** States in which an agent will still read mail. */
 export const OPEN_STATES = ['queued', ...LIVE_STATES] as const satisfies readonly AgentStateName[]
 
-/** How an agent's session is driven: over pipes, or on the CLI's own screen, where a person can type along. */
-export const MODES = ['structured', 'interactive'] as const
+/**
+ * How an agent's session is driven: over pipes, as its CLI does it best (`structured`) or over ACP, or on the CLI's own
+ * screen, where a person can type along.
+ */
+export const MODES = ['structured', 'acp', 'interactive'] as const
 export type Mode = (typeof MODES)[number]
 
 /**
