@@ -73,7 +73,18 @@ export default {
   sendInput: (text) => ({ by: 'paste', text }),
   deployHooks: ({ hook }) => (hook === undefined ? [] : guardsFor(hook)),
   hooksBeside: true,
-  getPromptCommand: () => null,
+  // Only its settings keep it from using tools.
+  getPromptCommand: (text, { model, extraArgs = [], privateDir }) =>
+    privateDir === undefined
+      ? null
+      : {
+          argv: ['amp', '--execute', '--no-ide', ...(model === undefined ? [] : ['--mode', model]), ...extraArgs],
+          stdin: text,
+          env: { XDG_CONFIG_HOME: `${privateDir}/${CONFIG}`, AMP_SKIP_UPDATE_CHECK: '1' },
+          files: [{ path: `${CONFIG}/amp/settings.json`, content: `${JSON.stringify(TOOLLESS, null, 2)}\n` }],
+          // It says on stderr why it has no answer, and exits with 0.
+          refusal: '^\\s*$',
+        },
   read(line) {
     const message = messageSchema.safeParse(parsed(line))
     return message.success ? meaning(message.data) : [{ type: 'unknown', line }]
@@ -137,16 +148,21 @@ const WRITING = ['create_file', 'edit_file', 'apply_patch']
 /** Tools that an agent of a fleet must not use: they fetch what another thread of the human's changed, or leave a file with one. */
 const UNFIT = ['download_thread_changes', 'download_thread_file', 'upload_thread_file']
 
+/** Settings of its household. */
+const HOUSE = {
+  'amp.updates.mode': 'disabled',
+  'amp.notifications.enabled': false,
+  'amp.terminal.animation': false,
+  'amp.skills.disableClaudeCodeSkills': true,
+  'amp.skills.disableGlobalAgentsSkills': true,
+}
+
 function settingsFor({ privateDir, hook, readOnly, tools }: SessionSpec): Readonly<Record<string, unknown>> {
   return {
-    'amp.updates.mode': 'disabled',
-    'amp.notifications.enabled': false,
-    'amp.terminal.animation': false,
+    ...HOUSE,
     // Else it changes the `git commit` that the agent typed.
     'amp.git.commit.ampThread.enabled': false,
     'amp.git.commit.coauthor.enabled': false,
-    'amp.skills.disableClaudeCodeSkills': true,
-    'amp.skills.disableGlobalAgentsSkills': true,
     // It would ask a person before it changes files in many places, /var and dotfiles among them. Here `ov` is asked.
     'amp.guardedFiles.allowlist': ['**'],
     'amp.tools.disable': readOnly ? [...UNFIT, ...WRITING] : UNFIT,
@@ -158,6 +174,13 @@ function settingsFor({ privateDir, hook, readOnly, tools }: SessionSpec): Readon
       { tool: '*', action: 'allow' },
     ],
   }
+}
+
+/** A model without tools; one that names some all the same is refused. */
+const TOOLLESS = {
+  ...HOUSE,
+  'amp.tools.disable': ['*'],
+  'amp.permissions': [{ tool: '*', action: 'reject', message: 'Answer without tools.' }],
 }
 
 /** What other programs keep in the folder that is replaced, and an agent's commits need. */

@@ -1,6 +1,8 @@
+import { join } from 'node:path'
 import { runtimeSection } from '../config/runtime-section.ts'
 import type { Config } from '../config/schema.ts'
 import { messageOf } from '../errors.ts'
+import { writeWhole } from '../os/files.ts'
 import type { Certificate, Finding } from './certificate.ts'
 import { certificateOf } from './certify.ts'
 import { documentIn, type Ground, makeGround, setUp } from './ground.ts'
@@ -70,8 +72,10 @@ async function seen(proof: string, run: () => Promise<string>): Promise<Finding>
 const QUESTION_MS = 120_000
 
 async function question({ machine }: Ground, { runtime, program }: Candidate): Promise<string> {
-  const plan = runtime.getPromptCommand('Answer with the one word: yes', {})
+  const privateDir = join(machine.path, 'question')
+  const plan = runtime.getPromptCommand('Answer with the one word: yes', { privateDir })
   must(plan !== null, 'It has no way to be asked without side effects.')
+  for (const { path, content } of plan.files ?? []) writeWhole(join(privateDir, path), content, 0o600)
   const { code, timedOut, output, stdout } = await machine.run([program, ...plan.argv.slice(1)], {
     cwd: machine.env.TMPDIR,
     env: { ...theirs(machine), ...plan.env },

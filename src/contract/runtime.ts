@@ -343,6 +343,8 @@ export interface OneShot {
   readonly env: Readonly<Record<string, string>>
   /** For a CLI whose exit code says nothing: what matches stdout, as a regular expression, when it is a failure and no answer. */
   readonly refusal?: string
+  /** Written before it is asked, in the folder that `privateDir` named. */
+  readonly files?: readonly PlannedFile[]
 }
 
 /** Where a runtime keeps a session's conversation, for the engine to look up whether mail arrived. */
@@ -417,9 +419,10 @@ export interface AgentRuntime {
   start(session: SessionSpec): LaunchPlan
   sendInput(text: string, facts: SessionFacts): Input
   deployHooks(session: SessionSpec): readonly PlannedFile[]
+  /** @param options.privateDir a folder of this question's own, for CLIs that can be kept from side effects only by files; absolute */
   getPromptCommand(
     text: string,
-    options: { readonly model?: string; readonly extraArgs?: readonly string[] },
+    options: { readonly model?: string; readonly extraArgs?: readonly string[]; readonly privateDir?: string },
   ): OneShot | null
   /**
    * One line of stdout (or one SSE datum), without its line break. Never throws and keeps no state. A line it does not

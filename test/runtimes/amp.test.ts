@@ -44,3 +44,13 @@ test('another program that is called amp is told by its version', () => {
   expect(versionIn(own, amp)).toBe('0.0.1790142911')
   expect(versionIn('amp 0.7.1', amp)).toBeNull()
 })
+
+test('a question is asked without a tool, and not at all without a folder for the settings that see to it', () => {
+  expect(amp.getPromptCommand('Why?', {})).toBeNull()
+  const plan = amp.getPromptCommand('Why?', { privateDir: '/private' })
+  expect(plan).toMatchObject({ stdin: 'Why?', env: { XDG_CONFIG_HOME: '/private/config' } })
+  expect(JSON.parse(plan?.files?.[0]?.content ?? '')).toMatchObject({
+    'amp.tools.disable': ['*'],
+    'amp.permissions': [{ tool: '*', action: 'reject' }],
+  })
+})

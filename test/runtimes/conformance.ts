@@ -101,7 +101,7 @@ export function conforms(id: string, loaded: Promise<AgentRuntime>): void {
       if (plan.firstPrompt === 'included') expect(carried(plan).some((text) => text.includes(prompt))).toBe(true)
       else expect(framed(runtime, prompt)).toContain(prompt)
       for (const argument of plan.argv) expect(Buffer.byteLength(argument)).toBeLessThan(100_000)
-      const oneShot = runtime.getPromptCommand(prompt, {})
+      const oneShot = runtime.getPromptCommand(prompt, { privateDir: spec.privateDir })
       if (oneShot !== null) expect([...oneShot.argv, oneShot.stdin ?? '']).toContain(prompt)
     })
 

@@ -400,7 +400,8 @@ class Thread {
   }
 
   #offered(): string[] {
-    return [...this.#tools].filter((name) => !this.#disabled.includes(name) && this.#enabled?.includes(name) !== false)
+    const named = (patterns: readonly string[], name: string) => patterns.includes('*') || patterns.includes(name)
+    return [...this.#tools].filter((name) => !named(this.#disabled, name) && named(this.#enabled ?? ['*'], name))
   }
 
   #ask(): Ask {

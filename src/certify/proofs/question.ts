@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { writeWhole } from '../../os/files.ts'
 import { say } from '../llm/script.ts'
 import type { Proof } from '../proof.ts'
 import { must, times } from '../unproved.ts'
@@ -14,13 +15,17 @@ const question: Proof = {
   id: 'question',
   title: 'a one-shot question has all of stdout for its answer',
   unclaimed: (runtime) =>
-    runtime.getPromptCommand(QUESTION, {}) === null ? 'it has no way to be asked without side effects' : null,
+    runtime.getPromptCommand(QUESTION, { privateDir: '/' }) === null
+      ? 'it has no way to be asked without side effects'
+      : null,
   async run({ candidate, setting, machine, llm }) {
     const { runtime, program } = candidate
     llm.play('question', () => true, [say(ANSWER)])
     const model = setting.model === undefined ? {} : { model: setting.model }
-    const plan = runtime.getPromptCommand(QUESTION, { ...model, extraArgs: setting.section?.args ?? [] })
+    const privateDir = join(machine.path, 'question-private')
+    const plan = runtime.getPromptCommand(QUESTION, { ...model, extraArgs: setting.section?.args ?? [], privateDir })
     must(plan !== null, 'It gives no command.')
+    for (const { path, content } of plan.files ?? []) writeWhole(join(privateDir, path), content, 0o600)
     const folder = join(machine.path, 'question')
     mkdirSync(folder)
     const asked = await machine.run([program, ...plan.argv.slice(1)], {
