@@ -1,6 +1,14 @@
 import * as z from 'zod'
+import { answerJsonHook, readJsonHook, type ToolFacts } from '../src/contract/json-hooks.ts'
 import { brief, causeOfStatus, textOf } from '../src/contract/reading.ts'
-import type { AgentEvent, AgentRuntime, FailureCause, LaunchPlan, SessionSpec } from '../src/contract/runtime.ts'
+import type {
+  AgentEvent,
+  AgentRuntime,
+  FailureCause,
+  LaunchPlan,
+  Screen,
+  SessionSpec,
+} from '../src/contract/runtime.ts'
 
 /**
  * Pi, driven over stdin and stdout (`--mode rpc`).
@@ -42,7 +50,7 @@ export default {
   },
   can: {
     structured: 'duplex',
-    interactive: false,
+    interactive: true,
     resume: true,
     steer: true,
     block: true,
@@ -82,12 +90,15 @@ export default {
   ],
   // Left alone, it looks for such a name among all providers, and may find it at one that was not meant.
   models: { haiku: 'anthropic/haiku', opus: 'anthropic/opus', sonnet: 'anthropic/sonnet' },
-  start: (session) => structured(session),
-  sendInput: (text, { sequence }) => ({
-    by: 'frame',
-    frame: frame({ id: `ov-prompt-${sequence}`, type: 'prompt', message: text, streamingBehavior: 'steer' }),
-  }),
-  deployHooks: () => [{ path: `${HOME}/${EXTENSION}`, content: EXTENSION_SOURCE }],
+  start: (session) => (session.interactive === undefined ? structured(session) : onScreen(session)),
+  sendInput: (text, { sequence, interactive }) =>
+    interactive
+      ? { by: 'paste', text: asText(text) }
+      : {
+          by: 'frame',
+          frame: frame({ id: `ov-prompt-${sequence}`, type: 'prompt', message: text, streamingBehavior: 'steer' }),
+        },
+  deployHooks: ({ hook }) => [{ path: `${HOME}/${EXTENSION}`, content: extensionFor(hook) }],
   getPromptCommand: (text, { model, extraArgs = [] }) => ({
     argv: [
       'pi',
@@ -127,16 +138,31 @@ export default {
       // A dialog of somebody else's has nobody to answer it.
       ...(data === EXTENSION ? { value: verdict.allow ? ALLOWED : verdict.reason } : { cancelled: true }),
     }),
+  readHook(event, payload) {
+    // How a turn ended that failed: then nothing is asked.
+    const failed = failedSchema.safeParse(payload)
+    return failed.success ? [ending(failed.data.failed)] : readJsonHook(event, payload, TOOLS)
+  },
+  answerHook: answerJsonHook,
   interrupt: ({ sequence }) => frame({ id: `ov-interrupt-${sequence}`, type: 'abort' }),
   stopSignal: 'SIGTERM',
   transcript: {
     locate: (session, { privateDir }) => ({ folder: `${privateDir}/${HOME}/sessions`, endsWith: `_${session}.jsonl` }),
     entered(line) {
       const entry = entrySchema.safeParse(parsed(line))
-      return entry.success ? [textOf(entry.data.message.content)] : []
+      if (!entry.success) return []
+      return [textOf(entry.data.type === 'message' ? entry.data.message.content : entry.data.content)]
+    },
+    used(line) {
+      const reply = replySchema.safeParse(parsed(line))
+      if (!reply.success) return null
+      const { id, message, usage: own } = reply.data
+      const counts = message?.usage ?? own
+      const [event] = counts === undefined ? [] : used(counts, message?.model)
+      return event === undefined ? null : { request: id, event }
     },
   },
-  screen: () => ({ is: 'unknown' }),
+  screen: ({ text }) => shown(text.split('\n').map((line) => line.trimEnd())),
   trial: {
     npm: { name: '@earendil-works/pi-coding-agent', version: '0.87.1', program: 'pi' },
     wire: 'anthropic',
@@ -203,29 +229,80 @@ const SETTINGS = {
 }
 
 function structured(session: SessionSpec): LaunchPlan {
-  const folder = `${session.privateDir}/${HOME}`
-  const theirs = session.environment.PI_CODING_AGENT_DIR ?? `${session.environment.HOME ?? ''}/.pi/agent`
   return {
     protocol: 'duplex',
-    argv: [
-      'pi',
-      ...['--mode', 'rpc'],
-      ...ALONE,
-      ...['--extension', `${folder}/${EXTENSION}`],
-      ...['--session-id', session.resume ?? session.sessionId],
-      ...['--append-system-prompt', `${folder}/${INSTRUCTIONS}`],
-      ...toolsFor(session),
-      ...(session.model === undefined ? [] : ['--model', session.model]),
-      ...session.extraArgs,
-    ],
-    env: { ...QUIET, PI_CODING_AGENT_DIR: folder },
+    argv: ['pi', '--mode', 'rpc', ...common(session)],
+    ...placeOf(session),
+    firstPrompt: 'after-started',
+  }
+}
+
+/** On its own screen it asks nothing at the start: nobody's project is trusted, and everything is in its folder. */
+function onScreen(session: SessionSpec): LaunchPlan {
+  const short = Buffer.byteLength(session.prompt) <= LONGEST_ARGUMENT
+  return {
+    protocol: 'interactive',
+    argv: ['pi', ...['--tui-mode', 'regular'], ...common(session), ...(short ? ['--', asText(session.prompt)] : [])],
+    ...placeOf(session),
+    firstPrompt: short ? 'included' : 'at-once',
+  }
+}
+
+/** In bytes. */
+const LONGEST_ARGUMENT = 64 * 1024
+
+/** Text that its prompt takes as text: no command, no shell, no file. */
+function asText(text: string): string {
+  return /^\s*[/!@]/.test(text) ? `Message:\n${text}` : text
+}
+
+/** Options of both modes. */
+function common(session: SessionSpec): string[] {
+  const folder = `${session.privateDir}/${HOME}`
+  return [
+    ...ALONE,
+    ...['--extension', `${folder}/${EXTENSION}`],
+    ...['--session-id', session.resume ?? session.sessionId],
+    ...['--append-system-prompt', `${folder}/${INSTRUCTIONS}`],
+    ...toolsFor(session),
+    ...(session.model === undefined ? [] : ['--model', session.model]),
+    ...session.extraArgs,
+  ]
+}
+
+/** Its config folder, and what of the human's it shares. */
+function placeOf(session: SessionSpec): Pick<LaunchPlan, 'env' | 'files' | 'links'> {
+  const theirs = session.environment.PI_CODING_AGENT_DIR ?? `${session.environment.HOME ?? ''}/.pi/agent`
+  return {
+    env: { ...QUIET, PI_CODING_AGENT_DIR: `${session.privateDir}/${HOME}` },
     files: [
       { path: `${HOME}/settings.json`, content: `${JSON.stringify(SETTINGS, null, 2)}\n` },
       { path: `${HOME}/${INSTRUCTIONS}`, content: session.instructions },
     ],
     links: ['auth.json', 'models.json'].map((file) => ({ path: `${HOME}/${file}`, to: `${theirs}/${file}` })),
-    firstPrompt: 'after-started',
   }
+}
+
+const TOOLS: ToolFacts = {
+  aim: (_tool, input) => brief(input.command ?? input.path ?? input),
+  guard: (_tool, input) => (typeof input.path === 'string' ? { writes: input.path } : {}),
+}
+
+/** What frames its box, also where it holds more lines than are shown. */
+const RULE = /^─{3,}( [↑↓] \d+ more ─+)?$/
+/** What the frame's top says while it works, compacts or waits to try again. */
+const BUSY = /^─+ \S .+ ─+$/
+
+/** Below its box stand two lines of status, and nothing else. */
+function shown(lines: readonly string[]): Screen {
+  const last = lines.findLastIndex((line) => line !== '')
+  if (last < 0) return { is: 'loading' }
+  const bottom = lines.findLastIndex((line) => RULE.test(line))
+  const top = lines.slice(0, Math.max(bottom, 0)).findLastIndex((line) => RULE.test(line) || BUSY.test(line))
+  if (top < 0 || last - bottom > 3) return { is: 'unknown' }
+  if (!RULE.test(lines[top] ?? '')) return { is: 'busy' }
+  const box = lines.slice(top + 1, bottom)
+  return { is: 'idle', typed: box.join('\n').trim() }
 }
 
 const WRITING_TOOLS = ['edit', 'write']
@@ -243,13 +320,18 @@ const ALLOWED = 'ov: go on'
  *
  * A path is asked about as Pi will take it (`~` is the home folder, a leading `@` is dropped) and put in that form, so that
  * what was allowed is what is written. Instructions of folders above the worktree are left out: the main checkout is one.
+ *
+ * @param hook by which it reports and asks on its own screen; without one it does by the protocol
  */
-const EXTENSION_SOURCE = `import { subscribe } from 'node:diagnostics_channel'
+const extensionFor = (hook: string | undefined) => `import { spawn } from 'node:child_process'
+import { subscribe } from 'node:diagnostics_channel'
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const HARMLESS = new Set(['bash', 'find', 'grep', 'ls', 'read'])
+const HOOK = ${JSON.stringify(hook ?? null)}
+const PATIENCE_MS = 60_000
 
 function plain(path, cwd) {
   const name = path.replace(/[\\u00A0\\u2000-\\u200A\\u202F\\u205F\\u3000]/g, ' ').replace(/^@/, '')
@@ -257,29 +339,92 @@ function plain(path, cwd) {
   return name.startsWith('file://') ? fileURLToPath(name) : resolve(cwd, name)
 }
 
-export default function (pi) {
-  let last = {}
-  let refusal
-  const tell = (ctx, value) => ctx.ui.setStatus('ov', JSON.stringify(value))
-
-  subscribe('undici:request:headers', ({ response }) => {
-    if (response.statusCode !== 429) return
-    const texts = response.headers.map(String)
-    const pairs = texts.flatMap((name, at) => (at % 2 === 0 ? [[name.toLowerCase(), texts[at + 1]]] : []))
-    refusal = { at: Date.now(), headers: Object.fromEntries(pairs.filter(([name]) => /^retry-after$|unified-reset$/.test(name))) }
+/** Calls ov-hook: what it has to say, and why it refuses. A guard that says nothing sensible refuses. */
+function call(event, payload, guard = false) {
+  return new Promise((done) => {
+    let said = ''
+    let why = ''
+    const end = (code) => {
+      let answer = code === 0 && said === '' ? {} : null
+      try {
+        answer ??= code === 0 ? JSON.parse(said) : null
+      } catch {}
+      const own = answer?.hookSpecificOutput
+      const refusal = own?.permissionDecisionReason ?? answer?.reason
+      const broken = guard && (typeof answer !== 'object' || answer === null)
+      done({ context: own?.additionalContext, refusal: refusal ?? (broken ? why.trim() || 'Nobody answered.' : undefined) })
+    }
+    const hook = spawn(HOOK, guard ? [event, 'guard'] : [event], { timeout: PATIENCE_MS, killSignal: 'SIGKILL' })
+    hook.stdout.on('data', (data) => (said += data))
+    hook.stderr.on('data', (data) => (why += data))
+    hook.stdin.on('error', () => {})
+    hook.on('error', () => end(1))
+    hook.on('exit', (code) => setTimeout(end, 0, code))
+    hook.stdin.end(JSON.stringify(payload))
   })
+}
+
+function overPipes(pi, ending) {
+  const tell = (ctx, value) => ctx.ui.setStatus('ov', JSON.stringify(value))
   pi.on('session_start', (_event, ctx) =>
     tell(ctx, { is: 'started', session: ctx.sessionManager.getSessionId(), model: ctx.model?.id }),
   )
-  pi.on('before_agent_start', ({ systemPromptOptions: options }, ctx) => {
-    refusal = undefined
-    options.contextFiles = (options.contextFiles ?? []).filter(({ path }) => path.startsWith(ctx.cwd + '/'))
-  })
   pi.on('tool_call', async ({ toolName: tool, input }, ctx) => {
     if (HARMLESS.has(tool)) return undefined
     if (typeof input.path === 'string') input.path = plain(input.path, ctx.cwd)
     const answer = await ctx.ui.input('ov', JSON.stringify({ tool, writes: input.path }))
     return answer === '${ALLOWED}' ? undefined : { block: true, reason: answer || 'Nobody answered.' }
+  })
+  pi.on('agent_settled', (_event, ctx) => tell(ctx, { is: 'settled', ...ending() }))
+}
+
+function onScreen(pi, ending) {
+  const message = (content) => ({ customType: 'ov', content, display: true })
+  const failed = () => !['stop', 'length', 'toolUse'].includes(ending().stop)
+  pi.on('session_start', (_event, ctx) =>
+    call('session-start', { session_id: ctx.sessionManager.getSessionId(), model: ctx.model?.id }),
+  )
+  pi.on('before_agent_start', async ({ prompt }) => {
+    const { context } = await call('prompt', { prompt })
+    return context === undefined ? undefined : { message: message(context) }
+  })
+  pi.on('tool_call', async ({ toolName, toolCallId, input }, ctx) => {
+    if (!HARMLESS.has(toolName) && typeof input.path === 'string') input.path = plain(input.path, ctx.cwd)
+    const asked = { tool_name: toolName, tool_use_id: toolCallId, tool_input: input }
+    const { refusal } = await call('tool-start', asked, !HARMLESS.has(toolName))
+    return refusal === undefined ? undefined : { block: true, reason: refusal }
+  })
+  pi.on('tool_result', async ({ toolName, toolCallId, content, isError }) => {
+    const text = content.flatMap((part) => part.text ?? []).join('\\n')
+    const ran = { tool_name: toolName, tool_use_id: toolCallId }
+    const event = isError ? { hook_event_name: 'PostToolUseFailure', error: text } : { tool_response: text }
+    const { context } = await call('tool-end', { ...ran, ...event })
+    return context === undefined ? undefined : { content: [...content, { type: 'text', text: context }] }
+  })
+  pi.on('agent_before_settle', async ({ entries }) => {
+    if (failed()) return undefined
+    const { refusal } = await call('stop', { last_assistant_message: ending().text })
+    if (refusal === undefined) return undefined
+    return { entries: [...entries, { type: 'custom_message', ...message(refusal) }], continue: true }
+  })
+  pi.on('agent_settled', async () => {
+    if (failed()) await call('stop', { failed: ending() })
+  })
+}
+
+export default function (pi) {
+  let last = {}
+  let refusal
+  subscribe('undici:request:headers', ({ response }) => {
+    if (response.statusCode !== 429) return
+    const texts = response.headers.map(String)
+    const pairs = texts.flatMap((name, at) => (at % 2 === 0 ? [[name.toLowerCase(), texts[at + 1]]] : []))
+    const known = pairs.filter(([name]) => /^retry-after$|unified-reset$/.test(name))
+    refusal = { at: Date.now(), headers: Object.fromEntries(known) }
+  })
+  pi.on('before_agent_start', ({ systemPromptOptions: options }, ctx) => {
+    refusal = undefined
+    options.contextFiles = (options.contextFiles ?? []).filter(({ path }) => path.startsWith(ctx.cwd + '/'))
   })
   pi.on('message_end', ({ message }) => {
     if (message.role !== 'assistant') return undefined
@@ -288,9 +433,10 @@ export default function (pi) {
     // By these words it is not tried again: when the limit ends is known.
     return { message: { ...message, errorMessage: message.errorMessage + ' (quota exceeded)' } }
   })
-  pi.on('agent_settled', (_event, ctx) =>
-    tell(ctx, { is: 'settled', stop: last.stopReason, error: last.errorMessage, refusal }),
-  )
+  const words = () => (last.content ?? []).flatMap((part) => part.text ?? []).join('\\n')
+  const ending = () => ({ stop: last.stopReason, error: last.errorMessage, refusal, text: HOOK === null ? undefined : words() })
+  if (HOOK === null) overPipes(pi, ending)
+  else onScreen(pi, ending)
 }
 `
 
@@ -395,24 +541,41 @@ const eventSchema = z.discriminatedUnion('type', [
 ])
 type Event = z.infer<typeof eventSchema>
 
+/** How a turn ended, as the extension saw it. `refusal`: when a limit was reached, and what its headers say of its end. */
+const ended = {
+  stop: z.string().optional(),
+  error: z.string().optional(),
+  refusal: z.object({ at: z.number(), headers: z.record(z.string(), z.string()) }).optional(),
+}
+const endedSchema = z.object(ended)
+type Ended = z.infer<typeof endedSchema>
+
 /** What the extension says by a status. */
 const wordSchema = z.discriminatedUnion('is', [
   z.looseObject({ is: z.literal('started'), session: z.string(), model: z.string().optional() }),
-  z.looseObject({
-    is: z.literal('settled'),
-    stop: z.string().optional(),
-    error: z.string().optional(),
-    refusal: z.looseObject({ at: z.number(), headers: z.record(z.string(), z.string()) }).optional(),
-  }),
+  z.looseObject({ is: z.literal('settled'), ...ended }),
 ])
-type Settled = Extract<z.infer<typeof wordSchema>, { is: 'settled' }>
+
+/** What it says of a turn that failed, on its own screen. */
+const failedSchema = z.looseObject({ failed: endedSchema })
 
 const questionSchema = z.looseObject({ tool: z.string(), writes: z.string().optional() })
 
-/** Lines of a session's file whose text is in the context: prompts, and what tools gave. */
-const entrySchema = z.looseObject({
-  type: z.literal('message'),
-  message: z.looseObject({ role: z.literal(['user', 'toolResult']), content }),
+/** Lines of a session's file whose text is in the context: prompts, what tools gave, and what the extension brought in. */
+const entrySchema = z.discriminatedUnion('type', [
+  z.looseObject({
+    type: z.literal('message'),
+    message: z.looseObject({ role: z.literal(['user', 'toolResult']), content }),
+  }),
+  z.looseObject({ type: z.literal('custom_message'), content }),
+])
+
+/** Lines that tell tokens: replies of the model, and summaries. */
+const replySchema = z.looseObject({
+  type: z.literal(['message', 'compaction']),
+  id: z.string(),
+  message: z.looseObject({ role: z.literal('assistant'), model: z.string().optional(), usage }).optional(),
+  usage: usage.optional(),
 })
 
 function meaning(event: Event, line: string): AgentEvent[] {
@@ -493,7 +656,7 @@ function asked(request: Extract<Event, { type: 'extension_ui_request' }>, line: 
   ]
 }
 
-function used(counts: z.infer<typeof usage>, model?: string): AgentEvent[] {
+function used(counts: z.infer<typeof usage>, model?: string): Extract<AgentEvent, { type: 'usage' }>[] {
   const { input, output, cacheRead, cacheWrite, cost } = counts
   // A reply that never came.
   if (input + output + cacheRead + cacheWrite === 0) return []
@@ -507,7 +670,7 @@ function used(counts: z.infer<typeof usage>, model?: string): AgentEvent[] {
   ]
 }
 
-function ending({ stop, error = '', refusal }: Settled): AgentEvent {
+function ending({ stop, error = '', refusal }: Ended): AgentEvent {
   switch (stop) {
     case 'length':
     case 'stop':
@@ -553,7 +716,7 @@ function causeOf(message: string): FailureCause {
 }
 
 /** When a limit ends, in ms since the epoch: the latest of what the headers name, as a time or as seconds from then. */
-function resetOf({ at, headers }: NonNullable<Settled['refusal']>): number | null {
+function resetOf({ at, headers }: NonNullable<Ended['refusal']>): number | null {
   const times = Object.values(headers).flatMap((value) => {
     const number = Number(value)
     const time = Number.isFinite(number) ? (number > 1e9 ? number * 1000 : at + number * 1000) : Date.parse(value)

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import pi from '../../runtimes/pi.ts'
-import { always, call, drop, hang, refuse, say, shell } from '../../src/certify/llm/script.ts'
+import { always, call, drop, hang, held, refuse, say, shell } from '../../src/certify/llm/script.ts'
 import { run } from '../../src/os/process.ts'
 import { cliOf } from './cli.ts'
 import { commandLinesWith, context, pidsOf, times, wholeOf } from './fleet.ts'
@@ -76,6 +76,66 @@ test('nothing of the human’s gets in but the login, nothing the repository bri
   expect(seen).not.toContain('THEIR-WORDS')
   expect(existsSync(marker)).toBe(false)
   expect(readdirSync(join(home, '.pi/agent'))).toEqual(before)
+})
+
+test('on its own screen it reports by its extension, takes mail by it into the running turn and at its end, and is refused the same', async () => {
+  const { fleet } = stage()
+  const outside = join(fleet.home.path, 'outside.txt')
+  const working = held(shell('echo second'))
+  const ending = held(say('All is written.'))
+  fleet.llm.play('builder', of('builder-1'), [
+    shell('echo first; exit 3'),
+    working,
+    write(outside),
+    write('inside.txt'),
+    ending,
+    shell('git add -A && git commit -q -m "Write inside" && ov done --summary "Written"'),
+    say('Done.'),
+  ])
+  const slung = await fleet.sling('--interactive', '--task', 'Write inside.txt')
+  await working.reached
+  await fleet.ov('mail', 'send', '--to', 'builder-1', '--subject', 'Urgent', '--body', 'U-body', '--priority', 'urgent')
+  working.release()
+  await ending.reached
+  await fleet.ov('mail', 'send', '--to', 'builder-1', '--subject', 'Later', '--body', 'L-body')
+  ending.release()
+  expect((await slung.exit).outcome).toMatchObject({ state: 'merged' })
+  const seen = wholeOf(fleet.llm.asked('builder').at(-1))
+  expect([times(seen, 'U-body'), times(seen, 'L-body'), times(seen, 'is outside your worktree')]).toEqual([1, 1, 1])
+  expect(existsSync(outside)).toBe(false)
+  const { output } = await fleet.ov('logs', 'builder-1', '--events')
+  expect([...output.matchAll(/^tool\.(\w+ (?:tool|ok)=\w+)/gm)].map(([, what]) => what)).toEqual([
+    'start tool=bash',
+    'end ok=false',
+    'start tool=bash',
+    'end ok=true',
+    'start tool=write',
+    'refused tool=write',
+    'start tool=write',
+    'end ok=true',
+    'start tool=bash',
+    'end ok=true',
+  ])
+  expect([times(output, 'mail.delivered'), times(output, 'mail.bounced')]).toEqual([3, 0])
+  const { agent } = await fleet.json<{ agent: { usage: unknown } }>('inspect', 'builder-1')
+  expect(agent.usage).toMatchObject({ output: 34 * fleet.llm.asked('builder').length })
+})
+
+test('on its own screen a failed turn is told with its cause and the end of its limit too', async () => {
+  const { fleet } = stage()
+  const resetAt = Math.ceil(Date.now() / 1000) + 3600
+  const headers = {
+    'anthropic-ratelimit-unified-status': 'rejected',
+    'anthropic-ratelimit-unified-reset': `${resetAt}`,
+  }
+  fleet.llm.play('limited', of('limited'), [always(refuse(429, { headers }))])
+  fleet.llm.play('locked-out', of('locked-out'), [always(refuse(401, { message: 'invalid x-api-key' }))])
+  for (const name of ['limited', 'locked-out'])
+    await fleet.ov('sling', '--runtime', 'pi', '--interactive', '--model', MODEL, '--name', name, '--task', name)
+  await expect.poll(async () => (await fleet.ov('inspect', 'limited')).output, POLL).toContain('cause=rate_limit')
+  await expect.poll(async () => (await fleet.ov('inspect', 'locked-out')).output, POLL).toContain('cause=auth')
+  const { agent } = await fleet.json<{ agent: { waitingUntil: number } }>('inspect', 'limited')
+  expect(agent.waitingUntil).toBe(resetAt * 1000)
 })
 
 test('each failure is told with its one cause', async () => {

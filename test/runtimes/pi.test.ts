@@ -98,3 +98,36 @@ test('what 0.74 prints at the end of a run is not guessed at: it may be tried ag
   }
   expect(pi.exited(exit)).toMatchObject([{ type: 'failed', message: expect.stringContaining('--session-id') }])
 })
+
+test('on its own screen a prompt is text, never a command, a shell or a file, and a long one is pasted', () => {
+  const prompt = (text: string) => {
+    const plan = pi.start({ ...spec, prompt: text, interactive: { repository: '/repo' } })
+    return plan.firstPrompt === 'included' ? plan.argv.at(-1) : null
+  }
+  expect(prompt('Go.\n/compact')).toBe('Go.\n/compact')
+  for (const text of ['/compact', '!ls', ' @notes.md']) expect(prompt(text)).toBe(`Message:\n${text}`)
+  expect(prompt('x'.repeat(200_000))).toBeNull()
+  expect(pi.sendInput('/quit', { busy: false, sequence: 1, interactive: true })).toEqual({
+    by: 'paste',
+    text: 'Message:\n/quit',
+  })
+})
+
+test('on its own screen a failed turn is no end that could be put off by mail', () => {
+  const failed = { stop: 'error', error: '401 {"error":{"message":"invalid x-api-key"}}' }
+  expect(pi.readHook('stop', { failed })).toEqual([{ type: 'failed', cause: 'auth', message: '401 invalid x-api-key' }])
+  expect(pi.readHook('stop', { last_assistant_message: 'Done.' })).toEqual([
+    { type: 'ask', ask: { id: '', when: 'stop' } },
+    { type: 'turn_end', text: 'Done.' },
+  ])
+})
+
+test('tokens of a session on its own screen are those of each reply and of each summary', () => {
+  const counts = { input: 10, output: 3, cacheRead: 2, cacheWrite: 1, cost: { total: 0.5 } }
+  const tokens = { input: 10, output: 3, cacheRead: 2, cacheWrite: 1, costUsd: 0.5 }
+  const reply = { type: 'message', id: 'a1', message: { role: 'assistant', model: 'm', usage: counts } }
+  expect(pi.transcript.used(JSON.stringify(reply))).toMatchObject({ request: 'a1', event: { usage: tokens } })
+  const summary = JSON.stringify({ type: 'compaction', id: 'b2', summary: 'So far', usage: counts })
+  expect(pi.transcript.used(summary)).toMatchObject({ request: 'b2', event: { usage: tokens } })
+  expect(pi.transcript.used('{"type":"message","id":"c3","message":{"role":"user","content":"hi"}}')).toBeNull()
+})
