@@ -29,6 +29,7 @@ export default {
   binaries: ['gemini'],
   versionArgs: ['--version'],
   certified: ['0.61.0'],
+  ownModels: /^(gemini|gemma)-/,
   install: 'npm install -g @google/gemini-cli',
   login: {
     env: ['GEMINI_API_KEY', 'GOOGLE_API_KEY', 'GOOGLE_APPLICATION_CREDENTIALS'],

@@ -187,6 +187,14 @@ export type AfterFailure =
 const MINUTE = 60_000
 const MAX_SETBACKS = 8
 
+/** The longest limit there is ends within a month. */
+const LONGEST_LIMIT = 35 * 24 * 60 * MINUTE
+
+/** A time that has passed, or is far too far off (another clock, another unit), says nothing of when a limit ends. */
+function isReset(at: number | null, now: number): at is number {
+  return at !== null && at > now && at - now <= LONGEST_LIMIT
+}
+
 /** What follows a failed turn: what time mends is waited out, never retried in a loop; the rest fails at once. */
 export function afterFailure({
   cause,
@@ -205,7 +213,7 @@ export function afterFailure({
     case 'network': {
       if (setbacks > MAX_SETBACKS) return { do: 'fail', advice: `It was tried ${setbacks} times.` }
       const backoff = now + Math.min(30, 2 ** (setbacks - 1)) * MINUTE
-      return { do: 'park', until: resetAt !== null && resetAt > now ? resetAt : backoff }
+      return { do: 'park', until: isReset(resetAt, now) ? resetAt : backoff }
     }
     case 'auth':
       return {

@@ -89,17 +89,32 @@ export function agentLogDir(project: Pick<Project, 'stateDir'>, agent: Pick<Agen
 }
 
 /**
- * What a runner inherits: the human's environment less what an outer agent or `ov` put there. The agent itself
- * gets far less, by an allow-list.
+ * What a runner inherits: the human's environment less what an outer agent, its Node options or `ov` put there. The agent
+ * itself gets far less, by an allow-list.
  */
 function runnerEnvironment(): Record<string, string> {
   return Object.fromEntries(
     Object.entries(process.env).filter(
-      (entry): entry is [string, string] =>
-        entry[1] !== undefined &&
-        !/^(OV_(BROKER|AGENT|AGENT_ID|TASK|TASK_FILE|FEEDBACK)|TMUX|TMUX_PANE|CLAUDECODE|CLAUDE_PID|CLAUDE_EFFORT|CLAUDE_CODE_(CHILD_.*|SESSION_.*|MESSAGING_.*|ENTRYPOINT|EXECPATH))$/.test(
-          entry[0],
-        ),
+      (entry): entry is [string, string] => entry[1] !== undefined && !isOuter(entry[0], entry[1]),
     ),
   )
 }
+
+/** Node options are the human's to give, to gates too; but none by which an outer program gets into our processes. */
+function isOuter(name: string, value: string): boolean {
+  if (name === 'NODE_OPTIONS')
+    return /(^|\s)(-r|--(require|import|loader|experimental-loader|inspect\S*))([\s=]|$)/.test(value)
+  return INHERITED.test(name)
+}
+
+/** What tells programs that they run inside `ov`, tmux or some other agent CLI, and what changes how Node itself runs. */
+const INHERITED = new RegExp(
+  `^(${[
+    'OV_(BROKER|AGENT|AGENT_ID|TASK|TASK_FILE|FEEDBACK)',
+    'TMUX|TMUX_PANE',
+    'NODE_(CHANNEL_.*|V8_COVERAGE|INSPECT_RESUME_ON_START|UNIQUE_ID)',
+    'CLAUDECODE|CLAUDE_PID|CLAUDE_EFFORT|CLAUDE_CODE_(CHILD_.*|SESSION_.*|MESSAGING_.*|ENTRYPOINT|EXECPATH|SSE_PORT)',
+    'AGENT|AI_AGENT|GEMINI_CLI(_.*)?|CURSOR_(AGENT|TRACE_ID)|CODEX_(SANDBOX.*|THREAD_ID|MANAGED_.*)',
+    'COPILOT_(CLI|AGENT_.*|RUN_APP)|GOOSE_TERMINAL|AGENT_SESSION_ID|OPENCODE|OPENCODE_(PID|RUN_ID|PROCESS_ROLE)|AMP_(CURRENT_THREAD_ID|THREAD_ID)|PI_CODING_AGENT',
+  ].join('|')})$`,
+)

@@ -99,7 +99,7 @@ function remarksOn(runtime: RuntimeReport): Remark[] {
       `${program} does not seem to be ${title}: it said ${said === null ? 'nothing' : `"${said}"`}.`,
       `runtime.${id}.binary`,
     )
-  if (silent === 'timeout') say(`${program} hangs when it is asked for its version.`, `${program} --version`)
+  if (silent === 'timeout') say(`${program} takes too long to say its version, or hangs.`, `${program} --version`)
   if (silent === 'failed')
     say(
       `${program} fails when it is asked for its version${said === null ? '' : `: "${said}"`}.`,

@@ -23,7 +23,7 @@ export interface RuntimeList {
 }
 
 /** Who is asked for a list can wait for a CLI that starts slowly. */
-const PATIENCE_MS = 5_000
+const PATIENCE_MS = 8_000
 
 /**
  * Every runtime there is an adapter for: what this machine has of it, and who uses it by the configuration around `cwd`.

@@ -78,13 +78,11 @@ test('what time mends is waited out until the reset the runtime named, else ever
     do: 'park',
     until: now + 5_000,
   })
-  // A reset that lies in the past says nothing.
-  expect(
-    afterFailure({ cause: 'rate_limit', resetAt: now - 5_000, setbacks: 1, now, login, again: null, ...KNOWN }),
-  ).toEqual({
-    do: 'park',
-    until: now + 60_000,
-  })
+  // A reset that lies in the past says nothing, nor one by another clock or in another unit.
+  for (const resetAt of [now - 5_000, now, 0, -1, now + 400 * 86_400_000, 1_795_000_000_000_000, Number.NaN]) {
+    const limit = { cause: 'rate_limit' as const, resetAt, setbacks: 1, now, login, again: null, ...KNOWN }
+    expect(afterFailure(limit)).toEqual({ do: 'park', until: now + 60_000 })
+  }
   expect(afterFailure({ cause: 'overloaded', resetAt: null, setbacks: 3, now, login, again: null, ...KNOWN })).toEqual({
     do: 'park',
     until: now + 240_000,

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { outputFile } from '../../src/agents/output.ts'
 import { findAgent } from '../../src/agents/store.ts'
+import { environmentOf } from '../../src/os/process.ts'
 import { processesOf, runnersOf } from '../../src/os/tree.ts'
 import type { Outcome } from '../../src/tasks/outcome.ts'
 import { fakeClaude } from '../rig/fake-claude.ts'
@@ -157,4 +158,37 @@ test('a command that leaves something running in the background is done all the 
   expect(outcome).toMatchObject({ state: 'merged' })
   expect(git(home, repo, 'show', 'main:a.txt')).toBe('a')
   await expectNothingLeft(outcome.agent)
+})
+
+test('what an outer agent left in the environment reaches neither the runner nor the agent', async () => {
+  const outer = {
+    CLAUDECODE: '1',
+    GEMINI_CLI: '1',
+    AGENT: 'goose',
+    CODEX_THREAD_ID: 'x',
+    NODE_OPTIONS: '--import=data:text/javascript,',
+  }
+  const seen = join(home.path, 'outer-env')
+  const args = [
+    'sling',
+    '--runtime',
+    'shell',
+    '--task',
+    'Look around',
+    '--command',
+    `env > '${seen}'; sleep 600`,
+    '--json',
+  ]
+  const slung = await home.ov(repo, args, { env: outer })
+  const { agent } = JSON.parse(slung.stdout) as Outcome
+  await expect
+    .poll(() => existsSync(seen) && readFileSync(seen, 'utf8').includes('OV_AGENT='), { timeout: 10_000 })
+    .toBe(true)
+  await inProject(home, repo, async (project) => {
+    const [runner] = runnersOf((await findAgent(project.db, agent))?.id ?? '')
+    const inside = [...environmentOf(runner?.pid ?? 0), ...readFileSync(seen, 'utf8').split('\n')]
+    expect(inside.length).toBeGreaterThan(10)
+    for (const name of Object.keys(outer)) expect(inside.some((entry) => entry.startsWith(`${name}=`))).toBe(false)
+  })
+  expect((await home.ov(repo, ['stop', agent])).code).toBe(0)
 })
