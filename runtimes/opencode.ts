@@ -193,12 +193,16 @@ export default {
   trial: {
     npm: { name: 'opencode-ai', version: '1.18.33', program: 'opencode', scripts: ['opencode-ai'] },
     wire: 'anthropic',
-    setting: ({ url, key }) => ({
+    setting: ({ url, key, as }) => ({
       env: {
-        ANTHROPIC_API_KEY: key,
+        ...(as === 'key' ? { ANTHROPIC_API_KEY: key } : {}),
         OPENCODE_CONFIG_CONTENT: JSON.stringify({ provider: { anthropic: { options: { baseURL: `${url}/v1` } } } }),
       },
-      files: [],
+      // What it stores when a person logs in.
+      files:
+        as === 'key'
+          ? []
+          : [{ path: '.local/share/opencode/auth.json', content: JSON.stringify({ anthropic: { type: 'api', key } }) }],
       model: 'anthropic/claude-sonnet-4-5',
     }),
     key: (random) => `sk-ant-api03-${random}`,
