@@ -24,7 +24,7 @@ With --live it is your own login and the real service instead: one question and 
 
 What an adapter does not claim is not tried, and said so.
 
-Exit codes: 0 all that is claimed is proved · 1 it is not.`
+Exit codes: 0 all that is claimed is proved · 1 it is not · 6 --live without your word.`
   static override examples = [
     '<%= config.bin %> runtime certify claude',
     '<%= config.bin %> runtime certify',
@@ -82,7 +82,7 @@ Exit codes: 0 all that is claimed is proved · 1 it is not.`
       (await confirm(`Ask a question of ${names} and give a small task, by your login and at your cost?`))
     )
       return
-    throw new OvError('user', 'certify.not-asked', 'Nothing was asked of anybody: it needs your word.', {
+    throw new OvError('blocked', 'certify.not-asked', 'Nothing was asked of anybody: it needs your word.', {
       hint: `ov runtime certify ${this.argv.join(' ')} --yes`,
     })
   }

@@ -1,3 +1,4 @@
+import { ownFile, ownIds } from '../agents/own-runtimes.ts'
 import { loadRuntime, runtimeIds } from '../agents/registry.ts'
 import { findRuntimeProgram } from '../agents/routing.ts'
 import type { Config } from '../config/schema.ts'
@@ -5,7 +6,7 @@ import type { AgentRuntime } from '../contract/runtime.ts'
 import { OvError } from '../errors.ts'
 import { OV_MAIN } from '../place.ts'
 import { askVersion } from '../preflight/version.ts'
-import type { Candidate, TriedRuntime } from './stage.ts'
+import type { Candidate } from './stage.ts'
 
 /** A CLI that starts slowly is waited for so long until it says its version, in ms. */
 const PATIENCE_MS = 20_000
@@ -50,7 +51,12 @@ async function candidateOf(config: Config, runtime: AgentRuntime): Promise<Candi
   if (program === null) {
     throw new OvError('user', 'runtime.not-installed', `${title} is not installed.`, { hint: runtime.install })
   }
-  const { version } = await askVersion(program, runtime, PATIENCE_MS)
-  const tried: TriedRuntime = { ...runtime, trial }
-  return { runtime: tried, program, version, ov: OV_MAIN }
+  const { version, said } = await askVersion(program, runtime, PATIENCE_MS)
+  if (version === null) {
+    throw new OvError('failed', 'certify.no-version', `${program} says no version of ${title}: ${said ?? 'nothing'}.`, {
+      hint: `If that is another program of the same name, name the right one in runtime.${runtime.id}.binary.`,
+    })
+  }
+  const own = ownIds().includes(runtime.id) ? ownFile(runtime.id).text : null
+  return { runtime: { ...runtime, trial }, program, version, own, ov: OV_MAIN }
 }

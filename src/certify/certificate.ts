@@ -14,7 +14,7 @@ const findingSchema = z.strictObject({
   cause: z.string().nullable(),
   /** What `ov` did, in a few words. */
   did: z.string().nullable(),
-  /** How long it took, set-up left out, in ms; null where it was not tried. */
+  /** How long it took until a failure was told, else in all, set-up left out; in ms. Null where it was not tried. */
   tookMs: z.number().nullable(),
 })
 export type Finding = z.infer<typeof findingSchema>
@@ -23,8 +23,8 @@ export type Finding = z.infer<typeof findingSchema>
 const certificateSchema = z.strictObject({
   runtime: z.string(),
   title: z.string(),
-  /** Of the CLI, as it says itself; null when it did not say. */
-  version: z.string().nullable(),
+  /** Of the CLI, as it says itself. */
+  version: z.string(),
   /** Day of the proof, `YYYY-MM-DD`. */
   date: z.string(),
   /** Version of `ov`. */

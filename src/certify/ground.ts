@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isWritable } from '../os/files.ts'
+import * as z from 'zod'
+import { isWritable, writeWhole } from '../os/files.ts'
 import type { Outcome } from '../os/process.ts'
 import { type Machine, makeMachine } from './machine.ts'
 import { Unproved } from './unproved.ts'
@@ -12,7 +13,7 @@ export interface Ground {
   readonly repo: string
   /** What a person types: `ov …`. */
   ov(words: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome>
-  /** `ov … --json`, its document; a failure's too. */
+  /** `ov … --json`, its document. @throws {Unproved} when it was refused */
   json(...words: readonly string[]): Promise<unknown>
   /** What git prints. */
   git(...words: readonly string[]): Promise<string>
@@ -52,8 +53,16 @@ export function makeGround(main: string, env: (machine: Machine) => Readonly<Rec
   return ground
 }
 
-/** Makes the repository: one commit, a gate that passes unless a file `bad` exists, set up for `ov` with these settings. */
-export async function setUp({ repo, git, ov }: Ground, settings: Readonly<Record<string, unknown>>): Promise<void> {
+/**
+ * Makes the repository: one commit, a gate that passes unless a file `bad` exists, set up for `ov` with these settings.
+ *
+ * @param own an adapter of a person's own, which is to be run here
+ */
+export async function setUp(
+  { repo, git, ov }: Ground,
+  settings: Readonly<Record<string, unknown>>,
+  own: { readonly id: string; readonly text: string } | null = null,
+): Promise<void> {
   const project = { qualityGates: [{ name: 'tests-pass', command: 'test ! -f bad' }] }
   mkdirSync(repo)
   writeFileSync(join(repo, 'README.md'), '# Toy\n')
@@ -62,14 +71,34 @@ export async function setUp({ repo, git, ov }: Ground, settings: Readonly<Record
   await git('init', '--quiet', '--initial-branch=main')
   await git('add', '--all')
   await git('commit', '--quiet', '--message', 'First')
-  const { ok, output } = await ov(['init'])
-  if (!ok) throw new Unproved(`ov init: ${output.trim()}`)
+  const must = async (...words: readonly string[]) => {
+    const { ok, output } = await ov(words)
+    if (!ok) throw new Unproved(`ov ${words.join(' ')}: ${output.trim()}`)
+  }
+  if (own !== null) {
+    writeWhole(join(repo, '.overstory', 'runtimes', `${own.id}.js`), own.text)
+    writeFileSync(join(repo, 'overstory.local.yaml'), '{ "runtime": { "own": true } }\n')
+    await must('runtime', 'trust', own.id, '--yes')
+  }
+  await must('init')
 }
 
-export function documentIn(words: readonly string[], { stdout, output }: Outcome): unknown {
+const refusal = z.object({ error: z.object({ message: z.string() }) })
+
+/** What a command with `--json` printed. @throws {Unproved} when that is no document, or says why it was refused */
+export function documentIn([command]: readonly string[], { stdout, output }: Outcome): unknown {
+  const document = documentOrNull(stdout)
+  if (document === null) throw new Unproved(`ov ${command} printed no document: ${output.trim()}`)
+  const refused = refusal.safeParse(document)
+  if (refused.success) throw new Unproved(`ov ${command}: ${refused.data.error.message}`)
+  return document
+}
+
+function documentOrNull(text: string): unknown {
   try {
-    return JSON.parse(stdout)
+    return JSON.parse(text)
   } catch {
-    throw new Unproved(`ov ${words.join(' ')} printed no document: ${output.trim()}`)
+    // Whoever asks says what stood there instead.
+    return null
   }
 }

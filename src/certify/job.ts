@@ -2,6 +2,8 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import type { FailureCause } from '../contract/runtime.ts'
 import { TASK_STATES } from '../contract/states.ts'
+import { messageOf } from '../errors.ts'
+import type { Outcome } from '../os/process.ts'
 import { documentIn } from './ground.ts'
 import type { Ask, Step } from './llm/script.ts'
 import type { Ending, Job, Request, Stage } from './stage.ts'
@@ -13,8 +15,6 @@ const endingSchema = z.object({
   mergedAs: z.string().nullable(),
   reason: z.string().nullable(),
 })
-
-const refusedSchema = z.object({ error: z.object({ message: z.string() }) })
 
 const count = z.number().nullable()
 const factsSchema = z.object({
@@ -42,11 +42,16 @@ export function startJob(stage: Stage, steps: readonly Step[], request: Request)
   const words = ['sling', '--runtime', candidate.runtime.id, '--capability', capability, '--name', agent]
   const model = setting.model === undefined ? [] : ['--model', setting.model]
   const mode = interactive ? ['--interactive'] : ['--no-interactive']
-  const ended = stage
-    .ov([...words, ...model, ...mode, '--task', task, '--wait', '--json'], request.env)
-    .then((slung) => endingIn(documentIn(['sling'], slung)))
-  // Whoever asks for it hears of it.
-  ended.catch(() => undefined)
+  const ended = stage.ov([...words, ...model, ...mode, '--task', task, '--wait', '--json'], request.env).then(endingIn)
+  let early: string | null = null
+  ended.then(
+    (ending) => {
+      early = sayEnding(ending)
+    },
+    (error: unknown) => {
+      early = messageOf(error)
+    },
+  )
 
   const job: Job = {
     agent,
@@ -55,32 +60,32 @@ export function startJob(stage: Stage, steps: readonly Step[], request: Request)
     ended,
     async reaches(step) {
       let reached = false
-      let early: Ending | null = null
       void step.reached.then(() => {
         reached = true
       })
-      ended.then(
-        (ending) => {
-          early = ending
-        },
-        // Told by `ended` itself.
-        () => undefined,
-      )
-      await until('The next request to the model', () => {
-        if (reached) return true
-        if (early !== null) throw new Unproved(`The agent ended before its next step: ${sayEnding(early)}`)
-        return null
-      })
+      await job.during('The next request to its model', () => (reached ? true : null))
     },
+    during: (what, look) =>
+      until(what, async () => {
+        const over = early
+        const found = await look()
+        if (found !== null) return found
+        if (over !== null) throw new Unproved(`${what}: it ended before. ${over}`)
+        return null
+      }),
     facts: async () => factsSchema.parse(await json('inspect', agent)).agent,
     async events() {
-      const told = eventsSchema.safeParse(await json('logs', agent, '--events'))
-      // As long as it is not slung there is nobody to ask after.
-      return told.success ? told.data.entries : []
+      try {
+        return eventsSchema.parse(await json('logs', agent, '--events')).entries
+      } catch (error) {
+        // As long as it is not slung there is nobody to ask after.
+        if (error instanceof Unproved) return []
+        throw error
+      }
     },
     privateFolder: async () => join(stage.repo, '.overstory', 'agents', (await job.facts()).id),
     failure: () =>
-      until('A failure that is told', async () => {
+      job.during('A failure that is told', async () => {
         const failed = (await job.events()).find(({ type }) => type === 'runtime.failed')
         if (failed === undefined) return null
         const { cause, message } = failedSchema.parse(failed.data)
@@ -95,11 +100,9 @@ export function sayEnding({ state, reason }: Ending): string {
   return reason === null ? state : `${state}: ${reason}`
 }
 
-/** What `ov sling --wait --json` says of the end. @throws {Unproved} when nothing was slung */
-export function endingIn(document: unknown): Ending {
-  const refused = refusedSchema.safeParse(document)
-  if (refused.success) throw new Unproved(`ov sling: ${refused.data.error.message}`)
-  return endingSchema.parse(document)
+/** What `ov sling --wait --json` says of the end. */
+export function endingIn(slung: Outcome): Ending {
+  return endingSchema.parse(documentIn(['sling'], slung))
 }
 
 /** A request as text: instructions, prompts, and what tools put out. */

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { makeGround, setUp } from './ground.ts'
 import { startJob } from './job.ts'
 import { startLlm } from './llm/server.ts'
-import type { Candidate, Stage, StageOptions } from './stage.ts'
+import { type Candidate, ownOf, type Stage, type StageOptions } from './stage.ts'
 import { Unproved } from './unproved.ts'
 
 /** Longest that anything takes which goes well, on a busy machine. */
@@ -65,10 +65,8 @@ export async function openStage(candidate: Candidate, options: StageOptions, sig
   }
   try {
     stage.atHome(setting.files)
-    await setUp(ground, {
-      runtime: { default: id, [id]: { binary: candidate.program, ...setting.section } },
-      ...options.config,
-    })
+    const runtime = { default: id, [id]: { binary: candidate.program, ...setting.section } }
+    await setUp(ground, { runtime, ...options.config }, ownOf(candidate))
     return stage
   } catch (error) {
     await close()

@@ -21,4 +21,6 @@ export interface Seen {
   readonly cause?: FailureCause
   /** What `ov` did, in a few words. */
   readonly did?: string
+  /** How long it took until a failure was told, in ms. Absent: what counts is how long it all took. */
+  readonly tookMs?: number
 }

@@ -15,8 +15,8 @@ export async function prove(proof: Proof, candidate: Candidate, signal?: AbortSi
     const stage = await openStage(candidate, proof.stage ?? {}, signal)
     began = performance.now()
     try {
-      const { cause = null, did = null } = await proof.run(stage)
-      return { ...finding, result: 'proved', cause, did, tookMs: took() }
+      const { cause = null, did = null, tookMs } = await proof.run(stage)
+      return { ...finding, result: 'proved', cause, did, tookMs: tookMs ?? took() }
     } finally {
       await stage.close()
     }

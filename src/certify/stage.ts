@@ -13,10 +13,17 @@ export interface Candidate {
   readonly runtime: TriedRuntime
   /** Absolute path of its program. */
   readonly program: string
-  /** As it says itself; null when it did not say. */
-  readonly version: string | null
+  /** As it says itself. */
+  readonly version: string
+  /** The text of its adapter, where that is one of the person's own. */
+  readonly own: string | null
   /** The `main.js` of the `ov` that drives it. */
   readonly ov: string
+}
+
+/** Its adapter, where that is one of the person's own. */
+export function ownOf({ runtime, own }: Candidate): { readonly id: string; readonly text: string } | null {
+  return own === null ? null : { id: runtime.id, text: own }
 }
 
 export interface StageOptions {
@@ -62,6 +69,8 @@ export interface Job {
   seen(): string
   /** Resolves when the model has been asked for this step. @throws {Unproved} when the agent ends before */
   reaches(step: Held): Promise<void>
+  /** Looks again and again, as `Stage.until`, while the agent lives. @throws {Unproved} also when it has ended before */
+  during<T>(what: string, look: () => T | null | Promise<T | null>): Promise<T>
   /** What became of its task. */
   readonly ended: Promise<Ending>
   /** The first failure of its CLI that `ov` recorded. */

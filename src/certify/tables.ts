@@ -25,7 +25,7 @@ function rows(certificates: readonly Certificate[]): string {
       const unclaimed = one.findings.filter(({ result }) => result === 'not claimed')
       return [
         `\`${one.runtime}\``,
-        one.version ?? '–',
+        one.version,
         `${proved.length} of ${claimed.length}`,
         unclaimed.map(({ proof }) => proof).join(', ') || '–',
         BEFORE[one.against],
@@ -54,7 +54,7 @@ export function certificatesPage(certificates: readonly Certificate[]): string {
     ),
     SIGNS,
     '## Failures',
-    'What `ov` took each for, what it did, and how long it took from the start of the task, in seconds.',
+    'What `ov` took each for, what it did, and how many seconds after the start of the task it was told (`limit`: the whole task;\n`hang`: with the end of it). Some of that is what the CLI itself tries again.',
     markdown(
       ['failure', ...names],
       FAILURES.map(({ id }) => [`\`${id}\``, ...certificates.map((one) => failure(find(one, id)))]),

@@ -44,5 +44,5 @@ export function sayFinding({ proof, result, why, did, tookMs }: Finding): string
 export function totals({ title, version, findings }: Certificate): string {
   const count = (result: Finding['result']) => findings.filter((one) => one.result === result).length
   const parts = [`${count('proved')} proved`, `${count('failed')} failed`, `${count('not claimed')} not claimed`]
-  return `${title} ${version ?? '(version unknown)'}: ${parts.join(', ')}`
+  return `${title} ${version}: ${parts.join(', ')}`
 }

@@ -20,7 +20,7 @@ test.each(CERTIFICATES)(
   'the certificate of $runtime has every proof, keeps what is claimed, and is of a certified version',
   async (certificate) => {
     const { certified, can } = await loadRuntime(certificate.runtime)
-    expect(standingOf(certificate.version ?? '', certified)).toBe('certified')
+    expect(standingOf(certificate.version, certified)).toBe('certified')
     expect(certificate.findings.map(({ proof }) => proof)).toEqual(PROOFS.map(({ id }) => id))
     expect(holds(certificate)).toBe(true)
     const steer = certificate.findings.find(({ proof }) => proof === 'steer')

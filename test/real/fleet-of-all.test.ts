@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { documentIn, makeGround, setUp } from '../../src/certify/ground.ts'
+import { makeGround, setUp } from '../../src/certify/ground.ts'
 import { endingIn, wholeOf } from '../../src/certify/job.ts'
 import { type Llm, startLlm } from '../../src/certify/llm/server.ts'
 import { commit, done } from '../../src/certify/proofs/work.ts'
@@ -45,7 +45,7 @@ test('one fleet: every CLI that can be installed takes a task of the same run, a
       const model = setting.model === undefined ? [] : ['--model', setting.model]
       const words = ['sling', '--runtime', id, '--name', id, ...model, '--task', `Write ${id}.txt`, '--wait', '--json']
       // Each as its own person would: where two read the same variable, their models differ.
-      const { state, reason } = endingIn(documentIn(words, await ground.ov(words, { PATH: path, ...setting.env })))
+      const { state, reason } = endingIn(await ground.ov(words, { PATH: path, ...setting.env }))
       return { id, state, reason }
     }),
   )

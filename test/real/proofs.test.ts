@@ -17,7 +17,8 @@ describe.each(await allClis())('$title', (cli: Cli) => {
   beforeAll(async () => {
     const program = await programOf(cli.npm)
     const { version } = await askVersion(program, runtime, 20_000)
-    candidate = { runtime: { ...runtime, trial }, program, version, ov: OV }
+    if (version === null) throw new Error(`${program} says no version`)
+    candidate = { runtime: { ...runtime, trial }, program, version, own: null, ov: OV }
   })
 
   test.concurrent.each(PROOFS)('$title', async (proof) => {

@@ -28,7 +28,7 @@ const interrupt: Proof = {
   title: 'interrupted in the middle of a tool, it stops at once and its commits are kept',
   async run(stage) {
     const job = stage.sling([commit('kept', 'kept.txt', 'Keep me'), shell('sleep 4321'), say('Never said.')])
-    await stage.until('Its tool', () =>
+    await job.during('Its tool', () =>
       stage.machine.processes().some(({ argv }) => argv.join(' ') === 'sleep 4321') ? true : null,
     )
     const did = await stop(stage, job.agent, 'sleep 4321')
@@ -48,7 +48,7 @@ const children: Proof = {
   title: 'stopped while its model is silent, it takes along what its shell left behind',
   async run(stage) {
     const job = stage.sling([shell(`${LEFT} & setsid ${LEFT} & echo left`), hang()])
-    await stage.until('Its second request', () => (job.asked().length === 2 ? true : null))
+    await job.during('Its second request', () => (job.asked().length === 2 ? true : null))
     return { did: await stop(stage, job.agent, 'sleep 4322') }
   },
 }

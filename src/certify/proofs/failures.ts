@@ -11,12 +11,12 @@ import { commit, done } from './work.ts'
 /** Longest that a CLI may try again by itself before it says so, in ms. */
 const BOUND_MS = 90_000
 
-/** Sees a failure with its cause. */
-async function failsBy(job: Job, causes: readonly FailureCause[]): Promise<FailureCause> {
+/** Sees a failure with its cause, told in time. */
+async function failsBy(job: Job, causes: readonly FailureCause[]): Promise<{ cause: FailureCause; tookMs: number }> {
   const { cause, message, afterMs } = await job.failure()
   must(causes.includes(cause), `Its cause is "${cause}": ${message.split('\n')[0]}`)
   must(afterMs < BOUND_MS, `It was told only after ${Math.round(afterMs / 1000)} s.`)
-  return cause
+  return { cause, tookMs: afterMs }
 }
 
 /** The agent waits until the service may be asked again. @returns what `ov` did */
@@ -36,8 +36,8 @@ function passing(id: string, title: string, causes: readonly FailureCause[], ste
     title,
     async run(stage) {
       const job = stage.sling([always(step)])
-      const cause = await failsBy(job, causes)
-      return { cause, did: await parked(stage, job) }
+      const told = await failsBy(job, causes)
+      return { ...told, did: await parked(stage, job) }
     },
   }
 }
@@ -48,13 +48,13 @@ const auth: Proof = {
   async run({ sling, candidate }) {
     const { login, trial } = candidate.runtime
     const job = sling([always(refuse(401, { message: 'invalid x-api-key' }))])
-    const cause = await failsBy(job, ['auth'])
+    const told = await failsBy(job, ['auth'])
     const ending = await job.ended
     must(ending.state === 'failed', sayEnding(ending))
     const said = ending.reason ?? ''
     must(new RegExp(trial.refused).test(said), `Its words are others: ${said}`)
     must(said.includes(login.hint), `It does not say how to log in: ${said}`)
-    return { cause, did: 'fails the task, says how to log in' }
+    return { ...told, did: 'fails the task, says how to log in' }
   },
 }
 
@@ -92,8 +92,8 @@ const network: Proof = {
   async run(stage) {
     await stage.llm.close()
     const job = stage.sling([])
-    const cause = await failsBy(job, ['network'])
-    return { cause, did: await parked(stage, job) }
+    const told = await failsBy(job, ['network'])
+    return { ...told, did: await parked(stage, job) }
   },
 }
 
@@ -108,9 +108,9 @@ const silence: Proof = {
   },
   async run(stage) {
     const job = stage.sling([always(hang())])
-    await stage.until('Its first request', () => (job.asked().length > 0 ? true : null))
+    await job.during('Its first request', () => (job.asked().length > 0 ? true : null))
     await stage.ov(['watch', '--background'])
-    await stage.until('A nudge', async () =>
+    await job.during('A nudge', async () =>
       (await job.events()).some(({ type }) => type === 'agent.nudged' || type === 'runtime.failed') ? true : null,
     )
     const told = (await job.events()).find(({ type }) => type === 'runtime.failed')

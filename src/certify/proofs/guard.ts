@@ -88,7 +88,7 @@ const broken = BROKEN.map(
       await job.reaches(ready)
       breakGuard(join(await job.privateFolder(), 'bin', 'ov-hook'), begins)
       ready.release()
-      await stage.until('What it does after the refusal', () => (job.asked().length >= 3 ? true : null))
+      await job.during('What it does after the refusal', () => (job.asked().length >= 3 ? true : null))
       must(!existsSync(outside), 'The file outside was written.')
       const ending = await job.ended
       must(ending.state === 'done', sayEnding(ending))

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { sayEnding, wholeOf } from '../job.ts'
 import { held, say, shell } from '../llm/script.ts'
 import type { Proof } from '../proof.ts'
-import type { Stage } from '../stage.ts'
+import type { Job, Stage } from '../stage.ts'
 import { must, times } from '../unproved.ts'
 import { commit, done, NOTHING } from './work.ts'
 
@@ -16,8 +16,8 @@ async function newMail({ json }: Stage): Promise<z.infer<typeof mailSchema>['mai
 }
 
 /** Waits for the agent's question, and gives its id. */
-function question(stage: Stage): Promise<string> {
-  return stage.until('A question of its own', async () => {
+function question(stage: Stage, job: Job): Promise<string> {
+  return job.during('A question of its own', async () => {
     const asked = (await newMail(stage)).find(({ type }) => type === 'question')
     return asked?.id ?? null
   })
@@ -83,8 +83,8 @@ const resume: Proof = {
     const job = stage.sling([shell('ov ask "Tabs or spaces?"'), say('I wait for the answer.'), ...done(NOTHING)], {
       task: 'Indent it',
     })
-    const asked = await question(stage)
-    await stage.until('Its wait', async () => ((await job.facts()).waitingOn === 'human' ? true : null))
+    const asked = await question(stage, job)
+    await job.during('Its wait', async () => ((await job.facts()).waitingOn === 'human' ? true : null))
     const pids = stage.running()
     for (const pid of pids) process.kill(pid, 'SIGKILL')
     await stage.until('The end of its process', () => (stage.running().length === 0 ? true : null))

@@ -27,7 +27,7 @@ const interactive: Proof = {
     const busy = await job.facts()
     must(busy.state === 'working', `With its model at work it is "${busy.state}".`)
     first.release()
-    await stage.until('Its wait, seen as idle', async () => ((await job.facts()).waitingOn === 'human' ? true : null))
+    await job.during('Its wait, seen as idle', async () => ((await job.facts()).waitingOn === 'human' ? true : null))
     await stage.ov(['mail', 'send', '--to', job.agent, '--subject', 'More', '--body', 'Greet the world too;'])
     const ending = await job.ended
     must(ending.state === 'merged', sayEnding(ending))
