@@ -1,6 +1,4 @@
-import { mkdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { writeWhole } from '../../os/files.ts'
+import * as z from 'zod'
 import { say } from '../llm/script.ts'
 import type { Proof } from '../proof.ts'
 import { must, times } from '../unproved.ts'
@@ -9,36 +7,24 @@ import { must, times } from '../unproved.ts'
 
 const QUESTION = 'What is @/etc/hostname?\n/cost'
 const ANSWER = 'The answer\nin two lines'
-const PATIENCE_MS = 60_000
+/** Some offer no tools when they ask in passing; then it is an aside to the scripted model. */
+const ASIDE = 'Scripted side answer'
+
+const answerSchema = z.object({ answer: z.string() })
 
 const question: Proof = {
   id: 'question',
-  title: 'a one-shot question has all of stdout for its answer',
+  title: 'a one-shot question arrives as it was written, and its answer is all there is',
   unclaimed: (runtime) =>
-    runtime.getPromptCommand(QUESTION, { privateDir: '/' }) === null
-      ? 'it has no way to be asked without side effects'
-      : null,
-  async run({ candidate, setting, machine, llm }) {
-    const { runtime, program } = candidate
+    runtime.getPromptCommand(QUESTION, {}) === null ? 'it has no way to be asked without side effects' : null,
+  async run({ candidate, setting, llm, json, git }) {
     llm.play('question', () => true, [say(ANSWER)])
-    const model = setting.model === undefined ? {} : { model: setting.model }
-    const privateDir = join(machine.path, 'question-private')
-    const plan = runtime.getPromptCommand(QUESTION, { ...model, extraArgs: setting.section?.args ?? [], privateDir })
-    must(plan !== null, 'It gives no command.')
-    for (const { path, content } of plan.files ?? []) writeWhole(join(privateDir, path), content, 0o600)
-    const folder = join(machine.path, 'question')
-    mkdirSync(folder)
-    const asked = await machine.run([program, ...plan.argv.slice(1)], {
-      cwd: folder,
-      env: { PATH: `${dirname(program)}:${machine.env.PATH}`, ...setting.env, ...plan.env },
-      timeoutMs: PATIENCE_MS,
-      ...(plan.stdin === undefined ? {} : { input: plan.stdin }),
-    })
-    must(asked.code === 0, asked.timedOut ? 'It never ended.' : `Exit code ${asked.code}: ${asked.output.trim()}`)
-    const said = asked.stdout.trim()
-    must(said === ANSWER || said === 'Scripted side answer', `It printed: ${said}`)
-    const text = llm.requests.flatMap(({ ask }) => ask?.messages.map((message) => message.text) ?? []).join('\n')
-    must(times(text, QUESTION) >= 1, `The model saw another question: ${text}`)
+    const model = setting.model === undefined ? [] : ['--model', setting.model]
+    const { answer } = answerSchema.parse(await json('runtime', 'ask', candidate.runtime.id, QUESTION, ...model))
+    must([ANSWER, ASIDE].includes(answer.trim()), `It answered: ${answer}`)
+    const asked = llm.requests.flatMap(({ ask }) => ask?.messages.map(({ text }) => text) ?? []).join('\n')
+    must(times(asked, QUESTION) === 1, `The model saw it ${times(asked, QUESTION)} times: ${asked}`)
+    must((await git('status', '--porcelain')) === '', 'It changed files.')
     return {}
   },
 }
