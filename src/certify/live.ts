@@ -1,8 +1,6 @@
-import { join } from 'node:path'
 import { runtimeSection } from '../config/runtime-section.ts'
 import type { Config } from '../config/schema.ts'
 import { messageOf } from '../errors.ts'
-import { writeWhole } from '../os/files.ts'
 import type { Certificate, Finding } from './certificate.ts'
 import { certificateOf } from './certify.ts'
 import { type Ground, makeGround, setUp } from './ground.ts'
