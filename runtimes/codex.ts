@@ -864,7 +864,8 @@ function causeOf({ message, codexErrorInfo: info }: Problem): FailureCause {
   const [name, detail] = detailed.success ? (Object.entries(detailed.data)[0] ?? []) : []
   const status = detail?.httpStatusCode ?? null
   if (status !== null) return ofStatus(status, message)
-  const named = CAUSES[typeof info === 'string' ? info : (name ?? '')]
+  const key = typeof info === 'string' ? info : (name ?? '')
+  const named = Object.hasOwn(CAUSES, key) ? CAUSES[key] : undefined
   return named ?? causeOfWords(message)
 }
 
