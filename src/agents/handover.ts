@@ -26,7 +26,10 @@ export interface Handover {
   urgent(steer: (text: string) => boolean): Promise<void>
   /** The runtime took this text into its context: what of the offered mail is in it has been delivered. */
   accepted(text: string): Promise<void>
-  /** What of the offered mail stands in the transcript has been delivered; without one, all that was offered. */
+  /**
+   * What of the offered mail stands in the transcript has been delivered; without one, all that was offered, unless the
+   * runtime's protocol tells of it.
+   */
   seen(): Promise<void>
   /** The turn ran, by a runtime that doesn't echo: all that was offered for it has been delivered. */
   settle(): Promise<void>
@@ -106,6 +109,8 @@ export function handoverFor(
     async seen() {
       // What may be taken back is there for good when its turn has ended.
       if (runtime.transcript?.renews !== undefined) return
+      // Nothing can be looked up; its protocol tells what arrived, or the end of the turn does.
+      if (transcript === undefined && runtime.hooksBeside) return
       const there = new Set<string>()
       for (const id of [...inHand.values()].flatMap((ids) => [...ids]))
         if (transcript === undefined || (await transcript.has(markOf(id)))) there.add(id)

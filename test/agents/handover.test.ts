@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import amp from '../../runtimes/amp.ts'
 import claude from '../../runtimes/claude.ts'
 import shell from '../../runtimes/shell.ts'
 import { type Handover, handoverFor } from '../../src/agents/handover.ts'
@@ -72,6 +73,18 @@ test('what the agent took and never saw is in the next prompt', async () => {
   const taken = await check()
   taken.hangUp()
   expect(await handover().nextPrompt()).toContain(markOf(id))
+})
+
+test('with hooks beside its protocol and no transcript, a prompt has arrived when the protocol says so, not before', async () => {
+  const id = await send('one')
+  const given = handoverFor(room, agent, amp, { feedbackFile: feedbackFile(), privateDir: dirname(feedbackFile()) })
+  const prompt = (await given.nextPrompt()) ?? ''
+  await given.seen()
+  expect(given.underway).toBe(true)
+  expect((await getMail(room.db, id))?.delivered_at).toBeNull()
+  await given.accepted(prompt)
+  expect(given.underway).toBe(false)
+  expect((await getMail(room.db, id))?.delivered_at).not.toBeNull()
 })
 
 test('a prompt that did not arrive is given again, one that did is not', async () => {
