@@ -14,7 +14,7 @@ import type { AgentEvent, AgentRuntime, FailureCause, PlannedFile, SessionSpec }
  *   human's. What git and gh keep in the human's is linked. The login is the human's, from the environment or the data folder.
  * - A tool that writes a file is first shown to a program of ours (`delegate` in the settings, and a plugin), on whose exit
  *   code it depends: 0 lets it run, anything else refuses, also a missing program or one that takes ten seconds. Without
- *   rules everything runs.
+ *   rules everything runs. The plugin also brings urgent mail into a running turn, at the end of a tool's output.
  * - The exit code is 0 also for a turn that failed: `result.is_error` counts. What fails before the turn is told by exit code
  *   1 and words on stderr.
  */
@@ -38,7 +38,7 @@ export default {
     resume: true,
     steer: false,
     block: true,
-    inject: false,
+    inject: true,
     usage: true,
     cost: false,
     reports: 'mail',
@@ -71,7 +71,7 @@ export default {
   }),
   // One process a turn: nothing is sent to a running one.
   sendInput: (text) => ({ by: 'paste', text }),
-  deployHooks: ({ hook }) => (hook === undefined ? [] : guardsFor(hook)),
+  deployHooks: ({ hook }) => (hook === undefined ? [] : hooksFor(hook)),
   hooksBeside: true,
   // Only its settings keep it from using tools.
   getPromptCommand: (text, { model, extraArgs = [], privateDir }) =>
@@ -99,12 +99,18 @@ export default {
   },
   answer: () => null,
   readHook(event, payload) {
+    if (event === 'tool-end') return [{ type: 'ask', ask: { id: '', when: 'after_tool' } }]
     const call = guardedSchema.safeParse(payload)
     if (event !== 'tool-start' || !call.success) return [{ type: 'unknown', line: brief(payload) }]
     const { tool, input } = call.data
     const writes = filesOf(input)
     return [{ type: 'ask', ask: { id: '', when: 'before_tool', tool, ...(writes.length === 0 ? {} : { writes }) } }]
   },
+  // A guard's answer is an object, or it is none; mail is put to a tool's output as it is.
+  answerHook: (event, verdict) =>
+    verdict.allow
+      ? { stdout: event === 'tool-start' ? '{}\n' : (verdict.context ?? ''), stderr: '', exit: 0 }
+      : { stdout: '', stderr: `${verdict.reason}\n`, exit: 2 },
   interrupt: () => null,
   stopSignal: 'SIGTERM',
   screen: () => ({ is: 'unknown' }),
@@ -209,40 +215,44 @@ const GUARD = 'amp-guard'
  * environment. But a repository's own settings (`.amp/settings.json`) come before them, and may allow everything; that a
  * plugin can't be overruled by. And a plugin that is not loaded, or not yet, holds nobody up.
  */
-function guardsFor(hook: string): readonly PlannedFile[] {
+function hooksFor(hook: string): readonly PlannedFile[] {
   const ask = hookCommand(hook, 'tool-start', { guard: true })
+  const guard = `#!/bin/sh
+{ printf '{"tool":"%s","input":' "$AGENT_TOOL_NAME"; cat; printf '}'; } | {
+  ${ask}
+}
+`
   return [
-    {
-      path: GUARD,
-      executable: true,
-      content: [
-        '#!/bin/sh',
-        `{ printf '{"tool":"%s","input":' "$AGENT_TOOL_NAME"; cat; printf '}'; } | {`,
-        `  ${ask}`,
-        '}',
-        '',
-      ].join('\n'),
-    },
-    {
-      path: `${CONFIG}/amp/plugins/ov-guard.ts`,
-      content: [
-        "import { spawnSync } from 'node:child_process'",
-        `const WRITING = ${JSON.stringify(WRITING)}`,
-        'export default (amp) => {',
-        "  amp.on('tool.call', ({ tool, input }) => {",
-        "    if (!WRITING.includes(tool)) return { action: 'allow' }",
-        `    const asked = spawnSync('/bin/sh', ['-c', ${JSON.stringify(ask)}], {`,
-        "      input: JSON.stringify({ tool, input }), encoding: 'utf8', timeout: 10000,",
-        '    })',
-        "    if (asked.status === 0) return { action: 'allow' }",
-        "    return { action: 'reject-and-continue', message: asked.stderr || 'ov could not be asked.' }",
-        '  })',
-        '}',
-        '',
-      ].join('\n'),
-    },
+    { path: GUARD, content: guard, executable: true },
+    { path: `${CONFIG}/amp/plugins/ov.ts`, content: pluginFor(ask, hookCommand(hook, 'tool-end')) },
   ]
 }
+
+/** The plugin is run by Amp's own runtime (Bun). It guards, and puts urgent mail to a tool's output. */
+const pluginFor = (guard: string, mail: string) => `import { spawnSync } from 'node:child_process'
+
+const call = (command, input) =>
+  spawnSync('/bin/sh', ['-c', command], { input: JSON.stringify(input), encoding: 'utf8', timeout: 10_000 })
+
+const withMail = (output, mail) => {
+  if (typeof output === 'string') return output + mail
+  if (typeof output?.output === 'string') return { ...output, output: output.output + mail }
+  return JSON.stringify(output ?? '') + mail
+}
+
+export default (amp) => {
+  amp.on('tool.call', ({ tool, input }) => {
+    if (!${JSON.stringify(WRITING)}.includes(tool)) return { action: 'allow' }
+    const asked = call(${JSON.stringify(guard)}, { tool, input })
+    if (asked.status === 0) return { action: 'allow' }
+    return { action: 'reject-and-continue', message: asked.stderr || 'ov could not be asked.' }
+  })
+  amp.on('tool.result', ({ tool, status, output }) => {
+    const { stdout } = call(${JSON.stringify(mail)}, { tool })
+    if (status === 'done' && stdout) return { status, output: withMail(output, '\\n\\n' + stdout) }
+  })
+}
+`
 
 const guardedSchema = z.looseObject({
   tool: z.string(),
@@ -294,7 +304,10 @@ function meaning(message: z.infer<typeof messageSchema>): readonly AgentEvent[] 
     case 'user':
       return message.message.content.flatMap((one): AgentEvent[] => {
         if (one.type === 'text') return [{ type: 'accepted', text: one.text }]
-        return one.type === 'tool_result' ? [ended(one.tool_use_id, one.content, one.is_error)] : []
+        // A tool's output may have had mail put to it, which is in the context by this line.
+        return one.type === 'tool_result'
+          ? [ended(one.tool_use_id, one.content, one.is_error), { type: 'accepted', text: one.content }]
+          : []
       })
     case 'assistant': {
       const { content, usage } = message.message

@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeAll, expect, test } from 'vitest'
 import amp from '../../runtimes/amp.ts'
-import { call, say, shell } from '../../src/certify/llm/script.ts'
+import { call, held, say, shell } from '../../src/certify/llm/script.ts'
 import { cliOf } from './cli.ts'
-import { context, type Fleet, openFleet } from './fleet.ts'
+import { context, type Fleet, openFleet, times, wholeOf } from './fleet.ts'
 import { installed } from './install.ts'
 import { of } from './jobs.ts'
 
@@ -63,4 +63,23 @@ test('a scout has no tool that writes a file', async () => {
   expect(tools).toContain('Read')
   for (const name of ['create_file', 'edit_file', 'apply_patch', 'download_thread_changes'])
     expect(tools).not.toContain(name)
+})
+
+test('urgent mail enters the running turn at the end of the current tool’s output, once', async () => {
+  fleet = await openFleet(AMP, bin)
+  const busy = held(shell('echo one > one.txt; echo written'))
+  fleet.llm.play('builder', of('builder-1'), [
+    busy,
+    shell('git add one.txt && git commit -q -m One && ov done --summary "With the urgent word"'),
+    say('Done.'),
+  ])
+  const slung = await fleet.sling('--task', 'Write one.txt')
+  await busy.reached
+  const words = ['--subject', 'Stop press', '--priority', 'urgent', '--body', 'Mind this.']
+  const { sent } = await fleet.json<{ sent: { id: string }[] }>('mail', 'send', '--to', 'builder-1', ...words)
+  busy.release()
+  expect((await slung.exit).outcome.state).toBe('merged')
+  const [, second, third] = fleet.llm.asked('builder')
+  expect(second?.messages.at(-1)?.toolResults[0]?.text).toMatch(/^written\n.*Mind this\./s)
+  expect(times(wholeOf(third), sent[0]?.id ?? '?')).toBe(1)
 })

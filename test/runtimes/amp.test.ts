@@ -19,6 +19,7 @@ test('what a plugin rejected is a tool that failed, though the line calls it no 
   ]
   expect(amp.read(JSON.stringify({ type: 'user', message: { role: 'user', content } }))).toMatchObject([
     { type: 'tool_end', ok: false },
+    { type: 'accepted' },
   ])
 })
 
