@@ -6,7 +6,7 @@ import type { AgentEvent, AgentRuntime, Can, FailureCause, LaunchPlan, SessionSp
 
 const CAN: Can = {
   structured: 'turn',
-  interactive: false,
+  interactive: true,
   resume: true,
   steer: false,
   block: true,
@@ -91,30 +91,10 @@ export default {
     'gpt-6': 'gpt-6.1-sol',
   },
   gateway: { baseUrl: 'COPILOT_PROVIDER_BASE_URL', key: 'COPILOT_PROVIDER_API_KEY' },
-  start: (session) => ({
-    protocol: 'turn',
-    argv: [
-      'copilot',
-      '-p',
-      '',
-      '--output-format',
-      'json',
-      '--stream',
-      'off',
-      '--session-id',
-      session.resume ?? session.sessionId,
-      '--usage-output-file',
-      `${session.privateDir}/${USAGE}`,
-      ...common(session),
-    ],
-    stdin: session.prompt,
-    ...homeOf(session),
-    firstPrompt: 'included',
-    collect: [USAGE],
-  }),
-  sendInput: (text) => ({ by: 'paste', text }),
+  start: (session) => (session.interactive === undefined ? structured(session) : onScreen(session)),
+  sendInput: (text) => ({ by: 'paste', text: asText(text) }),
   hooksBeside: true,
-  deployHooks: ({ hook }) =>
+  deployHooks: ({ hook, interactive }) =>
     hook === undefined
       ? []
       : [
@@ -124,7 +104,7 @@ export default {
           },
           {
             path: `${PLUGIN}/hooks.json`,
-            content: `${JSON.stringify({ version: 1, ...hookSettings({ hook, events: ['tool-start', 'tool-end'], ...MATCHERS }) }, null, 2)}\n`,
+            content: `${JSON.stringify({ version: 1, ...hookSettings({ hook, events: interactive === undefined ? ASKING : TELLING, ...MATCHERS }) }, null, 2)}\n`,
           },
         ],
   // In the folder it is asked in, which is empty and goes afterwards, lies its home: nothing is left of the session.
@@ -166,10 +146,10 @@ export default {
     ]
   },
   answer: () => null,
-  readHook: (event, payload) => readJsonHook(event, withPatch(payload), TOOLS),
-  // Of the dialect's answers it knows the one to a tool's end by an older shape alone.
+  readHook: (event, payload) => readJsonHook(event, inDialect(payload), TOOLS),
+  // Of the dialect's answers it knows those that add to the context by an older shape alone.
   answerHook: (event, verdict) =>
-    event === 'tool-end' && verdict.allow && verdict.context !== undefined
+    verdict.allow && verdict.context !== undefined
       ? { stdout: `${JSON.stringify({ additionalContext: verdict.context })}\n`, stderr: '', exit: 0 }
       : answerJsonHook(event, verdict),
   interrupt: () => null,
@@ -180,10 +160,18 @@ export default {
       endsWith: `/${session}/events.jsonl`,
     }),
     entered(line) {
+      const given = givenSchema.safeParse(parsed(line))
+      if (given.success) return [given.data.data.output.additionalContext ?? given.data.data.output.reason ?? '']
       const event = eventSchema.safeParse(parsed(line))
       if (!event.success) return []
       if (event.data.type === 'user.message') return [event.data.data.content]
       return event.data.type === 'tool.execution_complete' ? [event.data.data.result?.content ?? ''] : []
+    },
+    used(line) {
+      const record = recordSchema.safeParse(parsed(line))
+      if (!record.success) return null
+      const { model, accounting, ...counts } = record.data.data.usage
+      return { request: accounting.usageId, event: { ...usageOf([counts], model), scope: 'added', costScope: 'added' } }
     },
   },
   trial: {
@@ -239,8 +227,92 @@ export default {
       tokens: 'process',
     }),
   },
-  screen: () => ({ is: 'unknown' }),
+  screen: ({ text }) => {
+    const lines = text.split('\n').map((line) => line.trimEnd())
+    if (lines.every((line) => line === '')) return { is: 'loading' }
+    if (/^│ Do you trust the files in this folder\?/m.test(text))
+      return { is: 'dialog', about: 'trust this folder', answer: /^│ ❯ 1\. Yes\b/m.test(text) ? ['Enter'] : null }
+    if (/^│.*enter to select/m.test(text))
+      return { is: 'dialog', about: /^│ (\w.*?) *│$/m.exec(text)?.[1] ?? '', answer: null }
+    if (/Please use \/login/.test(text)) return { is: 'dialog', about: 'sign in', answer: null }
+    // The prompt stands between the last two rules, what it does in the footer below them.
+    const rules = lines.flatMap((line, at) => (/^─{10,}/.test(line) ? [at] : []))
+    const [top, bottom] = rules.slice(-2)
+    if (top === undefined || bottom === undefined || !lines[top + 1]?.startsWith('❯')) return { is: 'unknown' }
+    const footer = lines.slice(bottom + 1).join('\n')
+    if (/Loading:/.test(footer)) return { is: 'loading' }
+    if (/\besc\b/.test(footer)) return { is: 'busy' }
+    const typed = lines.slice(top + 1, bottom).map((line) => line.slice(2))
+    return /Interactive · /.test(footer) ? { is: 'idle', typed: typed.join('\n') } : { is: 'unknown' }
+  },
 } satisfies AgentRuntime
+
+function structured(session: SessionSpec): LaunchPlan {
+  return {
+    protocol: 'turn',
+    argv: [
+      'copilot',
+      '-p',
+      '',
+      '--output-format',
+      'json',
+      '--stream',
+      'off',
+      '--session-id',
+      session.resume ?? session.sessionId,
+      '--usage-output-file',
+      `${session.privateDir}/${USAGE}`,
+      ...common(session),
+    ],
+    stdin: session.prompt,
+    ...homeOf(session),
+    firstPrompt: 'included',
+    collect: [USAGE],
+  }
+}
+
+/**
+ * On its own screen it works only in a folder that it trusts, and then the repository's own hooks and servers start as for
+ * a person there. That is said by a variable: its config folder's list of folders is a file of the human's.
+ */
+function onScreen(session: SessionSpec): LaunchPlan {
+  const home = homeOf(session)
+  // An argument ends at 128 KiB; a longer prompt is pasted.
+  const short = Buffer.byteLength(session.prompt) <= LONGEST_ARGUMENT
+  return {
+    protocol: 'interactive',
+    argv: [
+      'copilot',
+      '--no-mouse',
+      '--session-id',
+      session.resume ?? session.sessionId,
+      ...common(session),
+      ...(short ? [`--interactive=${asText(session.prompt)}`] : []),
+    ],
+    env: { ...home.env, COPILOT_ALLOW_ALL: 'true' },
+    files: [...home.files, { path: `${HOME}/settings.json`, content: `${JSON.stringify(ON_SCREEN, null, 2)}\n` }],
+    links: home.links ?? [],
+    firstPrompt: short ? 'included' : 'at-once',
+  }
+}
+
+/** Nothing moves, and what is pasted is shown as it is. */
+const ON_SCREEN = {
+  autoUpdate: false,
+  banner: 'never',
+  compactPaste: false,
+  showTipsOnStartup: false,
+  tabs: { enabled: false },
+}
+
+/** In bytes. */
+const LONGEST_ARGUMENT = 64 * 1024
+
+/** Text that its prompt takes as text: no command, no shell, no mention; a backslash at the end would join lines. */
+function asText(text: string): string {
+  const plain = /^\s*[/!?@#&]/.test(text) ? `Message:\n${text}` : text
+  return plain.endsWith('\\') ? `${plain}\n` : plain
+}
 
 function besideThePackage(platform: string): readonly string[] {
   const program = `copilot-${platform}/copilot`
@@ -280,6 +352,9 @@ function homeOf({ privateDir, instructions, environment }: SessionSpec): Pick<La
 const QUIET = { COPILOT_AUTO_UPDATE: 'false' }
 
 const WRITING_TOOLS = ['apply_patch', 'create', 'edit']
+/** What hooks are for where its lines tell what happens, and where they do. */
+const ASKING = ['tool-start', 'tool-end'] as const
+const TELLING = ['session-start', 'prompt', ...ASKING, 'stop'] as const
 /** What they are called to hooks. */
 const MATCHERS = { guarded: '^(Write|Edit|MultiEdit)$', unguarded: '^(?!(Write|Edit|MultiEdit)$)' }
 
@@ -299,13 +374,22 @@ function pathOf(input: Readonly<Record<string, unknown>>): string | undefined {
   return typeof input.path === 'string' && input.path !== '' ? input.path : undefined
 }
 
-/** A patch is its tool's whole input, as text; the dialect has only names. */
-function withPatch(payload: unknown): unknown {
-  const call = patchSchema.safeParse(payload)
-  return call.success ? { ...call.data, tool_input: { patch: call.data.tool_input } } : payload
+/** The dialect has only names in a tool's input, where a patch is all of it, and another name for what a tool gave. */
+function inDialect(payload: unknown): unknown {
+  const call = callSchema.safeParse(payload)
+  if (!call.success) return payload
+  const { tool_input: input, tool_result: result } = call.data
+  return {
+    ...call.data,
+    ...(typeof input === 'string' ? { tool_input: { patch: input } } : {}),
+    ...(result == null ? {} : { tool_response: result.text_result_for_llm, error: result.text_result_for_llm }),
+  }
 }
 
-const patchSchema = z.looseObject({ tool_input: z.string() })
+const callSchema = z.looseObject({
+  tool_input: z.unknown().optional(),
+  tool_result: z.looseObject({ text_result_for_llm: z.string() }).nullish(),
+})
 
 /** The files that a patch changes, moves to or removes. */
 function filesIn(patch: string): string[] {
@@ -469,45 +553,48 @@ function causeOfWords(message: string): FailureCause | undefined {
 }
 
 const count = z.number().nonnegative()
+const counts = { inputTokens: count, outputTokens: count, cacheReadTokens: count, cacheWriteTokens: count }
+type Counts = Readonly<Record<keyof typeof counts, number>>
 const usageSchema = z.looseObject({
-  modelMetrics: z.record(
-    z.string(),
-    z.looseObject({
-      usage: z.looseObject({
-        inputTokens: count,
-        outputTokens: count,
-        cacheReadTokens: count,
-        cacheWriteTokens: count,
-      }),
-    }),
-  ),
+  modelMetrics: z.record(z.string(), z.looseObject({ usage: z.object(counts) })),
+})
+/** A line of the conversation's file, one for each request. */
+const recordSchema = z.looseObject({
+  type: z.literal('session.usage_record'),
+  data: z.looseObject({
+    usage: z.object({ ...counts, model: z.string(), accounting: z.looseObject({ usageId: z.string() }) }),
+  }),
+})
+/** And one for what a hook gave. */
+const givenSchema = z.looseObject({
+  type: z.literal('hook.end'),
+  data: z.looseObject({
+    output: z.looseObject({ additionalContext: z.string().optional(), reason: z.string().optional() }),
+  }),
 })
 
-/** Totals of the session, over all models; what is read from a cache is part of the input there. */
+/** Totals of the session, over all models. */
 function usageIn(file: string | undefined): readonly AgentEvent[] {
   const told = usageSchema.safeParse(parsed(file ?? ''))
   if (!told.success) return []
-  const models = Object.entries(told.data.modelMetrics)
-  const [only, ...others] = models
+  const [only, ...others] = Object.keys(told.data.modelMetrics)
   if (only === undefined) return []
-  const sum = (key: 'inputTokens' | 'outputTokens' | 'cacheReadTokens' | 'cacheWriteTokens') =>
-    models.reduce((all, [, { usage }]) => all + usage[key], 0)
+  const counts = Object.values(told.data.modelMetrics).map(({ usage }) => usage)
+  return [usageOf(counts, others.length === 0 ? only : undefined)]
+}
+
+/** What is read from a cache is part of the input there. */
+function usageOf(all: readonly Counts[], model: string | undefined): Extract<AgentEvent, { type: 'usage' }> {
+  const sum = (key: keyof Counts) => all.reduce((sofar, counts) => sofar + counts[key], 0)
   const [cacheRead, cacheWrite] = [sum('cacheReadTokens'), sum('cacheWriteTokens')]
-  return [
-    {
-      type: 'usage',
-      usage: {
-        input: Math.max(0, sum('inputTokens') - cacheRead - cacheWrite),
-        output: sum('outputTokens'),
-        cacheRead,
-        cacheWrite,
-        costUsd: null,
-        ...(others.length === 0 ? { model: only[0] } : {}),
-      },
-      scope: 'total',
-      costScope: 'total',
-    },
-  ]
+  const input = Math.max(0, sum('inputTokens') - cacheRead - cacheWrite)
+  const named = model === undefined ? {} : { model }
+  return {
+    type: 'usage',
+    usage: { input, output: sum('outputTokens'), cacheRead, cacheWrite, costUsd: null, ...named },
+    scope: 'total',
+    costScope: 'total',
+  }
 }
 
 const otherSchema = z.looseObject({ type: z.string(), data: z.looseObject({}) })

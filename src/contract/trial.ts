@@ -1,3 +1,5 @@
+import type { Mode } from './states.ts'
+
 /**
  * How an agent CLI is put before a scripted model on loopback, so that `ov runtime certify` can see it do real work
  * without an account, a network or a bill. Part of an adapter, so that a twelfth runtime is still one file.
@@ -50,7 +52,7 @@ export interface Setting {
   /** What lies in the human's home folder. */
   readonly files: readonly HomeFile[]
   /** The section `runtime.<name>` of the configuration, where it needs one. */
-  readonly section?: { readonly args?: readonly string[]; readonly env?: readonly string[] }
+  readonly section?: { readonly args?: readonly string[]; readonly env?: readonly string[]; readonly mode?: Mode }
   /** The model to ask for, where the CLI needs to be told. */
   readonly model?: string
 }
