@@ -355,8 +355,8 @@ const WRITING_TOOLS = ['apply_patch', 'create', 'edit']
 /** What hooks are for where its lines tell what happens, and where they do. */
 const ASKING = ['tool-start', 'tool-end'] as const
 const TELLING = ['session-start', 'prompt', ...ASKING, 'stop'] as const
-/** What they are called to hooks. */
-const MATCHERS = { guarded: '^(Write|Edit|MultiEdit)$', unguarded: '^(?!(Write|Edit|MultiEdit)$)' }
+/** What they are called to hooks. A pattern has to match the whole name. */
+const MATCHERS = { guarded: '^(Write|Edit|MultiEdit)$', unguarded: '^(?!(Write|Edit|MultiEdit)$).*$' }
 
 const TOOLS: ToolFacts = {
   aim: (_tool, input) => aimOf(input),
@@ -379,8 +379,11 @@ function inDialect(payload: unknown): unknown {
   const call = callSchema.safeParse(payload)
   if (!call.success) return payload
   const { tool_input: input, tool_result: result } = call.data
+  // For a command that failed it has no event of its own.
+  const failed = /<shellId: \S+ completed with exit code [1-9]\d*>/.test(result?.text_result_for_llm ?? '')
   return {
     ...call.data,
+    ...(failed ? { hook_event_name: 'PostToolUseFailure' } : {}),
     ...(typeof input === 'string' ? { tool_input: { patch: input } } : {}),
     ...(result == null ? {} : { tool_response: result.text_result_for_llm, error: result.text_result_for_llm }),
   }

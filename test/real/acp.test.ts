@@ -35,7 +35,13 @@ describe.each([copilot, goose])('$title over ACP', (runtime) => {
       refused: 'Authentication',
     }
     const program = await programOf(runtime.trial.npm)
-    candidate = { runtime: { ...runtime, ...runtime.acp, trial }, program, version: null, ov: OV }
+    candidate = {
+      runtime: { ...runtime, ...runtime.acp, trial },
+      program,
+      version: runtime.trial.npm.version,
+      own: null,
+      ov: OV,
+    }
   })
 
   test.concurrent.each(PROOFS.filter(({ id }) => ASKED.includes(id)))('$title', async (proof) => {

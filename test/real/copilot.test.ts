@@ -80,3 +80,46 @@ test('a patch of several files is refused for the one that lies outside', async 
   expect(existsSync(outside)).toBe(false)
   expect(context(fleet.llm.asked('builder').at(-1))).toContain('is outside your worktree')
 })
+
+test('on its own screen Copilot reports by its hooks, takes mail by them, is refused what its guard forbids, and is counted', async () => {
+  const working = held(shell('echo second'))
+  const ending = held(say('All is written.'))
+  const outside = join(fleet.home.path, 'outside.txt')
+  fleet.llm.play('builder', of('builder-1'), [
+    shell('echo first; exit 3'),
+    working,
+    write(outside, 'no'),
+    write('inside.txt', 'yes\n'),
+    ending,
+    shell('git add -A && git commit -q -m "Write inside" && ov done --summary "Written"'),
+    say('Done.'),
+  ])
+  const slung = await fleet.sling('--interactive', '--task', 'Write inside.txt')
+  await working.reached
+  await fleet.ov('mail', 'send', '--to', 'builder-1', '--subject', 'Urgent', '--body', 'U-body', '--priority', 'urgent')
+  working.release()
+  await ending.reached
+  await fleet.ov('mail', 'send', '--to', 'builder-1', '--subject', 'Later', '--body', 'L-body')
+  ending.release()
+  const { outcome } = await slung.exit
+  expect(outcome).toMatchObject({ state: 'merged' })
+  expect(existsSync(outside)).toBe(false)
+  const seen = context(fleet.llm.asked('builder').at(-1))
+  expect([times(seen, 'U-body'), times(seen, 'L-body')]).toEqual([1, 1])
+  const { output } = await fleet.ov('logs', 'builder-1', '--events')
+  expect([...output.matchAll(/^tool\.(\w+ (?:tool|ok)=\w+)/gm)].map(([, what]) => what)).toEqual([
+    'start tool=Bash',
+    'end ok=false',
+    'start tool=Bash',
+    'end ok=true',
+    'start tool=Write',
+    'refused tool=Write',
+    'start tool=Write',
+    'end ok=true',
+    'start tool=Bash',
+    'end ok=true',
+  ])
+  expect(times(output, 'mail.delivered')).toBe(3)
+  const { agent } = await fleet.json<{ agent: { usage: { output: number | null } } }>('inspect', 'builder-1')
+  expect(agent.usage.output).toBe(7 * 34)
+})

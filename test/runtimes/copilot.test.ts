@@ -42,3 +42,21 @@ test('what a hook gave with a tool’s result has entered the context', () => {
     { type: 'accepted', text: '<ov-mail id=7>' },
   ])
 })
+
+test('a command that failed is told by its exit code, and a request’s tokens by the conversation’s file, once', () => {
+  const payload = { hook_event_name: 'PostToolUse', tool_name: 'Bash', tool_input: { command: 'false' } }
+  const ended = (text: string) =>
+    copilot.readHook('tool-end', { ...payload, tool_result: { text_result_for_llm: text } })
+  expect(ended('x\n<shellId: 0 completed with exit code 3>')[1]).toMatchObject({ type: 'tool_end', ok: false })
+  expect(ended('x\n<shellId: 0 completed with exit code 0>')[1]).toMatchObject({ type: 'tool_end', ok: true })
+  const usage = { ...metrics(1200, 800).usage, model: 'm', accounting: { usageId: 'chatcmpl-1' } }
+  expect(copilot.transcript.used(JSON.stringify({ type: 'session.usage_record', data: { usage } }))).toEqual({
+    request: 'chatcmpl-1',
+    event: {
+      type: 'usage',
+      usage: { input: 400, output: 10, cacheRead: 800, cacheWrite: 0, costUsd: null, model: 'm' },
+      scope: 'added',
+      costScope: 'added',
+    },
+  })
+})
