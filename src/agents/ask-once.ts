@@ -62,10 +62,14 @@ export async function askOnce(config: Config, question: Question): Promise<Answe
   const environment = { ...agentEnvironmentOf(config, runtime), [JOB_MARKER]: job }
   const held = await containment(config.agents.contain)
   const { args } = runtimeSection(config, runtime.id)
+  const privateDir = join(folder, 'private')
+  const empty = join(folder, 'empty')
   try {
     signal?.throwIfAborted()
-    const command = runtime.getPromptCommand(text, { ...(model === undefined ? {} : { model }), extraArgs: args })
-    const place = { program, folder, job, environment, held, extraArgs: args }
+    for (const path of [privateDir, empty]) mkdirSync(path)
+    const wishes = { ...(model === undefined ? {} : { model }), extraArgs: args, privateDir }
+    const command = runtime.getPromptCommand(text, wishes)
+    const place = { program, empty, privateDir, job, environment, held, extraArgs: args }
     const said = await (command === null ? bySession(question, place) : byCommand(question, command, place))
     const answer = redactorOf({ ...process.env, ...environment })(said).trim()
     if (answer === '') throw new OvError('failed', 'ask.empty', `${runtime.title} gave no answer.`)
@@ -82,8 +86,9 @@ export async function askOnce(config: Config, question: Question): Promise<Answe
 /** Where a question is asked. */
 interface Place {
   readonly program: string | null
-  /** Empty, and gone afterwards. */
-  readonly folder: string
+  /** Where it runs; gone afterwards, like the folder for its own files. */
+  readonly empty: string
+  readonly privateDir: string
   readonly job: string
   readonly environment: Readonly<Record<string, string>>
   readonly held: Containment
@@ -93,10 +98,11 @@ interface Place {
 async function byCommand(
   { runtime, timeoutMs = PATIENCE_MS, signal }: Question,
   command: OneShot,
-  { program, folder, job, environment, held }: Place,
+  { program, empty, privateDir, job, environment, held }: Place,
 ): Promise<string> {
+  writePlanned({ privateDir }, command.files ?? [])
   const outcome = await run(held.wrap(programArgv({ runtime, program }, command.argv)), {
-    cwd: folder,
+    cwd: empty,
     env: { ...environment, ...command.env },
     timeoutMs,
     maxOutput: LONGEST + 1,
@@ -106,7 +112,7 @@ async function byCommand(
   })
   signal?.throwIfAborted()
   if (outcome.timedOut) throw gaveUp(runtime, timeoutMs)
-  const refused = command.refusal !== undefined && new RegExp(command.refusal, 'm').test(outcome.stdout)
+  const refused = command.refusal !== undefined && new RegExp(command.refusal).test(outcome.stdout.trim())
   if (!outcome.ok || refused) throw failed(runtime, outcome.output)
   if (outcome.stdout.length > LONGEST) throw tooLong(runtime)
   return outcome.stdout
@@ -115,7 +121,7 @@ async function byCommand(
 /** A CLI that has no command for questions is given one as the only turn of a session that may do nothing. */
 async function bySession(
   { runtime, model, text, timeoutMs = PATIENCE_MS, signal }: Question,
-  { program, folder, environment, held, extraArgs }: Place,
+  { program, empty, privateDir, environment, held, extraArgs }: Place,
 ): Promise<string> {
   const { prompts, structured } = runtime.can
   if (!prompts || structured === false) {
@@ -123,9 +129,6 @@ async function bySession(
       hint: 'Choose another runtime: ov runtime list',
     })
   }
-  const privateDir = join(folder, 'private')
-  const worktree = join(folder, 'empty')
-  for (const path of [privateDir, worktree]) mkdirSync(path)
   let emit: (event: AgentEvent) => void = () => undefined
   const options: SessionOptions = {
     runtime,
@@ -133,7 +136,7 @@ async function bySession(
     spec: (prompt) => ({
       agent: 'question',
       sessionId: randomUUID(),
-      worktree,
+      worktree: empty,
       gitFolders: [],
       privateDir,
       ...(model === undefined ? {} : { model }),

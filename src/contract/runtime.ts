@@ -341,7 +341,7 @@ export interface OneShot {
   readonly argv: readonly string[]
   readonly stdin?: string
   readonly env: Readonly<Record<string, string>>
-  /** For a CLI whose exit code says nothing: what matches stdout, as a regular expression, when it is a failure and no answer. */
+  /** For a CLI whose exit code says nothing: what matches stdout, trimmed, as a regular expression, when it is a failure and no answer. */
   readonly refusal?: string
   /** Written before it is asked, in the folder that `privateDir` named. */
   readonly files?: readonly PlannedFile[]
