@@ -93,8 +93,7 @@ export default {
       'stream-json',
       '--quiet',
       '--no-profile',
-      '--with-builtin',
-      'developer',
+      ...(hasTools(session) ? ['--with-builtin', 'developer'] : []),
       ...(session.resume === undefined ? ['--name', session.sessionId] : ['--resume', '--name', session.resume]),
       ...(session.model === undefined ? [] : ['--model', session.model]),
       ...session.extraArgs,
@@ -266,6 +265,11 @@ function rootOf(
       to: `${settingsOf(session)}/${name}`,
     })),
   }
+}
+
+/** All its tools come by one extension; what of them a role does not have its guard refuses. */
+function hasTools({ tools }: SessionSpec): boolean {
+  return tools === undefined || tools.some((tool) => TOOLS.includes(tool))
 }
 
 /** Where the human's own settings lie. */

@@ -11,7 +11,7 @@ import { recordEvent } from '../events/store.ts'
 import { plainText } from '../mail/frame.ts'
 import { unansweredBy } from '../mail/questions.ts'
 import { nameOf, postMail, reportsTo } from '../mail/send.ts'
-import { findMail, hasWaiting } from '../mail/store.ts'
+import { findMail } from '../mail/store.ts'
 import { type TrainBeside, trainBeside } from '../merge/beside.ts'
 import { perform } from '../operations.ts'
 import { watchDatabase } from '../os/files.ts'
@@ -456,7 +456,8 @@ class Runner {
   async #claimForIt(): Promise<EndState | null> {
     const { prompts } = this.#runtime.can
     // What waits belongs to its task: it claims when it has had it.
-    if (prompts && (await hasWaiting(this.#project.db, this.#agent.id))) return this.#betweenTurns(true)
+    const more = prompts ? await this.#handover.nextPrompt() : null
+    if (more !== null) return this.#beginTurn(more)
     const words = this.#place.redact(plainText(this.#said).trim())
     const refused = await claimOnBehalf(this.#project, this.#agent, prompts ? words || this.#task.title : null)
     if (refused === null) {

@@ -69,7 +69,7 @@ test('a red gate sends the work back, and the same conversation mends it', async
     [{ says: `Added.\n\n${block('good.txt', 'oops')}` }, { says: `Mended.\n\n${mend}` }],
     ...['--task', 'Add something good'],
   )
-  expect(outcome).toMatchObject({ state: 'merged', attempts: 2 })
+  expect(outcome, outcome.reason ?? '').toMatchObject({ state: 'merged', attempts: 2 })
   expect(git(home, repo, 'show', 'main:good.txt')).toBe('fine')
   expect(seen(2).message).toContain('type="merge_failed"')
   expect(seen(2).restored).toContain('#### Your task:')
@@ -127,15 +127,16 @@ test('a provider that keeps refusing parks it', async () => {
 })
 
 test('mail that comes while it works is part of its task: it claims when it has had it', async () => {
+  const once = join(home.path, 'mailed')
   const aider = fakeAider(home, [
-    { refuses: 'RateLimitError', times: 8, says: `One.\n\n${block('one.txt', '1')}` },
+    { says: `One.\n\n${block('one.txt', '1')}`, once },
     { says: `Two.\n\n${block('two.txt', '2')}` },
   ])
-  const slung = home.ov(repo, ['sling', '--runtime', 'aider', '--task', 'Write one.txt', '--wait', '--json'], {
-    env: aider.env,
-  })
-  await expect.poll(() => facts('builder-1'), { timeout: 20_000, interval: 50 }).toContain('runtime.retrying')
+  const args = ['sling', '--runtime', 'aider', '--task', 'Write one.txt', '--wait', '--json']
+  const slung = home.ov(repo, args, { env: aider.env })
+  await expect.poll(() => facts('builder-1'), { timeout: 20_000, interval: 200 }).toContain('working')
   await home.ov(repo, ['mail', 'send', '--to', 'builder-1', '--subject', 'More', '--body', 'Write two.txt too.'])
+  writeFileSync(once, '')
   expect(JSON.parse((await slung).stdout)).toMatchObject({ state: 'merged', attempts: 1 })
   expect(aider.seen(2).message).toContain('Write two.txt too.')
   expect(git(home, repo, 'show', 'main:one.txt')).toBe('1')
@@ -149,4 +150,13 @@ test('it is stopped with all it started, and is not made to talk to a fleet', as
   expect((await home.ov(repo, ['stop', 'builder-1'])).code).toBe(0)
   const coordinator = await home.ov(repo, ['coordinator', 'start', '--runtime', 'aider'], { env: aider.env })
   expect(coordinator).toMatchObject({ code: 2, output: expect.stringContaining("can't speak to ov") })
+})
+
+test('asked in passing it answers in words, and without its key says what is wrong', async () => {
+  const { env, seen } = fakeAider(home, [{ says: 'It is a toy.' }, { refuses: 'AuthenticationError' }])
+  const answered = await home.ov(repo, ['runtime', 'ask', 'aider', 'What is it?', '--json'], { env })
+  expect(JSON.parse(answered.stdout)).toMatchObject({ answer: 'It is a toy.' })
+  expect(seen(1)).toMatchObject({ mode: 'ask', message: expect.stringContaining('What is it?') })
+  const refused = await home.ov(repo, ['runtime', 'ask', 'aider', 'What is it?'], { env })
+  expect(refused).toMatchObject({ code: 1, output: expect.stringContaining('Check your API key') })
 })

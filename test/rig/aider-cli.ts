@@ -13,8 +13,8 @@ import { parseArgs } from 'node:util'
 
 /** What the fake model answers to one request. */
 export type Answer =
-  /** Text; edits are in its SEARCH/REPLACE blocks. */
-  | { readonly says: string }
+  /** Text; edits are in its SEARCH/REPLACE blocks. It comes when the file `once` is there. */
+  | { readonly says: string; readonly once?: string }
   /** The provider refuses, as its library puts that; `times` before it is answered. */
   | { readonly refuses: keyof typeof ERRORS; readonly times?: number; readonly says?: string }
   | { readonly does: 'hang' | 'die' | 'stumble' }
@@ -106,6 +106,7 @@ async function turn(): Promise<void> {
   appendFileSync(history, `\n#### ${message.replaceAll('\n', '\n#### ')}\n\n`)
   const answer = JSON.parse(readFileSync(join(folder, `turn-${number}.json`), 'utf8')) as Answer
   if ('does' in answer) return misbehave(answer.does)
+  while ('once' in answer && answer.once !== undefined && !existsSync(answer.once)) await delay(20)
   const said = 'refuses' in answer ? await refused(answer) : answer.says
   if (said === undefined) return
   appendFileSync(history, `${said}\n`)
