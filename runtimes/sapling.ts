@@ -33,7 +33,8 @@ export default {
     interactive: false,
     resume: false,
     steer: true,
-    block: true,
+    // Its rules do refuse, but not for a reason of ours, and by no verdict of the engine's.
+    block: false,
     inject: true,
     usage: true,
     cost: false,
