@@ -82,7 +82,7 @@ export default {
   exited: ({ code, signal, stderrTail }) => [
     {
       type: 'failed',
-      cause: code === null || code === 0 ? 'interrupted' : (EXIT_CAUSES[code] ?? causeOfExit(code)),
+      cause: causeOfEnd(code, signal),
       message:
         `Gemini CLI ended in the middle of a turn (${signal ?? `exit code ${code}`}).\n${wordsIn(stderrTail)}`.trim(),
     },
@@ -498,6 +498,11 @@ const EXIT_CAUSES: Readonly<Record<number, FailureCause>> = {
 }
 
 /** The status of the API, of which an exit code keeps eight bits. */
+function causeOfEnd(code: number | null, signal: string | null): FailureCause {
+  if (signal === 'SIGINT' || signal === 'SIGTERM' || code === 0) return 'interrupted'
+  return code === null ? 'crash' : (EXIT_CAUSES[code] ?? causeOfExit(code))
+}
+
 function causeOfExit(code: number): FailureCause {
   const cause = causeOfStatus(code + 256)
   return code > 128 && cause !== 'unknown' ? cause : 'crash'

@@ -47,8 +47,9 @@ export function acceptSocket(request: IncomingMessage, socket: Duplex, reader: S
       }
     }
   })
-  // A client that was killed tears its connection; `close` follows.
+  // A client that was killed tears its connection, or only ends its half; `close` follows.
   socket.on('error', () => socket.destroy())
+  socket.on('end', () => socket.destroy())
   socket.on('close', () => reader.closed())
   return {
     send(text) {

@@ -3,7 +3,7 @@ import { hang, held, say, shell } from '../llm/script.ts'
 import type { Proof } from '../proof.ts'
 import type { Stage } from '../stage.ts'
 import { must } from '../unproved.ts'
-import { commit } from './work.ts'
+import { commit, done } from './work.ts'
 
 /** Proofs that an agent can be ended, and that nothing of it is left. */
 
@@ -55,21 +55,23 @@ const children: Proof = {
 
 const crash: Proof = {
   id: 'crash',
-  title: 'killed in the middle of a turn, it is an honest failure, and its commits are kept',
+  title: 'killed in the middle of a turn, it goes on where it was, and its work is merged',
   async run(stage) {
     const working = held(say('Never said.'))
-    const job = stage.sling([commit('kept', 'kept.txt', 'Keep me'), working])
+    const job = stage.sling([commit('kept', 'kept.txt', 'Keep me'), working, ...done()], { task: 'Write kept.txt' })
     await job.reaches(working)
     const pids = stage.running()
     must(pids.length > 0, 'No process of it was found (trial.executables).')
     for (const pid of pids) process.kill(pid, 'SIGKILL')
     const ending = await job.ended
-    must(ending.state === 'failed', sayEnding(ending))
+    must(ending.state === 'merged', sayEnding(ending))
     const { cause } = await job.failure()
-    const kept = await stage.git('log', '-1', '--format=%s', `refs/heads/ov/run-1/${job.agent}`)
-    must(kept === 'Keep me', `The last commit of its branch is "${kept}".`)
+    must((await stage.git('show', 'main:kept.txt')) === 'kept', 'What it had committed is not on main.')
+    must(job.seen().includes('Write kept.txt'), 'It has forgotten its task.')
     must(stage.running().length === 0, 'Another process of it runs.')
-    return { cause, did: 'failed the task, kept the commit' }
+    const recovered = (await job.events()).find(({ type }) => type === 'agent.recovered')
+    const how = recovered?.data.context === 'digest' ? 'with a digest of the records' : 'with its conversation'
+    return { cause, did: `started it again ${how}` }
   },
 }
 
