@@ -7,6 +7,7 @@ import type {
   FailureCause,
   HookEvent,
   LaunchPlan,
+  PlannedFile,
   SessionSpec,
 } from '../src/contract/runtime.ts'
 
@@ -20,7 +21,7 @@ import type {
  *   `@path` reads files into the prompt and a `/` begins a command.
  * - The standing instructions are its global memory, fenced, because `@path` outside of code would be an import.
  * - Its tools write only inside the workspace, `.git` left out, links resolved; that is its own code and no hook.
- * - Its shell tool hides the human's git configuration, so commits are named by the environment.
+ * - Its shell tool hides the human's git configuration; who commits is told by the environment.
  * - What it prints about a failure is prose; its exit code is the status of the API modulo 256.
  */
 export default {
@@ -71,10 +72,27 @@ export default {
   sendInput: (text) => ({ by: 'paste', text }),
   hooksBeside: true,
   deployHooks: (session) => [
-    { path: `${HOME}/.gemini/settings.json`, content: `${JSON.stringify(settingsFor(session), null, 2)}\n` },
+    settingsFile(session),
     { path: `${HOME}/.gemini/policies/${COMMAND}.toml`, content: policiesFor(session) },
   ],
-  getPromptCommand: () => null,
+  getPromptCommand: (text, { model, extraArgs = [], environment = {} }) => ({
+    argv: [
+      'gemini',
+      '--skip-trust',
+      '--output-format=text',
+      ...(model === undefined ? [] : [`--model=${model}`]),
+      ...extraArgs,
+    ],
+    stdin: `/${COMMAND} ${text}`,
+    env: { GEMINI_CLI_HOME: HOME, GEMINI_CLI_NO_RELAUNCH: 'true', GEMINI_SYSTEM_MD: `${HOME}/system.md` },
+    files: [
+      { path: `${HOME}/system.md`, content: 'Answer the question, and say nothing beside.\n' },
+      settingsFile({ environment }),
+      { path: `${HOME}/.gemini/policies/${COMMAND}.toml`, content: rule({ toolName: '*', decision: 'deny' }) },
+      commandFile('A question:'),
+    ],
+    links: linksFor(environment),
+  }),
   read(line) {
     const event = eventSchema.safeParse(parsed(line))
     return event.success ? meaning(event.data) : [{ type: 'unknown', line }]
@@ -168,7 +186,6 @@ const COMMAND = 'ov'
 
 function structured(session: SessionSpec): LaunchPlan {
   const { author = { name: 'ov', email: 'ov@localhost' }, environment } = session
-  const theirs = `${environment.HOME ?? ''}/.gemini`
   return {
     protocol: 'turn',
     argv: [
@@ -185,28 +202,38 @@ function structured(session: SessionSpec): LaunchPlan {
       GEMINI_CLI_HOME: `${session.privateDir}/${HOME}`,
       // Else a parent that only waits starts it again, ignores signals, and leaves it behind when killed.
       GEMINI_CLI_NO_RELAUNCH: 'true',
-      GIT_AUTHOR_NAME: author.name,
-      GIT_AUTHOR_EMAIL: author.email,
-      GIT_COMMITTER_NAME: author.name,
-      GIT_COMMITTER_EMAIL: author.email,
+      // What is configured by the environment is the only part of git's configuration that it lets through.
+      GIT_CONFIG_COUNT: '2',
+      GIT_CONFIG_KEY_0: 'user.name',
+      GIT_CONFIG_VALUE_0: author.name,
+      GIT_CONFIG_KEY_1: 'user.email',
+      GIT_CONFIG_VALUE_1: author.email,
     },
     files: [
       { path: `${HOME}/.gemini/GEMINI.md`, content: fenced(session.instructions) },
-      {
-        path: `${HOME}/.gemini/commands/${COMMAND}.toml`,
-        content: 'description = "A message"\nprompt = "A message came in:"\n',
-      },
+      commandFile('A message came in:'),
     ],
-    links: ['oauth_creds.json', 'google_accounts.json'].map((file) => ({
-      path: `${HOME}/.gemini/${file}`,
-      to: `${theirs}/${file}`,
-    })),
+    links: linksFor(environment),
     firstPrompt: 'included',
   }
 }
 
-function settingsFor({ environment, hook, tools }: SessionSpec): Readonly<Record<string, unknown>> {
-  return {
+/** The human's Google login. */
+function linksFor({ HOME: theirs = '' }: SessionSpec['environment']): NonNullable<LaunchPlan['links']> {
+  return ['oauth_creds.json', 'google_accounts.json'].map((file) => ({
+    path: `${HOME}/.gemini/${file}`,
+    to: `${theirs}/.gemini/${file}`,
+  }))
+}
+
+/** The command of which a prompt is the argument. */
+function commandFile(prompt: string): PlannedFile {
+  const content = `description = "ov"\nprompt = ${JSON.stringify(prompt)}\n`
+  return { path: `${HOME}/.gemini/commands/${COMMAND}.toml`, content }
+}
+
+function settingsFile({ environment, hook, tools }: Pick<SessionSpec, 'environment' | 'hook' | 'tools'>): PlannedFile {
+  const settings = {
     // One attempt: it is silent while it tries again, for minutes; the engine decides what follows a failure.
     general: { enableAutoUpdate: false, enableAutoUpdateNotification: false, maxAttempts: 1, sessionRetention: OFF },
     // Its own default asks a model which model to ask, with tries of its own.
@@ -217,7 +244,11 @@ function settingsFor({ environment, hook, tools }: SessionSpec): Readonly<Record
     context: { fileName: ['GEMINI.md', 'AGENTS.md'] },
     // Gates and answers take their time; in seconds.
     tools: { shell: { inactivityTimeout: 3600 }, ...(tools === undefined ? {} : { core: tools }) },
-    security: { auth: { selectedType: authOf(environment) }, folderTrust: { enabled: true } },
+    security: {
+      auth: { selectedType: authOf(environment) },
+      folderTrust: { enabled: true },
+      environmentVariableRedaction: { enabled: isRedactable(environment) },
+    },
     advanced: { ignoreLocalEnv: true },
     ...(hook === undefined ? { hooksConfig: OFF } : { hooks: hooksFor(hook) }),
     skills: OFF,
@@ -225,6 +256,7 @@ function settingsFor({ environment, hook, tools }: SessionSpec): Readonly<Record
     telemetry: OFF,
     privacy: { usageStatisticsEnabled: false },
   }
+  return { path: `${HOME}/.gemini/settings.json`, content: `${JSON.stringify(settings, null, 2)}\n` }
 }
 
 const OFF = { enabled: false }
@@ -252,6 +284,23 @@ function authOf(environment: Readonly<Record<string, string>>): string {
   if (environment.GEMINI_API_KEY !== undefined) return 'gemini-api-key'
   return environment.GOOGLE_API_KEY === undefined ? 'oauth-personal' : 'vertex-ai'
 }
+
+/**
+ * Whether its tools may be kept from seeing its key. It takes out all that looks like a secret or none of it, and what
+ * else looks so was given to the agent for its work: a token by the configuration, the name of a file of certificates.
+ */
+function isRedactable(environment: SessionSpec['environment']): boolean {
+  return Object.keys(environment).every((name) => OWN_SECRETS.includes(name) || !LOOKS_SECRET.test(name))
+}
+
+const OWN_SECRETS = [
+  'GEMINI_API_KEY',
+  'GEMINI_API_KEY_AUTH_MECHANISM',
+  'GOOGLE_API_KEY',
+  'GOOGLE_APPLICATION_CREDENTIALS',
+]
+const LOOKS_SECRET =
+  /TOKEN|SECRET|PASSW(OR)?D|KEY|AUTH|CREDENTIAL|CREDS|PRIVATE|CERT|^(DB_URI|DATABASE_URL|CONNECTION_STRING)$/i
 
 /**
  * What an agent of a fleet must not use: modes that wait for a person, agents and processes that nobody counts or

@@ -343,8 +343,9 @@ export interface OneShot {
   readonly env: Readonly<Record<string, string>>
   /** For a CLI whose exit code says nothing: what matches stdout, trimmed, as a regular expression, when it is a failure and no answer. */
   readonly refusal?: string
-  /** Written before it is asked, in the folder that `privateDir` named. */
+  /** Written before it is asked, in the folder that `privateDir` named; what is shared with the human is linked there. */
   readonly files?: readonly PlannedFile[]
+  readonly links?: readonly PlannedLink[]
 }
 
 /** Where a runtime keeps a session's conversation, for the engine to look up whether mail arrived. */
@@ -422,7 +423,14 @@ export interface AgentRuntime {
   /** @param options.privateDir a folder of this question's own, for CLIs that can be kept from side effects only by files; absolute */
   getPromptCommand(
     text: string,
-    options: { readonly model?: string; readonly extraArgs?: readonly string[]; readonly privateDir?: string },
+    options: {
+      readonly model?: string
+      readonly extraArgs?: readonly string[]
+      /** An empty folder for its files, other than the one it is run in; absolute. */
+      readonly privateDir?: string
+      /** What it will see of the host's environment. */
+      readonly environment?: SessionSpec['environment']
+    },
   ): OneShot | null
   /**
    * One line of stdout (or one SSE datum), without its line break. Never throws and keeps no state. A line it does not

@@ -32,13 +32,21 @@ const failed = (message: string, timestamp = '2026-11-20T12:00:00.000Z') =>
 
 test('commits are by whom git says, and by a stand-in where nobody is configured', () => {
   const author = { name: 'Ann', email: 'ann@example.org' }
-  expect(gemini.start({ ...spec, author }).env).toMatchObject({
-    GIT_AUTHOR_NAME: 'Ann',
-    GIT_AUTHOR_EMAIL: 'ann@example.org',
-    GIT_COMMITTER_NAME: 'Ann',
-    GIT_COMMITTER_EMAIL: 'ann@example.org',
-  })
-  expect(gemini.start(spec).env).toMatchObject({ GIT_AUTHOR_NAME: 'ov', GIT_COMMITTER_EMAIL: 'ov@localhost' })
+  const config = (session: Partial<SessionSpec>) => {
+    const env: Readonly<Record<string, string>> = gemini.start({ ...spec, ...session }).env
+    const pairs = Array.from({ length: Number(env.GIT_CONFIG_COUNT) }, (_, at) => at)
+    return Object.fromEntries(pairs.map((at) => [env[`GIT_CONFIG_KEY_${at}`], env[`GIT_CONFIG_VALUE_${at}`]]))
+  }
+  expect(config({ author })).toEqual({ 'user.name': 'Ann', 'user.email': 'ann@example.org' })
+  expect(config({})).toEqual({ 'user.name': 'ov', 'user.email': 'ov@localhost' })
+})
+
+test('its tools don’t see its key, unless something else that looks secret is theirs to see', () => {
+  const hidden = (environment: Record<string, string>) =>
+    settings({ environment }).security.environmentVariableRedaction.enabled
+  expect(hidden({ GEMINI_API_KEY: 'k', HOME: '/home/me', XDG_RUNTIME_DIR: '/run' })).toBe(true)
+  expect(hidden({ GEMINI_API_KEY: 'k', NPM_TOKEN: 't' })).toBe(false)
+  expect(hidden({ GEMINI_API_KEY: 'k', NODE_EXTRA_CA_CERTS: '/ca.pem' })).toBe(false)
 })
 
 test.each([
