@@ -39,7 +39,7 @@ export default {
   },
   can: {
     structured: 'turn',
-    interactive: false,
+    interactive: true,
     resume: true,
     steer: false,
     block: true,
@@ -68,8 +68,8 @@ export default {
     'GOOGLE_VERTEX_BASE_URL',
   ],
   models: { 'gemini-flash': 'flash', 'gemini-flash-lite': 'flash-lite', 'gemini-pro': 'pro' },
-  start: (session) => structured(session),
-  sendInput: (text) => ({ by: 'paste', text }),
+  start: (session) => (session.interactive === undefined ? structured(session) : onScreen(session)),
+  sendInput: (text) => ({ by: 'paste', text: asText(text) }),
   hooksBeside: true,
   deployHooks: (session) => [
     settingsFile(session),
@@ -108,13 +108,12 @@ export default {
   answer: () => null,
   readHook(event, payload) {
     const call = hookSchema.safeParse(payload)
-    return readJsonHook(event, call.success ? call.data : payload, TOOLS)
+    // That a prompt enters the context says no more than that it was printed: it may be taken back.
+    return readJsonHook(event, call.success ? call.data : payload, TOOLS).filter(({ type }) => type !== 'accepted')
   },
   answerHook: (event, verdict) => ({
     stdout:
-      verdict.allow && verdict.context === undefined
-        ? ''
-        : `${JSON.stringify(verdictJson(HOOKS[event] ?? '', verdict))}\n`,
+      verdict.allow && verdict.context === undefined ? '' : `${JSON.stringify(verdictJson(nameOf(event), verdict))}\n`,
     stderr: '',
     exit: 0,
   }),
@@ -132,8 +131,30 @@ export default {
     },
     // A prompt that got no answer is taken back.
     renews: (line) => line.startsWith('{"$set":{"messages":'),
+    used(line) {
+      const reply = replySchema.safeParse(parsed(line))
+      if (!reply.success) return null
+      const { id, model, tokens } = reply.data
+      const event = usageEvent(model, { total: tokens.total, input: tokens.input, cached: tokens.cached })
+      return { request: id, event }
+    },
   },
-  screen: () => ({ is: 'unknown' }),
+  screen({ text, title }) {
+    const lines = text.split('\n').map((line) => line.trimEnd())
+    if (lines.every((line) => line === '')) return { is: 'loading' }
+    const asked = QUESTIONS.find(([, pattern]) => pattern.test(text))
+    if (asked !== undefined) return { is: 'dialog', about: asked[0], answer: null }
+    if (title.startsWith('✋')) return { is: 'dialog', about: 'Action Required', answer: null }
+    if (title.startsWith('✦') || lines.some((line) => BUSY.test(line))) return { is: 'busy' }
+    // Without colours its box has plain rules.
+    const bottom = lines.findLastIndex((line) => /^(▀{10,}|─{10,})$/.test(line))
+    const top = lines.findLastIndex((line, at) => at < bottom && /^(▄{10,}|─{10,})$/.test(line))
+    if (top < 0 || !/^ [>*!] /.test(lines[top + 1] ?? '')) return { is: 'unknown' }
+    // It draws its box before it has read what it is told, and knows no command before that.
+    if (!lines.slice(0, top).some((line) => READY.test(line))) return { is: 'loading' }
+    const typed = lines.slice(top + 1, bottom).map((line) => line.slice(3))
+    return { is: 'idle', typed: typed.join('\n').trim() === PLACEHOLDER ? '' : typed.join('\n') }
+  },
   trial: {
     npm: { name: '@google/gemini-cli', version: '0.61.0', program: 'gemini' },
     wire: 'gemini',
@@ -218,6 +239,35 @@ function structured(session: SessionSpec): LaunchPlan {
   }
 }
 
+/** On its own screen no question is left to ask. Prompts are typed: it knows no command yet when it takes one by an argument. */
+function onScreen(session: SessionSpec): LaunchPlan {
+  const { argv, env, files, links = [] } = structured(session)
+  return {
+    protocol: 'interactive',
+    argv: argv.filter((argument) => !argument.startsWith('--output-format')),
+    env,
+    files,
+    links,
+    firstPrompt: 'at-once',
+  }
+}
+
+/** As it is typed: the argument of our command. A backslash at its end would join lines. */
+function asText(prompt: string): string {
+  return `/${COMMAND} ${prompt}${prompt.endsWith('\\') ? '\n' : ''}`
+}
+
+const PLACEHOLDER = 'Type your message or @path/to/file'
+const BUSY = /\(esc to cancel/
+/** How many files it was told by, which is at least one: its standing instructions. */
+const READY = /\b\d+ (GEMINI\.md|AGENTS\.md|context) files?\b/
+
+/** Questions that nobody but a person can answer. */
+const QUESTIONS: readonly (readonly [string, RegExp])[] = [
+  ['log in (gemini)', /How would you like to authenticate|Enter Gemini API Key|Waiting for auth/],
+  ['trust this folder', /Do you trust (the files in )?this folder/],
+]
+
 /** The human's Google login. */
 function linksFor({ HOME: theirs = '' }: SessionSpec['environment']): NonNullable<LaunchPlan['links']> {
   return ['oauth_creds.json', 'google_accounts.json'].map((file) => ({
@@ -232,7 +282,8 @@ function commandFile(prompt: string): PlannedFile {
   return { path: `${HOME}/.gemini/commands/${COMMAND}.toml`, content }
 }
 
-function settingsFile({ environment, hook, tools }: Pick<SessionSpec, 'environment' | 'hook' | 'tools'>): PlannedFile {
+function settingsFile(session: Pick<SessionSpec, 'environment' | 'hook' | 'interactive' | 'tools'>): PlannedFile {
+  const { environment, hook, interactive, tools } = session
   const settings = {
     // One attempt: it is silent while it tries again, for minutes; the engine decides what follows a failure.
     general: { enableAutoUpdate: false, enableAutoUpdateNotification: false, maxAttempts: 1, sessionRetention: OFF },
@@ -250,9 +301,15 @@ function settingsFile({ environment, hook, tools }: Pick<SessionSpec, 'environme
       environmentVariableRedaction: { enabled: isRedactable(environment) },
     },
     advanced: { ignoreLocalEnv: true },
-    ...(hook === undefined ? { hooksConfig: OFF } : { hooks: hooksFor(hook) }),
+    ...(hook === undefined
+      ? { hooksConfig: OFF }
+      : {
+          hooksConfig: { notifications: false },
+          hooks: hooksFor(hook, interactive === undefined ? ['tool-end'] : undefined),
+        }),
     skills: OFF,
     ide: OFF,
+    ui: { hideBanner: true, hideTips: true, dynamicWindowTitle: true, loadingPhrases: 'off' },
     telemetry: OFF,
     privacy: { usageStatisticsEnabled: false },
   }
@@ -262,18 +319,29 @@ function settingsFile({ environment, hook, tools }: Pick<SessionSpec, 'environme
 const OFF = { enabled: false }
 
 /** Its names of the moments at which it calls hooks. */
-const HOOKS: Partial<Readonly<Record<HookEvent, string>>> = { 'tool-end': 'AfterTool' }
+const HOOKS = {
+  'session-start': 'SessionStart',
+  prompt: 'BeforeAgent',
+  'tool-start': 'BeforeTool',
+  'tool-end': 'AfterTool',
+  stop: 'AfterAgent',
+} as const satisfies Partial<Record<HookEvent, string>>
+type Hook = keyof typeof HOOKS
 
-/** Urgent mail comes in behind a tool's output. */
-function hooksFor(hook: string): Readonly<Record<string, unknown>> {
-  const groups = (Object.entries(HOOKS) as [HookEvent, string][]).map(([event, name]) => {
-    const call = { type: 'command', command: hookCommand(hook, event), timeout: PATIENCE_MS }
-    return [name, [{ hooks: [call] }]]
-  })
-  return Object.fromEntries(groups)
+/** Over pipes only one is called, by which urgent mail comes in behind a tool's output. */
+function hooksFor(
+  hook: string,
+  events: readonly Hook[] = Object.keys(HOOKS) as Hook[],
+): Readonly<Record<string, unknown>> {
+  const call = (event: Hook) => ({ type: 'command', command: hookCommand(hook, event), timeout: PATIENCE_MS })
+  return Object.fromEntries(events.map((event) => [HOOKS[event], [{ hooks: [call(event)] }]]))
 }
 
 const PATIENCE_MS = 60_000
+
+function nameOf(event: HookEvent): string {
+  return event in HOOKS ? HOOKS[event as Hook] : event
+}
 
 const TOOLS: ToolFacts = { aim: (_tool, input) => brief(aimOf(input)), guard: () => ({}) }
 
@@ -426,19 +494,40 @@ function wordsOf({ type, content }: z.infer<typeof entry>): string[] {
   })
 }
 
+/** Lines of a transcript that are replies of the model; one with tools stands there twice. */
+const replySchema = z.looseObject({
+  type: z.literal('gemini'),
+  id: z.string(),
+  model: z.string().optional(),
+  tokens: z.looseObject({ input: count, cached: count.default(0), total: count }),
+})
+
+/** What a tool gave, without the frame in which the model gets it. */
+function outputOf(given: unknown): unknown {
+  const framed = /^<untrusted_context>\n(?:Output: )?([^]*?)(?:\nProcess Group PGID: \d+)?\n<\/untrusted_context>$/
+  return typeof given === 'string' ? (framed.exec(given)?.[1] ?? given) : given
+}
+
 /** What it says to a hook, in the words of the dialect that others speak. */
 const hookSchema = z
   .looseObject({
     hook_event_name: z.string(),
     prompt_response: z.string().optional(),
-    tool_response: z.looseObject({ returnDisplay: z.unknown().optional(), error: z.unknown().optional() }).optional(),
+    tool_response: z
+      .looseObject({
+        llmContent: z.unknown().optional(),
+        returnDisplay: z.unknown().optional(),
+        error: z.unknown().optional(),
+      })
+      .optional(),
   })
-  .transform(({ prompt_response: last_assistant_message, tool_response: { returnDisplay, error } = {}, ...call }) => ({
+  .transform(({ prompt_response: last_assistant_message, tool_response: answer = {}, ...call }) => ({
     ...call,
-    hook_event_name: error == null ? call.hook_event_name : 'PostToolUseFailure',
+    hook_event_name: answer.error == null ? call.hook_event_name : 'PostToolUseFailure',
     last_assistant_message,
-    tool_response: returnDisplay,
-    error,
+    // On its screen what it shows has colours.
+    tool_response: typeof answer.returnDisplay === 'string' ? answer.returnDisplay : outputOf(answer.llmContent),
+    error: answer.error,
   }))
 
 function meaning(event: Event): AgentEvent[] {
@@ -477,25 +566,28 @@ function aimOf(input: Readonly<Record<string, unknown>>): unknown {
 
 /** Counts of this process. Cached input is part of the input; what is neither input nor answer was thought, and is paid for. */
 function usageOf({ stats }: Result): AgentEvent[] {
-  return Object.entries(stats?.models ?? {}).flatMap(([model, used]): AgentEvent[] =>
-    used.total_tokens === 0
-      ? []
-      : [
-          {
-            type: 'usage',
-            usage: {
-              input: Math.max(0, used.input_tokens - used.cached),
-              output: Math.max(0, used.total_tokens - used.input_tokens),
-              cacheRead: used.cached,
-              cacheWrite: null,
-              costUsd: null,
-              model,
-            },
-            scope: 'added',
-            costScope: 'added',
-          },
-        ],
-  )
+  return Object.entries(stats?.models ?? {})
+    .filter(([, used]) => used.total_tokens > 0)
+    .map(([model, { total_tokens: total, input_tokens: input, cached }]) => usageEvent(model, { total, input, cached }))
+}
+
+function usageEvent(
+  model: string | undefined,
+  { total, input, cached }: { readonly total: number; readonly input: number; readonly cached: number },
+): Extract<AgentEvent, { type: 'usage' }> {
+  return {
+    type: 'usage',
+    usage: {
+      input: Math.max(0, input - cached),
+      output: Math.max(0, total - input),
+      cacheRead: cached,
+      cacheWrite: null,
+      costUsd: null,
+      ...(model === undefined ? {} : { model }),
+    },
+    scope: 'added',
+    costScope: 'added',
+  }
 }
 
 function ending({ status, error, timestamp: at }: Result): AgentEvent {

@@ -30,7 +30,7 @@ export interface Handover {
    * What of the offered mail stands in the transcript has been delivered; without one, all that was offered, unless the
    * runtime's protocol tells of it.
    */
-  seen(): Promise<void>
+  seen(turn?: { readonly ended?: boolean }): Promise<void>
   /** The turn ran, by a runtime that doesn't echo: all that was offered for it has been delivered. */
   settle(): Promise<void>
   /** Some of what was sent has not been seen to arrive. */
@@ -106,9 +106,9 @@ export function handoverFor(
       letGo(delivery.offer)
     },
     accepted: (text) => confirm((id) => text.includes(markOf(id))),
-    async seen() {
+    async seen({ ended = false } = {}) {
       // What may be taken back is there for good when its turn has ended.
-      if (runtime.transcript?.renews !== undefined) return
+      if (runtime.transcript?.renews !== undefined && !ended) return
       // Nothing can be looked up; its protocol tells what arrived, or the end of the turn does.
       if (transcript === undefined && runtime.hooksBeside) return
       const there = new Set<string>()

@@ -367,6 +367,11 @@ class Runner {
     }
   }
 
+  /** A prompt that got no answer may leave its context again. */
+  get #takesBack(): boolean {
+    return this.#runtime.transcript?.renews !== undefined
+  }
+
   /** Finds the session to go on with. A runtime that reports no id of its own goes by the one it was given. */
   async #findSession(): Promise<void> {
     const begun = this.#sessionId ?? (this.#turns > 1 ? this.#ownSession : undefined)
@@ -411,13 +416,13 @@ class Runner {
         }
         return null
       case 'turn_start':
-        await this.#handover.settle()
+        if (!this.#takesBack) await this.#handover.settle()
         // A person's prompt, typed while it waited.
         if (this.#interactive) await this.#workAgain()
         return null
       case 'accepted':
         this.#unproven = false
-        await this.#handover.accepted(event.text ?? '')
+        if (!this.#takesBack) await this.#handover.accepted(event.text ?? '')
         return null
       case 'usage':
         await this.#count(event)
@@ -431,7 +436,8 @@ class Runner {
       case 'turn_end':
         this.#setbacks = 0
         await this.#countTokens()
-        await this.#handover.settle()
+        // On its own screen a turn ends in silence, whatever became of it.
+        await (this.#interactive && this.#takesBack ? this.#handover.seen({ ended: true }) : this.#handover.settle())
         this.#said = event.text ?? this.#said
         await updateAgent(this.#project.db, this.#agent, { mid_turn: 0 })
         await this.#ground.keep()

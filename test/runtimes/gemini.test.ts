@@ -132,6 +132,9 @@ test('a hook tells of tools and turns, and takes mail behind a tool’s output',
     { type: 'ask', ask: { when: 'after_tool', tool: 'run_shell_command' } },
     { type: 'tool_end', ok: true, summary: 'one' },
   ])
+  const framed = '<untrusted_context>\nOutput: two\nlines\nProcess Group PGID: 7\n</untrusted_context>'
+  const coloured = call({ tool_response: { llmContent: framed, returnDisplay: [[{ text: 'two' }]] } })
+  expect(gemini.readHook('tool-end', coloured)).toMatchObject([{}, { type: 'tool_end', summary: 'two\nlines' }])
   const broke = call({ tool_name: 'read_file', tool_response: { error: { message: 'no such file' } } })
   expect(gemini.readHook('tool-end', broke)).toMatchObject([{}, { type: 'tool_end', ok: false }])
   expect(gemini.readHook('tool-end', 'garbage')).toMatchObject([{ type: 'unknown' }])
@@ -139,6 +142,60 @@ test('a hook tells of tools and turns, and takes mail behind a tool’s output',
     hookSpecificOutput: { hookEventName: 'AfterTool', additionalContext: 'Mail' },
   })
   expect(gemini.answerHook('tool-end', { allow: true })).toEqual({ stdout: '', stderr: '', exit: 0 })
+})
+
+test('on its own screen what stands in its box is read without its frame, and a question is a person’s', () => {
+  const shown = (file: string) => {
+    const [title = '', ...lines] = readFileSync(join(import.meta.dirname, 'fixtures', file), 'utf8').split('\n')
+    return gemini.screen({ title, text: lines.join('\n') })
+  }
+  for (const plain of ['', '-plain']) {
+    expect(shown(`gemini-0.61.0.screen-idle-typed${plain}.txt`)).toEqual({
+      is: 'idle',
+      typed: '/ov Do it\n\nline2 /etc',
+    })
+    expect(shown(`gemini-0.61.0.screen-idle-ready${plain}.txt`)).toEqual({ is: 'idle', typed: '' })
+  }
+  const text = 'How would you like to authenticate for this project?\n● 1. Login with Google'
+  expect(gemini.screen({ title: '◇  Ready (wt)', text })).toMatchObject({ is: 'dialog', answer: null })
+})
+
+test('on its own screen tokens are those of its transcript, each reply once', () => {
+  const lines = readFileSync(join(import.meta.dirname, 'fixtures', 'gemini-0.61.0.transcript.jsonl'), 'utf8').split(
+    '\n',
+  )
+  const replies = new Map(
+    lines.flatMap((line) => {
+      const told = gemini.transcript.used(line)
+      return told === null ? [] : [[told.request, told.event.usage] as const]
+    }),
+  )
+  expect([...replies.values()]).toEqual([
+    {
+      input: 400,
+      output: 39,
+      cacheRead: 800,
+      cacheWrite: null,
+      costUsd: null,
+      model: 'gemini-3.1-pro-preview-customtools',
+    },
+    {
+      input: 400,
+      output: 39,
+      cacheRead: 800,
+      cacheWrite: null,
+      costUsd: null,
+      model: 'gemini-3.1-pro-preview-customtools',
+    },
+    {
+      input: 400,
+      output: 39,
+      cacheRead: 800,
+      cacheWrite: null,
+      costUsd: null,
+      model: 'gemini-3.1-pro-preview-customtools',
+    },
+  ])
 })
 
 let folder = ''
