@@ -75,24 +75,31 @@ export default {
     settingsFile(session),
     { path: `${HOME}/.gemini/policies/${COMMAND}.toml`, content: policiesFor(session) },
   ],
-  getPromptCommand: (text, { model, extraArgs = [], environment = {} }) => ({
-    argv: [
-      'gemini',
-      '--skip-trust',
-      '--output-format=text',
-      ...(model === undefined ? [] : [`--model=${model}`]),
-      ...extraArgs,
-    ],
-    stdin: `/${COMMAND} ${text}`,
-    env: { GEMINI_CLI_HOME: HOME, GEMINI_CLI_NO_RELAUNCH: 'true', GEMINI_SYSTEM_MD: `${HOME}/system.md` },
-    files: [
-      { path: `${HOME}/system.md`, content: 'Answer the question, and say nothing beside.\n' },
-      settingsFile({ environment }),
-      { path: `${HOME}/.gemini/policies/${COMMAND}.toml`, content: rule({ toolName: '*', decision: 'deny' }) },
-      commandFile('A question:'),
-    ],
-    links: linksFor(environment),
-  }),
+  getPromptCommand: (text, { model, extraArgs = [], environment = {}, privateDir }) =>
+    privateDir === undefined
+      ? null
+      : {
+          argv: [
+            'gemini',
+            '--skip-trust',
+            '--output-format=text',
+            ...(model === undefined ? [] : [`--model=${model}`]),
+            ...extraArgs,
+          ],
+          stdin: `/${COMMAND} ${text}`,
+          env: {
+            GEMINI_CLI_HOME: `${privateDir}/${HOME}`,
+            GEMINI_CLI_NO_RELAUNCH: 'true',
+            GEMINI_SYSTEM_MD: `${privateDir}/system.md`,
+          },
+          files: [
+            { path: 'system.md', content: 'Answer the question, and say nothing beside.\n' },
+            settingsFile({ environment }),
+            { path: `${HOME}/.gemini/policies/${COMMAND}.toml`, content: rule({ toolName: '*', decision: 'deny' }) },
+            commandFile('A question:'),
+          ],
+          links: linksFor(environment),
+        },
   read(line) {
     const event = eventSchema.safeParse(parsed(line))
     return event.success ? meaning(event.data) : [{ type: 'unknown', line }]

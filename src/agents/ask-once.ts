@@ -67,7 +67,7 @@ export async function askOnce(config: Config, question: Question): Promise<Answe
   try {
     signal?.throwIfAborted()
     for (const path of [privateDir, empty]) mkdirSync(path)
-    const wishes = { ...(model === undefined ? {} : { model }), extraArgs: args, privateDir }
+    const wishes = { ...(model === undefined ? {} : { model }), extraArgs: args, privateDir, environment }
     const command = runtime.getPromptCommand(text, wishes)
     const place = { program, empty, privateDir, job, environment, held, extraArgs: args }
     const said = await (command === null ? bySession(question, place) : byCommand(question, command, place))
@@ -100,7 +100,7 @@ async function byCommand(
   command: OneShot,
   { program, empty, privateDir, job, environment, held }: Place,
 ): Promise<string> {
-  writePlanned({ privateDir }, command.files ?? [])
+  writePlanned({ privateDir }, command.files ?? [], command.links)
   const outcome = await run(held.wrap(programArgv({ runtime, program }, command.argv)), {
     cwd: empty,
     env: { ...environment, ...command.env },

@@ -104,7 +104,10 @@ describe('a question', () => {
   test('goes to a CLI without a command for it as the one turn of a session that may do nothing', async () => {
     const recorded = join(import.meta.dirname, '..', 'runtimes', 'fixtures', 'gemini-0.61.0.works-after-503.ndjson')
     const script = `cat > /dev/null; cat '${recorded}'`
-    const { text } = await asking('gemini', script, (question) => askOnce(config(), question))
+    const { text } = await asking('gemini', script, (question) => {
+      const runtime: AgentRuntime = { ...question.runtime, getPromptCommand: () => null }
+      return askOnce(config(), { ...question, runtime })
+    })
     expect(text).toBe('recovered after 503')
     expect(readdirSync(home.env.TMPDIR ?? '')).toEqual([])
   })

@@ -102,7 +102,8 @@ export function conforms(id: string, loaded: Promise<AgentRuntime>): void {
       else expect(framed(runtime, prompt)).toContain(prompt)
       for (const argument of plan.argv) expect(Buffer.byteLength(argument)).toBeLessThan(100_000)
       const oneShot = runtime.getPromptCommand(prompt, { privateDir: spec.privateDir })
-      if (oneShot !== null) expect([...oneShot.argv, oneShot.stdin ?? '']).toContain(prompt)
+      const words = oneShot === null ? [prompt] : [...oneShot.argv, oneShot.stdin ?? '']
+      expect(words.some((text) => text.includes(prompt))).toBe(true)
     })
 
     test.each(mine.filter((one) => one.fails === null))('understands every line of $file', async ({ file, lines }) => {
