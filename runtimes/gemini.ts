@@ -511,7 +511,7 @@ const replySchema = z.looseObject({
 
 /** What a tool gave, without the frame in which the model gets it. */
 function outputOf(given: unknown): unknown {
-  const framed = /^<untrusted_context>\n(?:Output: )?([^]*?)(?:\nProcess Group PGID: \d+)?\n<\/untrusted_context>$/
+  const framed = /^<untrusted_context>\n(?:Output: )?([\s\S]*?)(?:\nProcess Group PGID: \d+)?\n<\/untrusted_context>$/
   return typeof given === 'string' ? (framed.exec(given)?.[1] ?? given) : given
 }
 

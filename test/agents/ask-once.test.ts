@@ -6,6 +6,7 @@ import { askForJson, askOnce, type Question } from '../../src/agents/ask-once.ts
 import { jsonIn } from '../../src/agents/json-answer.ts'
 import { loadRuntime } from '../../src/agents/registry.ts'
 import { configSchema } from '../../src/config/load.ts'
+import type { AgentRuntime } from '../../src/contract/runtime.ts'
 import { herd } from '../rig/processes.ts'
 import { inHome } from '../rig/project.ts'
 import { type Home, makeHome } from '../rig/sandbox-home.ts'
