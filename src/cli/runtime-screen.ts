@@ -127,6 +127,13 @@ function paragraph({ text, hint }: Remark, width: number): string[] {
   ]
 }
 
+function proofs(certificate: RuntimeReport['certificate']): string {
+  if (certificate === null) return ''
+  const { version, date, against, proved, failed, notClaimed } = certificate
+  const counts = [`${proved} proved`, ...(failed > 0 ? [`${failed} failed`] : []), `${notClaimed} not claimed`]
+  return `${counts.join(', ')}: ${version}, ${date}, against ${/^[aeiou]/.test(against) ? 'an' : 'a'} ${against}`
+}
+
 /** The screen of one runtime, with all that is known of it. */
 export function runtimeDetails(runtime: RuntimeReport, width: number): string[] {
   const { can, program, others } = runtime
@@ -137,6 +144,7 @@ export function runtimeDetails(runtime: RuntimeReport, width: number): string[] 
     ['version', versionCell(runtime).text],
     ['standing', standingCell(runtime).text],
     ['certified', rangeOf(runtime.certifiedVersions)],
+    ['proofs', proofs(runtime.certificate)],
     ['program', program ?? ''],
     ['behind it', others.map(({ path, version }) => `${path} ${version ?? ''}`.trim()).join(', ')],
     ['login', runtime.loginSeen ?? loginCell(runtime).text],

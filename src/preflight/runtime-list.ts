@@ -1,5 +1,6 @@
 import { loadRuntime } from '../agents/registry.ts'
 import { usersOf } from '../agents/routing.ts'
+import { type Certificate, type Finding, readCertificates } from '../certify/certificate.ts'
 import type { Capability } from '../contract/states.ts'
 import { type Refused, refusedRuntimes } from './own.ts'
 import { type RuntimeFacts, surveyRuntimes } from './runtimes.ts'
@@ -13,6 +14,16 @@ export interface RuntimeReport extends RuntimeFacts {
   readonly fallback: number | null
   /** Until when its provider holds up one of its agents, ms since the epoch; null as a rule. */
   readonly parkedUntil: number | null
+  /** What was last proved of it by `ov runtime certify`, as it comes with `ov`; null where nothing was. */
+  readonly certificate: {
+    readonly version: string
+    /** `YYYY-MM-DD` */
+    readonly date: string
+    readonly against: string
+    readonly proved: number
+    readonly failed: number
+    readonly notClaimed: number
+  } | null
 }
 
 /** The document of `ov runtime list --json`. */
@@ -36,12 +47,22 @@ export async function listRuntimes(cwd: string, only?: string): Promise<RuntimeL
   const { config, roles, parked } = await settingsAround(cwd)
   const chosen = only === undefined ? undefined : [await loadRuntime(only)]
   const users = usersOf(config, roles)
+  const certificates = readCertificates()
   const facts = await surveyRuntimes(config, PATIENCE_MS, chosen)
   const runtimes = facts.map((runtime) => ({
     ...runtime,
     usedBy: users.get(runtime.id) ?? [],
     fallback: config.runtime.fallback.indexOf(runtime.id) + 1 || null,
     parkedUntil: parked.get(runtime.id) ?? null,
+    certificate: certificateOf(certificates.find((one) => one.runtime === runtime.id)),
   }))
   return { runtimes, refused: only === undefined ? await refusedRuntimes() : [] }
+}
+
+function certificateOf(certificate: Certificate | undefined): RuntimeReport['certificate'] {
+  if (certificate === undefined) return null
+  const { version, date, against, findings } = certificate
+  const count = (wanted: Finding['result']) => findings.filter(({ result }) => result === wanted).length
+  const counts = { proved: count('proved'), failed: count('failed'), notClaimed: count('not claimed') }
+  return { version, date, against, ...counts }
 }
