@@ -1,8 +1,16 @@
 import * as z from 'zod'
 import { acpCan, acpDriver, acpHello } from '../src/contract/acp.ts'
-import { answerJsonHook, hookSettings, readJsonHook, type ToolFacts } from '../src/contract/json-hooks.ts'
+import { answerJsonHook, hookCommand, hookSettings, readJsonHook, type ToolFacts } from '../src/contract/json-hooks.ts'
 import { brief, causeOfStatus } from '../src/contract/reading.ts'
-import type { AgentEvent, AgentRuntime, Can, FailureCause, LaunchPlan, SessionSpec } from '../src/contract/runtime.ts'
+import type {
+  AgentEvent,
+  AgentRuntime,
+  Can,
+  FailureCause,
+  HookEvent,
+  LaunchPlan,
+  SessionSpec,
+} from '../src/contract/runtime.ts'
 
 const CAN: Can = {
   structured: 'turn',
@@ -104,7 +112,7 @@ export default {
           },
           {
             path: `${PLUGIN}/hooks.json`,
-            content: `${JSON.stringify({ version: 1, ...hookSettings({ hook, events: interactive === undefined ? ASKING : TELLING, ...MATCHERS }) }, null, 2)}\n`,
+            content: `${JSON.stringify({ version: 1, hooks: hooksFor(hook, interactive !== undefined) }, null, 2)}\n`,
           },
         ],
   // In the folder it is asked in, which is empty and goes afterwards, lies its home: nothing is left of the session.
@@ -352,9 +360,25 @@ function homeOf({ privateDir, instructions, environment }: SessionSpec): Pick<La
 const QUIET = { COPILOT_AUTO_UPDATE: 'false' }
 
 const WRITING_TOOLS = ['apply_patch', 'create', 'edit']
-/** What hooks are for where its lines tell what happens, and where they do. */
-const ASKING = ['tool-start', 'tool-end'] as const
-const TELLING = ['session-start', 'prompt', ...ASKING, 'stop'] as const
+/**
+ * Its lines tell what happens: then only what has to ask is called. On its own screen all is told by hooks; those that only
+ * record must not fail, since here any hook that fails before a tool refuses it.
+ */
+function hooksFor(hook: string, telling: boolean): Readonly<Record<string, unknown>> {
+  const events: readonly HookEvent[] = telling
+    ? ['session-start', 'prompt', 'tool-start', 'tool-end', 'stop']
+    : ['tool-start', 'tool-end']
+  const { hooks } = hookSettings({ hook, events, ...MATCHERS })
+  const recording = { type: 'command', command: `${hookCommand(hook, 'tool-start')} || exit 0`, timeout: 60 }
+  const guard = (hooks.PreToolUse as readonly { readonly matcher: string }[]).filter(
+    ({ matcher }) => matcher === MATCHERS.guarded,
+  )
+  return {
+    ...hooks,
+    PreToolUse: telling ? [...guard, { matcher: MATCHERS.unguarded, hooks: [recording] }] : guard,
+  }
+}
+
 /** What they are called to hooks. A pattern has to match the whole name. */
 const MATCHERS = { guarded: '^(Write|Edit|MultiEdit)$', unguarded: '^(?!(Write|Edit|MultiEdit)$).*$' }
 

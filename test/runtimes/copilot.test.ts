@@ -60,3 +60,31 @@ test('a command that failed is told by its exit code, and a request’s tokens b
     },
   })
 })
+
+test('only its guard can refuse: what merely records never fails, and nothing is recorded twice', () => {
+  const session = {
+    agent: 'builder-1',
+    sessionId: '11111111-2222-4333-8444-555555555555',
+    worktree: '/w',
+    gitFolders: [],
+    environment: {},
+    privateDir: '/p',
+    hook: '/p/bin/ov-hook',
+    instructions: '',
+    prompt: '',
+    readOnly: false,
+    root: false,
+    extraArgs: [],
+  }
+  const before = (spec: Parameters<typeof copilot.deployHooks>[0]) => {
+    const file = copilot.deployHooks(spec).find(({ path }) => path.endsWith('/hooks.json'))
+    const groups: { hooks: { command: string }[] }[] = JSON.parse(file?.content ?? '{}').hooks.PreToolUse
+    return groups.flatMap(({ hooks }) => hooks.map(({ command }) => command))
+  }
+  const guard = expect.stringMatching(/'\/p\/bin\/ov-hook' tool-start guard.*\|\| exit 2$/)
+  expect(before(session)).toEqual([guard])
+  expect(before({ ...session, interactive: { repository: '/r' } })).toEqual([
+    guard,
+    "'/p/bin/ov-hook' tool-start || exit 0",
+  ])
+})
