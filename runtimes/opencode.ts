@@ -425,7 +425,10 @@ const errorSchema = z.looseObject({
 const eventSchema = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('message.part.updated'), properties: z.looseObject({ part: partSchema }) }),
   z.looseObject({ type: z.literal('session.status'), properties: z.looseObject({ status: statusSchema }) }),
-  z.looseObject({ type: z.literal('session.error'), properties: z.looseObject({ error: errorSchema.optional() }) }),
+  z.looseObject({
+    type: z.literal('session.error'),
+    properties: z.looseObject({ sessionID: z.string().optional(), error: errorSchema.optional() }),
+  }),
   z.looseObject({
     type: z.literal('permission.asked'),
     properties: z.looseObject({
@@ -530,8 +533,11 @@ function meaning(event: z.infer<typeof eventSchema>): AgentEvent[] {
       const cause = causeIn(message) ?? 'overloaded'
       return [{ type: 'retrying', attempt, delayMs: 2_000 * 2 ** (attempt - 1), until: next, cause, message }]
     }
-    case 'session.error':
-      return [failureOf(event.properties.error)]
+    case 'session.error': {
+      const { sessionID, error } = event.properties
+      // Without a session it is a trouble of the server's own, which goes on.
+      return sessionID === undefined ? [] : [failureOf(error)]
+    }
     case 'permission.asked': {
       const { id, permission: tool, metadata } = event.properties
       const writes = metadata?.filepath

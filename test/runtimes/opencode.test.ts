@@ -103,6 +103,13 @@ test('lines are known by their session, so that a helper’s end is not the agen
   expect(new Set(ends.map((line) => opencode.stream.of(line).session)).size).toBe(2)
 })
 
+test('a trouble that is no session’s ends no turn', () => {
+  const trouble = (properties: object) => opencode.read(JSON.stringify({ type: 'session.error', properties }))
+  const error = { name: 'UnknownError', data: { message: 'Failed to load plugin x' } }
+  expect(trouble({ error })).toEqual([])
+  expect(trouble({ sessionID: SESSION, error })).toMatchObject([{ type: 'failed', cause: 'unknown' }])
+})
+
 test('while it retries it says why in words alone: when it tries again is passed on, and its own pause', () => {
   const retries = recorded('fails-rate_limit-429')
     .flatMap(opencode.read)
