@@ -46,7 +46,7 @@ describe('what is found', () => {
   test('nothing: the list says how to begin, in a repository and outside of any', async () => {
     expect(await list()).toMatchObject({ claude: { installed: false, program: null }, shell: { installed: true } })
     const text = await screen(80)
-    expect(text).toContain('claude   not installed')
+    expect(text).toMatch(/^claude +not installed +all$/m)
     expect(text).toContain('No agent CLI is installed. How to install one: ov runtime list claude.')
     expect(await screen(80, ['claude'])).toContain('install   npm install -g @anthropic-ai/claude-code')
   })
