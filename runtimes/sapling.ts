@@ -48,7 +48,7 @@ export default {
   start: (session) => launch(session),
   sendInput: (text) => ({ by: 'frame', frame: frame({ method: 'steer', params: { content: text } }) }),
   deployHooks: (session) => [{ path: GUARDS, content: `${JSON.stringify(guardsFor(session), null, 2)}\n` }],
-  getPromptCommand: (text, { model, extraArgs = [] }) => ({
+  getPromptCommand: (text, { model, extraArgs = [], privateDir, environment }) => ({
     // Dry: no tool does anything; and there is no second turn in which it could matter.
     argv: [
       'sp',
@@ -56,12 +56,13 @@ export default {
       '--quiet',
       '--dry-run',
       ...['--max-turns', '1'],
-      ...['--system-prompt-file', '/dev/null'],
+      ...['--system-prompt-file', privateDir === undefined ? '/dev/null' : `${privateDir}/${INSTRUCTIONS}`],
       ...(model === undefined ? [] : ['--model', model]),
       ...extraArgs,
     ],
     stdin: text,
-    env: {},
+    env: environment === undefined ? {} : addressFor({ model, environment }),
+    files: privateDir === undefined ? [] : [{ path: INSTRUCTIONS, content: 'Answer the question. Use no tools.\n' }],
   }),
   read(line) {
     const event = eventSchema.safeParse(parsed(line))
@@ -140,7 +141,10 @@ function launch(session: SessionSpec): LaunchPlan {
 }
 
 /** Where an Anthropic key goes for a model that is not MiniMax's, unless the human says where. */
-function addressFor({ model, environment }: SessionSpec): Record<string, string> {
+function addressFor({
+  model,
+  environment,
+}: Pick<SessionSpec, 'environment'> & { model?: string | undefined }): Record<string, string> {
   const told = environment.ANTHROPIC_BASE_URL !== undefined
   return told || model === undefined || /^minimax/i.test(model)
     ? {}

@@ -42,13 +42,7 @@ test('sent back by a gate it begins a new conversation, which says so and what t
   const asked = fleet.llm.asked('builder')
   const again = context(asked[3])
   expect(asked[3]?.messages).toHaveLength(1)
-  for (const part of [
-    'keeps no conversation',
-    'Add something good',
-    '- Add bad',
-    'I wait for the merge.',
-    'merge_failed',
-  ])
+  for (const part of ['earlier conversation is lost', 'Add something good', 'Add bad', 'merge_failed'])
     expect(again).toContain(part)
   expect((await fleet.ov('logs', 'builder-1', '--events')).output).toContain('agent.begins-anew')
 })

@@ -27,6 +27,10 @@ test('an Anthropic key goes to Anthropic, a MiniMax one to MiniMax, and any to w
   expect(sapling.start(spec).env).toEqual({})
   const environment = { ANTHROPIC_BASE_URL: 'https://gateway.example' }
   expect(sapling.start({ ...spec, model: 'claude-sonnet-4-5', environment }).env).toEqual({})
+  const asked = (environment: Record<string, string>) =>
+    sapling.getPromptCommand('Why?', { model: 'claude-sonnet-4-5', environment }).env
+  expect(asked({})).toEqual({ ANTHROPIC_BASE_URL: 'https://api.anthropic.com' })
+  expect(asked(environment)).toEqual({})
 })
 
 test('its guard is whole: without its rules it would be refused, without its boundary it would be none', () => {
