@@ -99,28 +99,33 @@ export default {
       ...session.extraArgs,
     ],
     stdin: asText(session.prompt),
-    ...rootOf(session, { GOOSE_ADDITIONAL_CONFIG_FILES: `${settingsOf(session)}/config.yaml` }),
+    ...rootOf(session, withSettings(session.environment)),
+    files: hints(session),
     firstPrompt: 'included',
   }),
   sendInput: (text) => ({ by: 'frame', frame: { via: 'stdin', line: text } }),
   hooksBeside: true,
   deployHooks: ({ hook, tools }) => (hook === undefined ? [] : plugin(hook, tools)),
-  getPromptCommand: (text, { model, extraArgs = [] }) => ({
-    argv: [
-      'goose',
-      'run',
-      '--instructions',
-      '-',
-      '--quiet',
-      '--no-session',
-      '--no-profile',
-      ...(model === undefined ? [] : ['--model', model]),
-      ...extraArgs,
-    ],
-    stdin: text,
-    env: { ...QUIET, GOOSE_MODE: 'chat' },
-    refusal: FAILED.source,
-  }),
+  getPromptCommand(text, { model, extraArgs = [], privateDir, environment = {} }) {
+    const root = privateDir === undefined ? null : rootOf({ privateDir, environment }, withSettings(environment))
+    return {
+      argv: [
+        'goose',
+        'run',
+        '--instructions',
+        '-',
+        '--quiet',
+        '--no-session',
+        '--no-profile',
+        ...(model === undefined ? [] : ['--model', model]),
+        ...extraArgs,
+      ],
+      stdin: asText(text),
+      env: { ...(root?.env ?? QUIET), GOOSE_MODE: 'chat' },
+      ...(root === null ? {} : { links: root.links }),
+      refusal: FAILED.source,
+    }
+  },
   read(line) {
     const event = eventSchema.safeParse(parsed(line))
     return event.success ? meaning(event.data, line) : [{ type: 'unknown', line }]
@@ -206,6 +211,7 @@ export default {
       protocol: 'duplex',
       argv: ['goose', 'acp', '--with-builtin', 'developer', ...session.extraArgs],
       ...rootOf(session, session.model === undefined ? {} : { GOOSE_MODEL: session.model }),
+      files: hints(session),
       hello: acpHello(session),
       firstPrompt: 'after-started',
     }),
@@ -247,24 +253,32 @@ const WRITING_TOOLS = 'edit|write'
 
 /** Its root folder, and what lies in it. */
 function rootOf(
-  session: SessionSpec,
+  { privateDir, environment }: Pick<SessionSpec, 'privateDir' | 'environment'>,
   more: Readonly<Record<string, string>>,
-): Pick<LaunchPlan, 'env' | 'files' | 'links'> {
+): Required<Pick<LaunchPlan, 'env' | 'links'>> {
   return {
     env: {
       ...QUIET,
       GOOSE_MODE: 'auto',
       // Commands may run for an hour instead of five minutes: gates and answers take their time.
       GOOSE_DEFAULT_EXTENSION_TIMEOUT: '3600',
-      GOOSE_PATH_ROOT: `${session.privateDir}/${ROOT}`,
+      GOOSE_PATH_ROOT: `${privateDir}/${ROOT}`,
       ...more,
     },
-    files: [{ path: `${ROOT}/config/.goosehints`, content: session.instructions }],
     links: ['secrets.yaml', 'custom_providers'].map((name) => ({
       path: `${ROOT}/config/${name}`,
-      to: `${settingsOf(session)}/${name}`,
+      to: `${settingsOf(environment)}/${name}`,
     })),
   }
+}
+
+function hints({ instructions }: SessionSpec): PlannedFile[] {
+  return [{ path: `${ROOT}/config/.goosehints`, content: instructions }]
+}
+
+/** The human's settings as a layer below those of its root. */
+function withSettings(environment: SessionSpec['environment']): Readonly<Record<string, string>> {
+  return { GOOSE_ADDITIONAL_CONFIG_FILES: `${settingsOf(environment)}/config.yaml` }
 }
 
 /** All its tools come by one extension; what of them a role does not have its guard refuses. */
@@ -273,7 +287,7 @@ function hasTools({ tools }: SessionSpec): boolean {
 }
 
 /** Where the human's own settings lie. */
-function settingsOf({ environment }: SessionSpec): string {
+function settingsOf(environment: SessionSpec['environment']): string {
   const { GOOSE_PATH_ROOT: root, XDG_CONFIG_HOME: config, HOME: home = '' } = environment
   return root === undefined ? `${config ?? `${home}/.config`}/goose` : `${root}/config`
 }

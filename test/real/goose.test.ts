@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import goose from '../../runtimes/goose.ts'
 import { call, refuse, say, shell, write } from '../../src/certify/llm/script.ts'
-import { run } from '../../src/os/process.ts'
 import { type Cli, cliOf } from './cli.ts'
 import { context, type Fleet, openFleet, times } from './fleet.ts'
 import { installed } from './install.ts'
@@ -87,11 +86,13 @@ test('provider, model and key may stand in the human’s own files alone', async
   expect(existsSync(data)).toBe(false)
 })
 
-test('a question that fails says so, though its exit code does not', async () => {
-  const { argv, env, refusal = '', stdin = '' } = goose.getPromptCommand('Why?', {})
-  const [, ...args] = argv
+test('a question in passing leaves nothing of it with the human, and one that fails says so, though its exit code does not', async () => {
+  const asked = await fleet.ov('runtime', 'ask', 'goose', '/compact?')
+  expect(asked).toMatchObject({ code: 0, stdout: 'Scripted side answer\n' })
+  // That it was asked for its version, it notes all the same.
+  for (const path of ['.local/share/goose', '.local/state/goose/logs/llm_request.0.jsonl', '.config/goose'])
+    expect(existsSync(join(fleet.home.env.HOME ?? '', path))).toBe(false)
   await fleet.llm.close()
-  const asked = await run([join(bin, GOOSE.npm.program), ...args], { env: { ...fleet.env, ...env }, input: stdin })
-  expect(asked.code).toBe(0)
-  expect(asked.stdout).toMatch(new RegExp(refusal))
+  const failed = await fleet.ov('runtime', 'ask', 'goose', 'Why?')
+  expect(failed).toMatchObject({ code: 1, output: expect.stringContaining('Could not connect') })
 })
