@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Outcome } from '../../src/tasks/outcome.ts'
@@ -58,6 +58,22 @@ test('a worker that lingers after the result is ended, and the turn counts', asy
   } finally {
     own.end()
   }
+})
+
+test('by its newer name it is found too, and another program of that name is not taken for it', async () => {
+  const listed = async (path: string) => {
+    const { stdout } = await home.ov(repo, ['runtime', 'list', '--json'], { env: { PATH: path } })
+    const { runtimes } = JSON.parse(stdout) as {
+      runtimes: { id: string; version: string | null; said: string | null }[]
+    }
+    return runtimes.find(({ id }) => id === 'cursor')
+  }
+  const { env } = fakeCursor(home, [], 'agent')
+  expect(await listed(env.PATH)).toMatchObject({ version: '2026.07.20' })
+  const other = join(home.path, 'other')
+  mkdirSync(other)
+  writeFileSync(join(other, 'agent'), '#!/bin/sh\necho "agent version 1.4.2"\n', { mode: 0o755 })
+  expect(await listed(`${other}:${home.env.PATH}`)).toMatchObject({ version: null, said: 'agent version 1.4.2' })
 })
 
 test.each([

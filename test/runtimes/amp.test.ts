@@ -8,6 +8,8 @@ test.each([
   ['Error: Amp server returned an error. Try again in a moment.', 'overloaded'],
   ["Error: Couldn't connect to the Amp server at http://127.0.0.1:9.", 'network'],
   ['Error: unknown option --nonsense', 'crash'],
+  // Taken up once more, then begun anew with a digest.
+  ['Thread https://ampcode.com/threads/T-12345678-0000-0000-0000-000000000000 does not exist.', 'crash'],
 ] as const)('a turn that never began is told by stderr: %s is %s', (stderrTail, cause) => {
   const exit = { code: 1, signal: null, stderrTail, stdoutTail: '', collected: {} }
   expect(amp.exited(exit)).toEqual([{ type: 'failed', cause, message: stderrTail }])
