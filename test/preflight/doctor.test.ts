@@ -361,7 +361,7 @@ describe('leftovers', () => {
     await expect.poll(async () => codes(await look()), { timeout: 10_000 }).toEqual(['agent.orphaned'])
     const diagnosis = await mend()
     expect(diagnosis).toMatchObject({ ready: true, issues: [] })
-    expect(diagnosis.fixed.join()).toContain('1 agent without a runner ended')
+    expect(diagnosis.fixed.join()).toContain('1 agent that could not ended')
     const commit = readFileSync(working, 'utf8').trim()
     expect(git(home, repo, 'for-each-ref', '--contains', commit, '--format=%(refname)')).toContain('refs/ov/keep/')
   })
