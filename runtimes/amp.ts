@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { hookCommand } from '../src/contract/json-hooks.ts'
-import { brief, causeOfStatus } from '../src/contract/reading.ts'
+import { brief, causeOfStatus, endedEarly, parsed } from '../src/contract/reading.ts'
 import type { AgentEvent, AgentRuntime, FailureCause, PlannedFile, SessionSpec } from '../src/contract/runtime.ts'
 
 /**
@@ -89,13 +89,11 @@ export default {
     const message = messageSchema.safeParse(parsed(line))
     return message.success ? meaning(message.data) : [{ type: 'unknown', line }]
   },
-  exited({ code, signal, stderrTail }) {
-    const said = stderrTail.trim()
+  exited(exit) {
+    const said = exit.stderrTail.trim()
     // It says why it can't begin, and ends with 1.
-    if (code === 1 && said !== '') return [{ type: 'failed', cause: causeAtStart(said), message: said }]
-    const cause = signal === 'SIGINT' || signal === 'SIGTERM' ? 'interrupted' : 'crash'
-    const message = `Amp ended in the middle of a turn (${signal ?? `exit code ${code}`}).\n${said}`.trim()
-    return [{ type: 'failed', cause, message }]
+    if (exit.code === 1 && said !== '') return [{ type: 'failed', cause: causeAtStart(said), message: said }]
+    return [endedEarly('Amp', exit, said)]
   },
   answer: () => null,
   readHook(event, payload) {
@@ -393,13 +391,4 @@ function causeAtStart(said: string): FailureCause {
   if (/server returned an error|unexpected error inside amp/i.test(said)) return 'overloaded'
   const cause = causeOf(said)
   return cause === 'unknown' ? 'crash' : cause
-}
-
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch {
-    // Not JSON: no line of the protocol.
-    return null
-  }
 }

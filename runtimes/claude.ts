@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { answerJsonHook, hookSettings, readJsonHook, type ToolFacts, verdictJson } from '../src/contract/json-hooks.ts'
-import { brief, causeOfStatus, textOf } from '../src/contract/reading.ts'
+import { brief, causeOfStatus, endedEarly, parsed, textOf } from '../src/contract/reading.ts'
 import type {
   AgentEvent,
   AgentRuntime,
@@ -119,20 +119,15 @@ export default {
     const event = eventSchema.safeParse(parsed(line))
     return event.success ? meaning(event.data, line) : [{ type: 'unknown', line }]
   },
-  exited: ({ code, signal, stderrTail, stdoutTail }) => [
-    {
-      type: 'failed',
-      cause: /cannot be used with root/i.test(stderrTail)
-        ? 'refused'
-        : /not logged in|\/login/i.test(stderrTail)
-          ? 'auth'
-          : code === 0
-            ? 'interrupted'
-            : 'crash',
-      message:
-        `Claude Code ended in the middle of a turn (${signal ?? `exit code ${code}`}).\n${stderrTail.trim() || wordsIn(stdoutTail)}`.trim(),
-    },
-  ],
+  exited(exit) {
+    const { stderrTail, stdoutTail } = exit
+    const cause = /cannot be used with root/i.test(stderrTail)
+      ? 'refused'
+      : /not logged in|\/login/i.test(stderrTail)
+        ? 'auth'
+        : null
+    return [endedEarly('Claude Code', exit, stderrTail.trim() || wordsIn(stdoutTail), cause)]
+  },
   answer({ id, data: hook }, verdict) {
     if (typeof hook !== 'string') {
       const error = verdict.allow ? 'Nobody is there to answer.' : verdict.reason
@@ -429,15 +424,6 @@ function wordsIn(output: string): string {
     .slice(-5)
     .join('\n')
     .trim()
-}
-
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch {
-    // Not JSON: the schema refuses it, and the line is reported as unknown.
-    return undefined
-  }
 }
 
 const block = z.looseObject({

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { answerJsonHook, hookSettings, readJsonHook, type ToolFacts } from '../src/contract/json-hooks.ts'
-import { brief, causeOfStatus, textOf } from '../src/contract/reading.ts'
+import { brief, causeOfStatus, endedEarly, parsed, textOf } from '../src/contract/reading.ts'
 import type {
   AgentEvent,
   AgentRuntime,
@@ -121,14 +121,7 @@ export default {
     const message = messageSchema.safeParse(parsed(line))
     return message.success ? meaning(message.data, line) : [{ type: 'unknown', line }]
   },
-  exited: ({ code, signal, stderrTail }) => [
-    {
-      type: 'failed',
-      cause: signal === 'SIGINT' || signal === 'SIGTERM' || code === 0 ? 'interrupted' : 'crash',
-      message:
-        `Codex ended in the middle of a turn (${signal ?? `exit code ${code}`}).\n${plain(stderrTail).trim()}`.trim(),
-    },
-  ],
+  exited: (exit) => [endedEarly('Codex', exit, plain(exit.stderrTail))],
   answer({ data }, verdict) {
     const question = questionSchema.safeParse(data)
     if (!question.success) return null
@@ -496,15 +489,6 @@ function frame(value: unknown): { readonly via: 'stdin'; readonly line: string }
 
 function request(id: string, method: string, params: Readonly<Record<string, unknown>>): ReturnType<typeof frame> {
   return frame({ id, method, params })
-}
-
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch {
-    // Not JSON: the schema refuses it, and the line is reported as unknown.
-    return undefined
-  }
 }
 
 /** Its log is coloured even in a pipe. */

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { acpCan, acpDriver, acpHello } from '../src/contract/acp.ts'
 import { answerJsonHook, hookCommand, hookSettings, readJsonHook, type ToolFacts } from '../src/contract/json-hooks.ts'
-import { brief, causeOfStatus } from '../src/contract/reading.ts'
+import { brief, causeOfStatus, endedEarly, parsed } from '../src/contract/reading.ts'
 import type {
   AgentEvent,
   AgentRuntime,
@@ -141,17 +141,9 @@ export default {
     const other = otherSchema.safeParse(parsed(line))
     return other.success && WITHOUT_MEANING.has(other.data.type) ? [] : [{ type: 'unknown', line }]
   },
-  exited({ code, signal, stderrTail, collected }) {
-    const said = stderrTail.trim()
-    const how = signal ?? `exit code ${code}`
-    return [
-      ...usageIn(collected[USAGE]),
-      {
-        type: 'failed',
-        cause: causeOfWords(said) ?? (code === 0 ? 'interrupted' : 'crash'),
-        message: `GitHub Copilot CLI ended in the middle of a turn (${how}).\n${said}`.trim(),
-      },
-    ]
+  exited(exit) {
+    const said = exit.stderrTail.trim()
+    return [...usageIn(exit.collected[USAGE]), endedEarly('GitHub Copilot CLI', exit, said, causeOfWords(said))]
   },
   answer: () => null,
   readHook: (event, payload) => readJsonHook(event, inDialect(payload), TOOLS),
@@ -423,15 +415,6 @@ function filesIn(patch: string): string[] {
   return [...patch.matchAll(/^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+)$/gm)].map(([, path = '']) =>
     path.trim(),
   )
-}
-
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch {
-    // Not JSON: the schema refuses it, and the line is reported as unknown.
-    return undefined
-  }
 }
 
 /** The lines of 1.0.102 that say something; the names are its own. `agentId`: a subagent's. */

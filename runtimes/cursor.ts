@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { hookCommand } from '../src/contract/json-hooks.ts'
-import { brief, causeOfStatus } from '../src/contract/reading.ts'
+import { brief, causeOfStatus, parsed } from '../src/contract/reading.ts'
 import type { AgentEvent, AgentRuntime, FailureCause, SessionSpec } from '../src/contract/runtime.ts'
 
 /**
@@ -90,7 +90,7 @@ export default {
   exited({ code, signal, stderrTail, stdoutTail }) {
     // It says on stderr why it failed, now and then on stdout, between lines of the protocol.
     const said = [stderrTail, stdoutTail]
-      .map((text) => text.split('\n').filter((line) => line.trim() !== '' && parsed(line) === null))
+      .map((text) => text.split('\n').filter((line) => line.trim() !== '' && parsed(line) === undefined))
       .find((lines) => lines.length > 0)
       ?.join('\n')
     const how = `Cursor CLI ended without a result (${signal ?? `exit code ${code}`}).`
@@ -283,13 +283,4 @@ function causeOf(message: string): FailureCause {
   if (named !== undefined) return named
   const status = /\b([45]\d\d)\b/.exec(message)?.[1]
   return status === undefined ? 'unknown' : causeOfStatus(Number(status))
-}
-
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch {
-    // Not JSON: no line of the protocol.
-    return null
-  }
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { hookCommand, readJsonHook, type ToolFacts, verdictJson } from '../src/contract/json-hooks.ts'
-import { brief, causeOfStatus } from '../src/contract/reading.ts'
+import { brief, causeOfStatus, endedEarly, parsed } from '../src/contract/reading.ts'
 import type {
   AgentEvent,
   AgentRuntime,
@@ -104,14 +104,7 @@ export default {
     const event = eventSchema.safeParse(parsed(line))
     return event.success ? meaning(event.data) : [{ type: 'unknown', line }]
   },
-  exited: ({ code, signal, stderrTail }) => [
-    {
-      type: 'failed',
-      cause: causeOfEnd(code, signal),
-      message:
-        `Gemini CLI ended in the middle of a turn (${signal ?? `exit code ${code}`}).\n${wordsIn(stderrTail)}`.trim(),
-    },
-  ],
+  exited: (exit) => [endedEarly('Gemini CLI', exit, wordsIn(exit.stderrTail), causeOfExit(exit.code))],
   answer: () => null,
   readHook(event, payload) {
     const call = hookSchema.safeParse(payload)
@@ -423,15 +416,6 @@ function fenced(instructions: string): string {
   return `Your standing instructions:\n\n${fence}markdown\n${instructions}\n${fence}\n`
 }
 
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch {
-    // Not JSON: the schema refuses it, and the line is reported as unknown.
-    return undefined
-  }
-}
-
 const count = z.number().nonnegative()
 const problem = z.looseObject({ type: z.string().optional(), message: z.string() })
 const timestamp = z.string().optional()
@@ -646,12 +630,10 @@ const EXIT_CAUSES: Readonly<Record<number, FailureCause>> = {
 }
 
 /** The status of the API, of which an exit code keeps eight bits. */
-function causeOfEnd(code: number | null, signal: string | null): FailureCause {
-  if (signal === 'SIGINT' || signal === 'SIGTERM' || code === 0) return 'interrupted'
-  return code === null ? 'crash' : (EXIT_CAUSES[code] ?? causeOfExit(code))
-}
-
-function causeOfExit(code: number): FailureCause {
+function causeOfExit(code: number | null): FailureCause | null {
+  if (code === null || code === 0) return null
+  const known = EXIT_CAUSES[code]
+  if (known !== undefined) return known
   const cause = causeOfStatus(code + 256)
   return code > 128 && cause !== 'unknown' ? cause : 'crash'
 }

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { acpCan, acpDriver, acpHello } from '../src/contract/acp.ts'
 import { hookCommand } from '../src/contract/json-hooks.ts'
-import { brief, textOf } from '../src/contract/reading.ts'
+import { brief, endedEarly, parsed, textOf } from '../src/contract/reading.ts'
 import type {
   AgentEvent,
   AgentRuntime,
@@ -130,16 +130,12 @@ export default {
     const event = eventSchema.safeParse(parsed(line))
     return event.success ? meaning(event.data, line) : [{ type: 'unknown', line }]
   },
-  exited({ code, signal, stdoutTail, stderrTail }) {
+  exited(exit) {
+    const { code, stdoutTail, stderrTail } = exit
     if (code === 0 && /"type":"complete"/.test(stdoutTail)) return [{ type: 'turn_end' }]
     const said = `${wordsIn(stdoutTail)}\n${wordsIn(stderrTail)}`.trim()
-    return [
-      {
-        type: 'failed',
-        cause: /No provider configured|Configuration value not found|goose configure/.test(said) ? 'auth' : 'crash',
-        message: `goose ended in the middle of a turn (${signal ?? `exit code ${code}`}).\n${said}`.trim(),
-      },
-    ]
+    const isUnset = /No provider configured|Configuration value not found|goose configure/.test(said)
+    return [endedEarly('goose', exit, said, isUnset ? 'auth' : null)]
   },
   answer: () => null,
   readHook(event, payload) {
@@ -321,15 +317,6 @@ function plugin(hook: string, tools: readonly string[] | undefined): PlannedFile
 }
 
 const NOT_YOURS = "echo 'This tool is not among those of your role.' >&2"
-
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch {
-    // Not JSON: the schema refuses it, and the line is reported as unknown.
-    return undefined
-  }
-}
 
 /** What is no event: a CLI that can't begin says why in plain words. */
 function wordsIn(output: string): string {

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { brief, causeOfStatus } from '../src/contract/reading.ts'
+import { brief, causeOfStatus, endedEarly, parsed } from '../src/contract/reading.ts'
 import type { AgentEvent, AgentRuntime, FailureCause, Frame, SessionSpec } from '../src/contract/runtime.ts'
 
 /** How its providers are reached. */
@@ -167,14 +167,7 @@ export default {
       )
     },
   },
-  exited: ({ code, signal, stderrTail }) => [
-    {
-      type: 'failed',
-      cause: signal === 'SIGINT' || signal === 'SIGTERM' || code === 0 ? 'interrupted' : 'crash',
-      message:
-        `OpenCode ended in the middle of a turn (${signal ?? `exit code ${code}`}).\n${stderrTail.trim()}`.trim(),
-    },
-  ],
+  exited: (exit) => [endedEarly('OpenCode', exit, exit.stderrTail.trim())],
   answer({ id, data }, verdict) {
     if (data === QUESTION) return http('POST', `/question/${id}/reject`)
     return http('POST', `/permission/${id}/reply`, {
@@ -348,15 +341,6 @@ const SECRET = /KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL/
 
 function isLetIn(name: string): boolean {
   return ENVIRONMENT.some((one) => (one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : name === one))
-}
-
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch {
-    // Not JSON: the schemas refuse it.
-    return undefined
-  }
 }
 
 const answerSchema = z.strictObject({ answer: z.string(), status: z.number(), body: z.unknown() })

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { answerJsonHook, readJsonHook, type ToolFacts } from '../src/contract/json-hooks.ts'
-import { brief, causeOfStatus, textOf } from '../src/contract/reading.ts'
+import { brief, causeOfStatus, endedEarly, parsed, textOf } from '../src/contract/reading.ts'
 import type {
   AgentEvent,
   AgentRuntime,
@@ -118,19 +118,18 @@ export default {
     const event = eventSchema.safeParse(parsed(line))
     return event.success ? meaning(event.data, line) : [{ type: 'unknown', line }]
   },
-  exited: ({ code, signal, stderrTail }) => [
-    {
-      type: 'failed',
-      cause: /Model .* (not found|is ambiguous)/.test(stderrTail)
-        ? 'model'
-        : NO_LOGIN.test(stderrTail)
-          ? 'auth'
-          : code === 0 || signal === 'SIGTERM' || code === 143
-            ? 'interrupted'
-            : 'crash',
-      message: `Pi ended in the middle of a turn (${signal ?? `exit code ${code}`}).\n${stderrTail.trim()}`.trim(),
-    },
-  ],
+  exited(exit) {
+    const { code, stderrTail } = exit
+    const cause = /Model .* (not found|is ambiguous)/.test(stderrTail)
+      ? 'model'
+      : NO_LOGIN.test(stderrTail)
+        ? 'auth'
+        : // It tells of a SIGTERM by its exit code.
+          code === 143
+          ? 'interrupted'
+          : null
+    return [endedEarly('Pi', exit, stderrTail.trim(), cause)]
+  },
   answer: ({ id, data }, verdict) =>
     frame({
       type: 'extension_ui_response',
@@ -442,15 +441,6 @@ export default function (pi) {
 
 function frame(value: unknown): { readonly via: 'stdin'; readonly line: string } {
   return { via: 'stdin', line: JSON.stringify(value) }
-}
-
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch {
-    // Not JSON: the schema refuses it, and the line is reported as unknown.
-    return undefined
-  }
 }
 
 const count = z.number().nonnegative()

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { brief, causeOfStatus } from '../src/contract/reading.ts'
+import { brief, causeOfStatus, endedEarly, parsed } from '../src/contract/reading.ts'
 import type { AgentEvent, AgentRuntime, FailureCause, LaunchPlan, SessionSpec } from '../src/contract/runtime.ts'
 
 /**
@@ -68,13 +68,7 @@ export default {
     const event = eventSchema.safeParse(parsed(line))
     return event.success ? meaning(event.data, line) : [{ type: 'unknown', line }]
   },
-  exited: ({ code, signal, stderrTail }) => [
-    {
-      type: 'failed',
-      cause: signal === 'SIGINT' || signal === 'SIGTERM' || code === 0 ? 'interrupted' : 'crash',
-      message: `Sapling ended in the middle of a turn (${signal ?? `exit code ${code}`}).\n${stderrTail.trim()}`.trim(),
-    },
-  ],
+  exited: (exit) => [endedEarly('Sapling', exit, exit.stderrTail.trim())],
   answer: () => null,
   interrupt: () => frame({ method: 'abort' }),
   stopSignal: 'SIGTERM',
@@ -180,15 +174,6 @@ function aboutTools(session: SessionSpec): string {
 
 function frame(value: unknown): { readonly via: 'stdin'; readonly line: string } {
   return { via: 'stdin', line: JSON.stringify(value) }
-}
-
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch {
-    // Not JSON: the schema refuses it, and the line is reported as unknown.
-    return undefined
-  }
 }
 
 const count = z.number().nonnegative()

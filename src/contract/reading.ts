@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { FailureCause } from './runtime.ts'
+import type { AgentEvent, FailureCause, ProcessExit } from './runtime.ts'
 
 /** What adapters read alike, whatever their CLI: pure. */
 
@@ -25,6 +25,35 @@ export function causeOfStatus(status: number | null): FailureCause {
       return 'rate_limit'
     default:
       return 'unknown'
+  }
+}
+
+/** A line as JSON; undefined, which every schema refuses, where it is none: the line is then reported as unknown. */
+export function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * A CLI that ended in the middle of its turn: asked to, or it crashed.
+ *
+ * @param said what it said about it
+ * @param cause where that tells why
+ */
+export function endedEarly(
+  title: string,
+  { code, signal }: ProcessExit,
+  said: string,
+  cause: FailureCause | null = null,
+): AgentEvent {
+  const asked = signal === 'SIGINT' || signal === 'SIGTERM' || code === 0
+  return {
+    type: 'failed',
+    cause: cause ?? (asked ? 'interrupted' : 'crash'),
+    message: `${title} ended in the middle of a turn (${signal ?? `exit code ${code}`}).\n${said}`.trim(),
   }
 }
 
