@@ -57,7 +57,8 @@ const mail: Proof = {
 const steer: Proof = {
   id: 'steer',
   title: 'urgent mail enters its running turn, after the current tool, once',
-  unclaimed: ({ can }) => (can.steer ? null : 'it takes prompts between turns only; urgent mail waits for the next'),
+  unclaimed: ({ can }) =>
+    can.steer || can.inject ? null : 'it takes prompts between turns only; urgent mail waits for the next',
   async run(stage) {
     const busy = held(shell('sleep 1; echo one > one.txt'))
     const job = stage.sling([busy, shell('git add one.txt && git commit -q -m One && echo committed'), ...done()])
