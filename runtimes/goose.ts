@@ -358,7 +358,7 @@ const eventSchema = z.discriminatedUnion('type', [
     message: z.looseObject({
       role: z.enum(['assistant', 'user']),
       content: z.array(part),
-      created: z.number().optional(),
+      created: z.int().optional(),
       metadata: z.looseObject({ inference: z.looseObject({}).nullish() }).optional(),
     }),
   }),

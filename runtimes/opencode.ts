@@ -348,7 +348,7 @@ const answerSchema = z.strictObject({ answer: z.string(), status: z.number(), bo
 const statusSchema = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('busy') }),
   z.looseObject({ type: z.literal('idle') }),
-  z.looseObject({ type: z.literal('retry'), attempt: z.number(), message: z.string(), next: z.number() }),
+  z.looseObject({ type: z.literal('retry'), attempt: z.int().max(64), message: z.string(), next: z.number() }),
 ])
 const statusesSchema = z.record(z.string(), z.unknown())
 
