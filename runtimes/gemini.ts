@@ -626,12 +626,11 @@ const EXIT_CAUSES: Readonly<Record<number, FailureCause>> = {
   52: 'refused',
   53: 'limit',
   55: 'refused',
-  130: 'interrupted',
 }
 
 /** The status of the API, of which an exit code keeps eight bits. */
 function causeOfExit(code: number | null): FailureCause | null {
-  if (code === null || code === 0) return null
+  if (code === null || code === 0 || code === 130 || code === 143) return null
   const known = EXIT_CAUSES[code]
   if (known !== undefined) return known
   const cause = causeOfStatus(code + 256)

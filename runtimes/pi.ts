@@ -119,15 +119,9 @@ export default {
     return event.success ? meaning(event.data, line) : [{ type: 'unknown', line }]
   },
   exited(exit) {
-    const { code, stderrTail } = exit
-    const cause = /Model .* (not found|is ambiguous)/.test(stderrTail)
-      ? 'model'
-      : NO_LOGIN.test(stderrTail)
-        ? 'auth'
-        : // It tells of a SIGTERM by its exit code.
-          code === 143
-          ? 'interrupted'
-          : null
+    const { stderrTail } = exit
+    const isUnknown = /Model .* (not found|is ambiguous)/.test(stderrTail)
+    const cause = isUnknown ? 'model' : NO_LOGIN.test(stderrTail) ? 'auth' : null
     return [endedEarly('Pi', exit, stderrTail.trim(), cause)]
   },
   answer: ({ id, data }, verdict) =>

@@ -38,7 +38,7 @@ export function parsed(line: string): unknown {
 }
 
 /**
- * A CLI that ended in the middle of its turn: asked to, or it crashed.
+ * A CLI that ended in the middle of its turn: asked to (by a signal, or by whoever sits at its screen), or it crashed.
  *
  * @param said what it said about it
  * @param cause where that tells why
@@ -49,7 +49,7 @@ export function endedEarly(
   said: string,
   cause: FailureCause | null = null,
 ): AgentEvent {
-  const asked = signal === 'SIGINT' || signal === 'SIGTERM' || code === 0
+  const asked = signal === 'SIGINT' || signal === 'SIGTERM' || code === 0 || code === 130 || code === 143
   return {
     type: 'failed',
     cause: cause ?? (asked ? 'interrupted' : 'crash'),
