@@ -210,7 +210,8 @@ function explained(error: unknown): unknown {
       cause: error,
     })
   }
-  if (/spawn git ENOENT/.test(error.stderr)) {
+  // Node says the same of a folder that went meanwhile.
+  if (/spawn git ENOENT/.test(error.stderr) && findProgram('git') === null) {
     return new OvError('failed', 'git.missing', 'There is no git on PATH.', {
       hint: 'Install git 2.38 or newer, then run: ov doctor',
       cause: error,

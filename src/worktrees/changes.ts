@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { OvError } from '../errors.ts'
 import { commitOf, uncommitted } from '../os/git.ts'
 import type { Project } from '../project.ts'
@@ -54,12 +55,13 @@ export async function changesOf(
   return changesOn(project, { branch: agent.branch, base, worktree: worktreePath(project, agent.worktree) })
 }
 
-/** A folder that the repository does not know as a worktree (any more) has nothing that git could tell. */
+/** A folder that is no worktree (any more), or went while git looked at it, has nothing that git could tell. */
 async function uncommittedIn(project: Pick<Project, 'root'>, worktree: string): Promise<string[]> {
   try {
     return await uncommitted(gitIn(project, worktree))
   } catch (error) {
-    if (error instanceof OvError && error.code === 'worktree.unknown') return []
+    const isUnknown = error instanceof OvError && error.code === 'worktree.unknown'
+    if (isUnknown || !existsSync(join(worktree, '.git'))) return []
     throw error
   }
 }
