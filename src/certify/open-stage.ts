@@ -26,8 +26,10 @@ export async function openStage(candidate: Candidate, options: StageOptions, sig
   const { machine } = ground
   const close = async () => {
     signal?.removeEventListener('abort', close)
+    // First what may not outlive us, where there is little time left.
+    const disposed = machine.dispose()
     await llm.close()
-    await machine.dispose()
+    await disposed
   }
   signal?.addEventListener('abort', close)
 

@@ -12,6 +12,6 @@ export default defineConfig({
     hookTimeout: 300_000,
     maxWorkers: 2,
     // Of the proofs of a CLI; most of the time each waits.
-    maxConcurrency: 3,
+    maxConcurrency: 4,
   },
 })
