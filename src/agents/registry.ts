@@ -43,7 +43,7 @@ export async function loadRuntime(id: string): Promise<AgentRuntime> {
       hint:
         near === null
           ? `Known runtimes: ${runtimeIds().join(', ')}`
-          : `Did you mean ${near}? All: ${runtimeIds().join(', ')}`,
+          : `Did you mean ${near}? All of them: ov runtime list`,
     })
   }
   // Node's first `import()` takes milliseconds, which `require` does not. Sources can only be imported.

@@ -118,7 +118,8 @@ export async function chooseRuntime(project: Chooser, request: RuntimeRequest): 
       { hint: 'Choose another one: --runtime claude' },
     )
   }
-  programOf(config, runtime, `: ${otherRuntime(runtime.id, request)}`)
+  if (runtime.binaries.length > 0 && findRuntimeProgram(config, runtime) === null)
+    throw notInstalled(config, runtime, `: ${await otherRuntime(config, runtime.id, request)}`)
   const trouble = gatewayTrouble(config, runtime)
   if (trouble !== null) {
     throw new OvError('user', 'runtime.gateway', trouble, {
@@ -205,16 +206,23 @@ export async function modelOf(
   )
 }
 
-/** How a runtime other than this one is asked for. A command has no screen, and can be no agent without an end. */
-function otherRuntime(
+/** How one of the other runtimes that are installed, and could do what is wanted, is asked for. */
+async function otherRuntime(
+  config: Config,
   id: string,
-  { interactive, persistent }: Pick<RuntimeRequest, 'interactive' | 'persistent'>,
-): string {
-  if (interactive !== true && persistent !== true) return "--runtime shell --command '…'"
-  return runtimeIds()
-    .filter((other) => other !== id && other !== 'shell')
-    .map((other) => `--runtime ${other}`)
-    .join(' or ')
+  { interactive = false, persistent = false }: Pick<RuntimeRequest, 'interactive' | 'persistent'>,
+): Promise<string> {
+  const able = (await loadedRuntimes()).filter(
+    (other) =>
+      other.id !== id &&
+      other.can.prompts &&
+      (!interactive || other.can.interactive) &&
+      (!persistent || other.can.reports === 'mail') &&
+      findRuntimeProgram(config, other) !== null,
+  )
+  if (able.length > 0) return able.map((other) => `--runtime ${other.id}`).join(' or ')
+  // A command has no screen, and can be no agent without an end.
+  return interactive || persistent ? 'ov runtime list' : "--runtime shell --command '…'"
 }
 
 /**
@@ -251,25 +259,20 @@ function modeFor(
 
 /**
  * Absolute path of a runtime's program, or null for one that needs none.
- * @param instead where else another runtime is chosen, as a hint says it
  * @throws {OvError} `runtime.not-installed`
  */
-export function programOf(
-  config: Config,
-  runtime: AgentRuntime,
-  instead = ' under "runtime" in overstory.yaml',
-): string | null {
+export function programOf(config: Config, runtime: AgentRuntime): string | null {
   const path = findRuntimeProgram(config, runtime)
   if (path !== null) return programBehind(path, runtime.behind?.[`${process.platform}-${process.arch}`] ?? [])
   if (runtime.binaries.length === 0) return null
-  throw new OvError(
-    'user',
-    'runtime.not-installed',
-    `${runtime.title} is not installed: no ${programNames(config, runtime).join(' or ')} on PATH.`,
-    {
-      hint: `${runtime.install}, or choose another${instead}`,
-    },
-  )
+  throw notInstalled(config, runtime, ' under "runtime" in overstory.yaml')
+}
+
+function notInstalled(config: Config, runtime: AgentRuntime, instead: string): OvError {
+  const names = programNames(config, runtime).join(' or ')
+  return new OvError('user', 'runtime.not-installed', `${runtime.title} is not installed: no ${names} on PATH.`, {
+    hint: `${runtime.install}, or choose another${instead}`,
+  })
 }
 
 /** Absolute path of a runtime's program, or null when there is none. */

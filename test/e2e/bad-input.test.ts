@@ -106,7 +106,7 @@ describe('what a task and its agent may be called', () => {
       'Expected --capability=bilder to be one of: coordinator, lead, scout, builder, reviewer, merger, monitor',
       'Did you mean --capability builder?',
     ],
-    [['--runtime', 'cluade'], 'There is no runtime "cluade".', 'Did you mean claude? All: claude, '],
+    [['--runtime', 'cluade'], 'There is no runtime "cluade".', 'Did you mean claude? All of them: ov runtime list'],
     [
       ['--runtime', 'claude'],
       'Claude Code is not installed: no claude on PATH.',
@@ -125,13 +125,13 @@ describe('what a task and its agent may be called', () => {
     [['coordinator', 'start']],
     [['coordinator', 'ask', 'What now?', '--timeout', '1']],
     [['sling', '--task', 'x', '--interactive']],
-  ])('%j without its CLI names only a runtime that could do it', (typed) =>
+  ])('%j without its CLI, and with no other that could do it, says where to look', (typed) =>
     expectRefused(
       repo,
       typed,
       2,
       'Claude Code is not installed: no claude on PATH.',
-      'npm install -g @anthropic-ai/claude-code, or choose another: --runtime codex',
+      'npm install -g @anthropic-ai/claude-code, or choose another: ov runtime list',
     ),
   )
 
