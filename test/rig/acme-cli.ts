@@ -45,10 +45,15 @@ async function run(): Promise<void> {
   const file = join(home, `${values.session}.json`)
   const messages: object[] = existsSync(file) && flaw !== 'forgets' ? JSON.parse(readFileSync(file, 'utf8')) : []
   messages.push({ role: 'user', content: await text(process.stdin) })
+  const keep = () => {
+    mkdirSync(home, { recursive: true })
+    writeFileSync(file, JSON.stringify(messages))
+  }
   say('begin', { session: values.session })
   const rules = readFileSync(String(values.rules), 'utf8')
   try {
     for (let going = true; going; ) {
+      keep()
       const { content, usage } = await answer(rules, messages, [{ name: 'Bash' }])
       messages.push({ role: 'assistant', content })
       say('tokens', { in: usage.input_tokens, out: usage.output_tokens })
@@ -63,8 +68,7 @@ async function run(): Promise<void> {
     if (flaw === 'hides') say('end')
     else say('error', error instanceof Refused ? error.said : { status: null, message: 'No connection.' })
   }
-  mkdirSync(home, { recursive: true })
-  writeFileSync(file, JSON.stringify(messages))
+  keep()
 }
 
 async function answer(
