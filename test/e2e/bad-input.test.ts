@@ -544,6 +544,9 @@ describe('a disk that takes nothing', () => {
     await space.ov(repo, sling('Fill it', greedy, '--name', 'greedy'))
     const free = async () => Number((await sh('df --output=avail . | tail -1')).stdout)
     await expect.poll(free, { timeout: 20_000, interval: 200 }).toBeLessThan(300)
+    // It fills no more: what is freed now stays free.
+    const filled = async () => (await sh('test -e .overstory/worktrees/greedy/c.txt')).code
+    await expect.poll(filled, { timeout: 20_000, interval: 200 }).toBe(0)
     await sh('rm -f .overstory/worktrees/greedy/filler*')
     const next = await space.ov(repo, sling('Be next', 'echo d > d.txt', '--wait', '--json'))
     expect(JSON.parse(next.stdout)).toMatchObject({ state: 'merged' })
