@@ -19,7 +19,7 @@ function files(folder: string, ending: string): string[] {
 }
 
 /** Sentences about `ov`, and what only `ov` itself types. */
-const NO_COMMAND_LINE = /^ov (is|alone|hook|keeps|landing|merges|moves|needs|runner|tend|turns|watcher)\b/
+const NO_COMMAND_LINE = /^ov (is|alone|could|hook|keeps|landing|merges|moves|needs|runner|tend|turns|watcher)\b/
 
 /** What is wrong with a command line; null when it can be typed. */
 function fault(line: string): string | null {
