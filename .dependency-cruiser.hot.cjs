@@ -10,6 +10,8 @@ const WHEN_NEEDED = [
   '^src/contract/mail-payloads\\.ts$',
   '^src/config/load\\.ts$',
   '^src/agents/manifest\\.ts$',
+  '^src/agents/own-schema\\.ts$',
+  '^src/agents/trust\\.ts$',
 ]
 
 module.exports = {
