@@ -122,9 +122,11 @@ export function commandLinesWith(text: string): string[] {
     .filter((line) => line.includes(text))
 }
 
-/** Pids of this fleet's agent CLIs: not of what they start, though it may be the same program. */
-export function pidsOf(cli: Cli, fleet: Fleet): number[] {
-  const mine = `XDG_RUNTIME_DIR=${fleet.home.env.XDG_RUNTIME_DIR}`
+/**
+ * Pids of this fleet's agent CLIs, or of one agent's: not of what they start, though it may be the same program.
+ */
+export function pidsOf(cli: Cli, fleet: Fleet, agent?: string): number[] {
+  const mine = [`XDG_RUNTIME_DIR=${fleet.home.env.XDG_RUNTIME_DIR}`, ...(agent ? [`OV_AGENT=${agent}`] : [])]
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
@@ -134,7 +136,8 @@ export function pidsOf(cli: Cli, fleet: Fleet): number[] {
         if (!cli.trial.executables.some((end) => program.endsWith(end))) return false
         const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
         if (cli.trial.isItself?.(argv) === false) return false
-        return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(mine)
+        const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
+        return mine.every((variable) => environment.includes(variable))
       } catch {
         // It ended meanwhile, or is another user's.
         return false

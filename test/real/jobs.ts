@@ -76,8 +76,8 @@ export function certify(cli: Cli): () => Stage {
       ]),
     )
 
-    // The agent may have seen the key; it is nowhere in the books.
-    expect(filesWith(`${fleet.repo}/.overstory`, cli.key)).toEqual([])
+    // The agent may have seen the key; it is nowhere in the books, once its own folder has gone with it.
+    await expect.poll(() => filesWith(`${fleet.repo}/.overstory`, cli.key), POLL).toEqual([])
     expect(fleet.llm.unscripted).toEqual([])
     account(`${cli.runtime.id}-main-job`, {
       'Outcome (ov sling --wait --json)': JSON.stringify(outcome, null, 2),
@@ -175,8 +175,9 @@ export function certify(cli: Cli): () => Stage {
     const slung = await fleet.sling('--capability', 'lead', '--task', 'See to it that deep.txt is written')
     await working.reached
     await expect.poll(async () => (await fleet.ov('status')).output, POLL).toContain('waiting on children')
+    expect(pidsOf(cli, fleet, 'builder-1')).not.toEqual([])
     expect((await fleet.ov('stop', 'builder-1')).code).toBe(0)
-    expect(pidsOf(cli, fleet)).toHaveLength(1)
+    expect(pidsOf(cli, fleet, 'builder-1')).toEqual([])
     const { outcome } = await slung.exit
     expect(outcome).toMatchObject({ state: 'failed', reason: 'My builder was stopped' })
     expect(context(fleet.llm.asked('lead').at(-1))).toContain('Stopped by the human.')

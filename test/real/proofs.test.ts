@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { PROOFS } from '../../src/certify/proofs.ts'
 import { prove } from '../../src/certify/prove.ts'
@@ -16,6 +17,8 @@ describe.each(await allClis())('$title', (cli: Cli) => {
   let candidate: Candidate
   beforeAll(async () => {
     const program = await programOf(cli.npm)
+    // What it is run by may lie beside it.
+    process.env.PATH = `${dirname(program)}:${process.env.PATH}`
     const { version } = await askVersion(program, runtime, 20_000)
     if (version === null) throw new Error(`${program} says no version`)
     candidate = { runtime: { ...runtime, trial }, program, version, own: null, ov: OV }
