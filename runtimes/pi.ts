@@ -341,7 +341,9 @@ function call(event, payload, guard = false) {
       let answer = code === 0 && said === '' ? {} : null
       try {
         answer ??= code === 0 ? JSON.parse(said) : null
-      } catch {}
+      } catch {
+        // No answer at all: a guard then refuses, and what only reports has nothing to say.
+      }
       const own = answer?.hookSpecificOutput
       const refusal = own?.permissionDecisionReason ?? answer?.reason
       const broken = guard && (typeof answer !== 'object' || answer === null)

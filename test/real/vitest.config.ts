@@ -11,8 +11,6 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 300_000,
     maxWorkers: 2,
-    // Several real CLIs share two cores: what was late is tried once more, and told as tried again.
-    retry: 1,
     // Of the proofs of a CLI; most of the time each waits.
     maxConcurrency: 4,
   },
