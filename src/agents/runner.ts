@@ -1,8 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { type Broker, serveBroker } from '../broker/server.ts'
 import { runtimeSection } from '../config/runtime-section.ts'
-import { SYSTEM } from '../contract/mail.ts'
 import type { AgentEvent, AgentRuntime, Author, SessionSpec } from '../contract/runtime.ts'
 import { type AgentState, type EndState, isFinal } from '../contract/states.ts'
 import { write } from '../db/open.ts'
@@ -10,15 +8,15 @@ import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
 import { plainText } from '../mail/frame.ts'
 import { unansweredBy } from '../mail/questions.ts'
-import { nameOf, postMail, reportsTo } from '../mail/send.ts'
+import { nameOf, reportsTo } from '../mail/send.ts'
 import { findMail } from '../mail/store.ts'
 import { type TrainBeside, trainBeside } from '../merge/beside.ts'
 import { perform } from '../operations.ts'
 import { watchDatabase } from '../os/files.ts'
-import { authorOf, GitFailure, removeWorktree, uncommitted } from '../os/git.ts'
+import { authorOf, removeWorktree, uncommitted } from '../os/git.ts'
 import { ownIdentity } from '../os/process.ts'
 import { containment } from '../os/sandbox.ts'
-import { letServerEnd, ownPane, paneExists } from '../os/tmux.ts'
+import { letServerEnd, ownPane } from '../os/tmux.ts'
 import { stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
 import { usageMeter } from '../spend/meter.ts'
@@ -40,13 +38,17 @@ import { instructionsFor } from './instructions.ts'
 import { openInteractive } from './interactive.ts'
 import { noteOf } from './notes.ts'
 import { type Pane, paneOn } from './pane.ts'
+import { CHOICES, GO_ON, MEND, TURN_OVER, WAIT_OVER } from './prompts.ts'
+import { CHANGES_AGAIN, puttingBack } from './put-back.ts'
 import { openRawLog, type RawLog } from './raw-log.ts'
-import { recentRestarts, recover } from './recover.ts'
+import { recover } from './recover.ts'
 import { loadRuntimeOf } from './registry.ts'
 import { programOf } from './routing.ts'
-import { afterFailure, afterTurn, endOf } from './rules.ts'
+import { afterTurn, endOf } from './rules.ts'
 import { openServe } from './serve.ts'
 import { openSession, type Session, type SessionOptions } from './session.ts'
+import { SessionIds } from './session-ids.ts'
+import { type Setbacks, setbacksOf } from './setback.ts'
 import { agentLogDir, dispatchQueued } from './start.ts'
 import {
   type Agent,
@@ -61,7 +63,7 @@ import {
 } from './store.ts'
 import { type Conversation, type TokenCounts, tokensIn, transcriptOf } from './transcript.ts'
 import { isWorthATurn } from './wake.ts'
-import { FILES_NAMED, putBackLetter, reportWords } from './words.ts'
+import { reportWords } from './words.ts'
 import { clearOut, furnish, readPlanned, type Workplace, writePlanned } from './workplace.ts'
 
 const TICK_MS = 1_000
@@ -71,8 +73,6 @@ const RECONCILE_TICKS = 5
 const ECHO_PATIENCE_MS = 60_000
 /** So many waiting mails are looked at for one that is worth a turn. */
 const MANY_MAILS = 200
-/** Whose changes were put back so often doesn't listen. */
-const MOST_UNDONE = 3
 
 /**
  * Owns one agent from its start to its end. Losing it to another owner (a higher fence) ends this runner without
@@ -138,23 +138,16 @@ class Runner {
   readonly #closers: (() => unknown)[] = []
   /** Its worktree, where its role may look and not change. */
   readonly #untouched: Untouched | null
+  /** Puts back what it changed there; true: it goes on doing so. */
+  readonly #putBack: () => Promise<boolean>
+  readonly #setbacks: Setbacks
+  readonly #ids: SessionIds
   #session: Session | null = null
   #hooks: Hooks | null = null
   #instructions = ''
   #author: Author | null = null
-  /** The runtime's own session id. */
-  #sessionId: string | undefined
-  /** The id of the next new session, for runtimes that let one choose. */
-  #ownSession: string
-  /** Whether the session of an earlier process was really taken up is not seen yet. */
-  #unproven: boolean
-  /** The session that the next launch goes on with. */
-  #resume: string | undefined
-  /** Turns of this session, and of all that the agent has had. */
-  #turns = 0
-  /** How often what it changed was put back. */
-  #undone = 0
-  #allTurns: number
+  /** Turns of all the sessions that the agent has had. */
+  #turns: number
   /** What it said last in this turn, or in the last one, until it was passed on. */
   #said = ''
   #turnBegan = 0
@@ -164,8 +157,6 @@ class Runner {
   #works = false
   #lastEventAt = 0
   #ticks = 0
-  /** Failures in a row that waiting can mend. */
-  #setbacks = 0
   #parkedUntil: number | null = null
   /** What a person was told to do, so that it goes on. */
   #held: string | null = null
@@ -177,13 +168,10 @@ class Runner {
     this.#runtime = runtime
     this.#readOnly = project.roles[agent.capability].readOnly
     this.#persistent = agent.persistent === 1
-    // One that had a runner before goes on where it was.
-    this.#sessionId = runtime.can.resume ? (agent.session ?? undefined) : undefined
-    this.#unproven = this.#sessionId !== undefined
-    this.#allTurns = agent.turns
+    this.#turns = agent.turns
     this.#parkedUntil = agent.waiting_on === 'rate_limit' ? agent.waiting_until : null
     this.#place = furnish(project, agent, runtime)
-    this.#ownSession = this.#place.sessionId
+    this.#ids = new SessionIds(runtime, agent, this.#place.sessionId)
     this.#ground = groundOf(project, agent, task, this.#place.worktree)
     this.#train = trainBeside(
       project,
@@ -193,6 +181,9 @@ class Runner {
     this.#untouched = this.#readOnly
       ? untouched(project, agent.id, this.#place.worktree, join(this.#place.privateDir, 'untouched.index'))
       : null
+    const note = (type: string, data: Record<string, unknown>) => this.#note(type, data)
+    this.#putBack = puttingBack(project, agent, this.#untouched, note)
+    this.#setbacks = setbacksOf(project, agent, runtime, { redact: this.#place.redact, note })
     // On an interactive agent's screen nobody else writes.
     this.#interactive = agent.mode === 'interactive'
     this.#pane = paneOn(process.stdout, this.#place.redact, () => this.#interactive && this.#session?.alive === true)
@@ -200,9 +191,8 @@ class Runner {
       this.#inbox.put({ is: 'log-broken', why: error.message }),
     )
     const place = { ...this.#place, ...this.#onScreen() }
-    // A runtime that reports no id of its own goes by the one it was given.
-    this.#transcript = transcriptOf(runtime, place, () => this.#sessionId ?? this.#ownSession)
-    this.#tokens = this.#interactive ? tokensIn(runtime, place, this.#sessionId) : undefined
+    this.#transcript = transcriptOf(runtime, place, () => this.#ids.known)
+    this.#tokens = this.#interactive ? tokensIn(runtime, place, this.#ids.told) : undefined
     this.#handover = handoverFor(project, agent, runtime, this.#place, this.#transcript)
   }
 
@@ -281,7 +271,7 @@ class Runner {
     this.#instructions = instructionsFor(this.#project, this.#agent, this.#task, parent)
     this.#author = await authorOf(gitIn(this.#project, worktree))
     // The session goes on, and so may its counts.
-    if (this.#sessionId !== undefined) this.#meter = usageMeter(await usedBy(this.#project.db, this.#agent.id))
+    if (this.#ids.told !== undefined) this.#meter = usageMeter(await usedBy(this.#project.db, this.#agent.id))
     const held = await containment(this.#project.config.agents.contain)
     await this.#note('agent.containment', { kind: held.kind })
     this.#session = this.#open({
@@ -341,11 +331,11 @@ class Runner {
   }
 
   #spec(prompt: string): SessionSpec {
-    const resume = this.#resume
+    const { resume } = this.#ids
     const { tools } = this.#project.roles[this.#agent.capability]
     return {
       agent: this.#agent.name,
-      sessionId: this.#ownSession,
+      sessionId: this.#ids.chosen,
       ...(resume === undefined ? {} : { resume }),
       worktree: this.#place.worktree,
       gitFolders: commitFolders(this.#project, this.#place.worktree, this.#agent.branch),
@@ -362,7 +352,7 @@ class Runner {
       root: process.getuid?.() === 0,
       ...(this.#author === null ? {} : { author: this.#author }),
       extraArgs: runtimeSection(this.#project.config, this.#agent.runtime).args,
-      ...(this.#turns > 1 ? { feedbackFile: this.#place.feedbackFile } : {}),
+      ...(this.#ids.turns > 1 ? { feedbackFile: this.#place.feedbackFile } : {}),
       ...this.#onScreen(),
     }
   }
@@ -370,17 +360,6 @@ class Runner {
   /** A prompt that got no answer may leave its context again. */
   get #takesBack(): boolean {
     return this.#runtime.transcript?.renews !== undefined
-  }
-
-  /** Finds the session to go on with. A runtime that reports no id of its own goes by the one it was given. */
-  async #findSession(): Promise<void> {
-    const begun = this.#sessionId ?? (this.#turns > 1 ? this.#ownSession : undefined)
-    const earlier = this.#runtime.can.resume ? begun : undefined
-    this.#resume = earlier !== undefined && (await this.#transcript?.canResume(earlier)) !== false ? earlier : undefined
-    if (earlier === this.#resume) return
-    // Its id is taken all the same.
-    this.#sessionId = undefined
-    this.#ownSession = randomUUID()
   }
 
   /** Gives the final state when the agent is at its end, `lost` when it has another owner, null to go on. */
@@ -409,9 +388,8 @@ class Runner {
     if (WORKS.has(event.type)) this.#works = true
     switch (event.type) {
       case 'started':
-        if (event.session !== undefined && event.session !== this.#sessionId) {
-          this.#sessionId = event.session
-          await updateAgent(this.#project.db, this.#agent, { session: event.session })
+        if (this.#ids.tell(event.session)) {
+          await updateAgent(this.#project.db, this.#agent, { session: this.#ids.known })
           await this.#note('runtime.started', { model: event.model ?? null, version: event.version ?? null })
         }
         return null
@@ -421,7 +399,7 @@ class Runner {
         if (this.#interactive) await this.#workAgain()
         return null
       case 'accepted':
-        this.#unproven = false
+        this.#ids.proven()
         if (!this.#takesBack) await this.#handover.accepted(event.text ?? '')
         return null
       case 'usage':
@@ -434,14 +412,14 @@ class Runner {
         )
         return null
       case 'turn_end':
-        this.#setbacks = 0
+        this.#setbacks.over()
         await this.#countTokens()
         // On its own screen a turn ends in silence, whatever became of it.
         await (this.#interactive && this.#takesBack ? this.#handover.seen({ ended: true }) : this.#handover.settle())
         this.#said = event.text ?? this.#said
         await updateAgent(this.#project.db, this.#agent, { mid_turn: 0 })
         await this.#ground.keep()
-        if (await this.#undo()) return { name: 'failed', reason: CHANGES_AGAIN }
+        if (await this.#putBack()) return { name: 'failed', reason: CHANGES_AGAIN }
         return event.claim === 'done' ? this.#claimForIt() : this.#betweenTurns(true)
       case 'failed':
         return this.#onFailure(event)
@@ -483,37 +461,29 @@ class Runner {
   }
 
   async #countTokens(): Promise<void> {
-    for (const event of this.#tokens?.take(this.#sessionId) ?? []) await this.#count(event)
+    for (const event of this.#tokens?.take(this.#ids.told) ?? []) await this.#count(event)
   }
 
   async #onFailure(event: Extract<AgentEvent, { type: 'failed' }>): Promise<EndState | 'lost' | null> {
-    const message = this.#place.redact(event.message)
-    this.#setbacks += 1
-    if (await this.#undo()) return { name: 'failed', reason: CHANGES_AGAIN }
-    await this.#note('runtime.failed', { cause: event.cause, message: message.slice(0, 2000) })
-    const next = afterFailure({
-      cause: event.cause,
-      resetAt: event.resetAt ?? null,
-      setbacks: this.#setbacks,
-      now: this.#project.clock.now(),
-      login: this.#runtime.login.hint,
-      unproven: this.#unproven,
-      again: this.#persistent ? `ov ${this.#agent.capability} start` : null,
-      goesOn: this.#runtime.can.prompts && this.#works,
-      restarts: await recentRestarts(this.#project, this.#agent),
-    })
-    if (next.do === 'retry' || next.do === 'renew') {
-      if (this.#interactive && !(await hasScreen(this.#project))) return this.#giveWay(message)
-      const anew = next.do === 'renew' || !this.#runtime.can.resume
-      await this.#note('agent.recovered', { why: message.slice(0, 300), context: anew ? 'digest' : 'resumed' })
-      return this.#takeUp(anew)
+    if (await this.#putBack()) return { name: 'failed', reason: CHANGES_AGAIN }
+    const next = await this.#setbacks.meet(event, { unproven: this.#ids.unproven, works: this.#works })
+    switch (next.do) {
+      case 'end':
+        return next.state
+      case 'give-way':
+        return this.#giveWay(next.why)
+      case 'take-up':
+        return this.#takeUp(next.anew)
+      case 'park':
+        return this.#park(next.until)
     }
-    if (next.do === 'fail')
-      return { name: 'failed', reason: next.advice === null ? message : `${message}\n${next.advice}` }
+  }
+
+  async #park(until: number): Promise<null> {
     // A runtime that echoes still has what was sent, and takes it next, as long as it lives.
     if (!this.#runtime.can.echo) await this.#handover.withdraw()
-    this.#parkedUntil = next.until
-    await this.#become({ name: 'waiting', on: 'rate_limit', until: next.until })
+    this.#parkedUntil = until
+    await this.#become({ name: 'waiting', on: 'rate_limit', until })
     return null
   }
 
@@ -535,10 +505,7 @@ class Runner {
   async #takeUp(anew: boolean): Promise<null> {
     if (!this.#session?.alive) await this.#handover.withdraw()
     if (anew) {
-      this.#sessionId = undefined
-      this.#ownSession = randomUUID()
-      this.#unproven = false
-      this.#turns = 0
+      this.#ids.beginAnew()
       const changes = await this.#ground.changes()
       await write(this.#project.db, (tx) =>
         leaveWord(tx, this.#agent, { since: null, cutOff: true, changes }, this.#project.clock.now()),
@@ -664,27 +631,6 @@ class Runner {
     return this.#beginTurn(`${why} ${choices}`)
   }
 
-  /** Whoever may only look has changed something: that is kept, put back, and told. True: it goes on doing so. */
-  async #undo(): Promise<boolean> {
-    try {
-      const undone = (await this.#untouched?.putBack()) ?? null
-      if (undone === null) return false
-      this.#undone += 1
-      await this.#note('agent.put-back', { ...undone, files: undone.files.slice(0, FILES_NAMED) })
-      await write(this.#project.db, async (tx) => {
-        const task = await getTask(tx, this.#task.id)
-        if (!task || isFinal(task.state)) return
-        const mail = { from: SYSTEM, to: this.#agent.id, type: 'status', priority: 'high' } as const
-        await postMail(tx, { ...mail, ...putBackLetter(undone) }, this.#project.clock.now())
-      })
-    } catch (error) {
-      // Something still works in it, holds git's lock or has taken its .git away: the next turn's end looks again.
-      if (!(error instanceof GitFailure || error instanceof OvError) || isFenced(error)) throw error
-      await this.#note('agent.put-back-failed', { why: messageOf(error) })
-    }
-    return this.#undone >= MOST_UNDONE && !this.#persistent
-  }
-
   /** Nothing is left to do: what it said at the end of its turn is its word to whoever wanted something of it. */
   async #passOnWords(): Promise<void> {
     await reportWords(this.#project, this.#agent, this.#place.redact(this.#said), this.#turnBegan)
@@ -692,21 +638,21 @@ class Runner {
   }
 
   async #beginTurn(prompt: string): Promise<null> {
+    this.#ids.turnBegins()
     this.#turns += 1
-    this.#allTurns += 1
     this.#said = ''
     this.#turnBegan = this.#project.clock.now()
     this.#promptedAt = this.#project.clock.monotonic()
     await this.#ground.freshen()
     if (this.#ground.base !== null) await this.#untouched?.mark(this.#ground.base)
     // Known before it begins: killed before the runtime has told its session's id, it is found again by the chosen one.
-    const begins = this.#runtime.can.resume && this.#agent.session === null && this.#sessionId === undefined
+    const begins = this.#runtime.can.resume && this.#agent.session === null && this.#ids.told === undefined
     await updateAgent(this.#project.db, this.#agent, {
       mid_turn: 1,
-      turns: this.#allTurns,
-      ...(begins ? { session: this.#ownSession } : {}),
+      turns: this.#turns,
+      ...(begins ? { session: this.#ids.chosen } : {}),
     })
-    await this.#findSession()
+    await this.#ids.find(this.#transcript)
     await this.#become({ name: 'working' })
     this.#session?.prompt(await this.#withMemory(prompt))
     // A command has its mail as soon as it runs; it can't say more.
@@ -717,7 +663,7 @@ class Runner {
   /** A CLI that can't take its session up again begins each time anew: what the records say goes before its prompt. */
   async #withMemory(prompt: string): Promise<string> {
     const { can } = this.#runtime
-    if (can.resume || !can.prompts || this.#turns <= 1 || this.#session?.alive === true) return prompt
+    if (can.resume || !can.prompts || this.#ids.turns <= 1 || this.#session?.alive === true) return prompt
     await this.#note('agent.begins-anew', { why: `${this.#runtime.title} can't go on with a session` })
     const memory = await recollection(this.#project, this.#agent, await this.#ground.changes())
     return `${memory}\n\n${prompt}`
@@ -748,31 +694,8 @@ class Runner {
   }
 }
 
-const TURN_OVER = 'Your turn ended, but you have not said how your task stands.'
-const WAIT_OVER = 'What you waited for is over, and no mail is on its way to you.'
-const CHOICES = [
-  'Do one of these now:',
-  '- it is done and committed: ov done --summary "what you did"',
-  '- you need an answer first: ov ask "your question"',
-  '- it cannot be done: ov fail --reason "why"',
-].join('\n')
-
-/** For who can't type any of these. */
-const MEND =
-  'Make the change that your task asks for now. Nobody answers questions: decide for yourself. If it cannot be done, say why.'
-
-const CHANGES_AGAIN = 'Its role is read-only, and it changed its worktree again and again. Each time that was put back.'
-
-/** Whether the pane that a runner was started in is still there. */
-async function hasScreen({ tmux }: Project): Promise<boolean> {
-  const pane = ownPane()
-  return tmux !== null && pane !== null && (await paneExists(tmux, pane)) !== false
-}
-
 /** What a CLI reports that works. */
 const WORKS: ReadonlySet<AgentEvent['type']> = new Set(['accepted', 'text', 'tool_start', 'tool_end', 'turn_end'])
-
-const GO_ON = 'Go on with your task where you stopped.'
 
 /** What stopped a runner, in words for whoever slung its task. */
 function reasonOf(error: unknown): string {

@@ -1,0 +1,86 @@
+import type { AgentEvent, AgentRuntime } from '../contract/runtime.ts'
+import type { EndState } from '../contract/states.ts'
+import { ownPane, paneExists } from '../os/tmux.ts'
+import type { Project } from '../project.ts'
+import { recentRestarts } from './recover.ts'
+import type { Redact } from './redact.ts'
+import { afterFailure } from './rules.ts'
+import type { Agent } from './store.ts'
+
+/** What a runner does about a turn that failed. */
+export type AfterSetback =
+  | { readonly do: 'end'; readonly state: EndState }
+  /** It waits until then, ms since the epoch. */
+  | { readonly do: 'park'; readonly until: number }
+  /** It goes on at once, in its old session or in a new one. */
+  | { readonly do: 'take-up'; readonly anew: boolean }
+  /** Its screen is gone, and cannot be had back here: another runner goes on with a screen of its own. */
+  | { readonly do: 'give-way'; readonly why: string }
+
+/** What a runner knows of its CLI at the moment it failed. */
+export interface Standing {
+  /** Whether the session of an earlier process was really taken up is not seen yet. */
+  readonly unproven: boolean
+  /** Its CLI has done something by now: what dies before that would die again. */
+  readonly works: boolean
+}
+
+/** The failures of one agent's CLI, as its runner meets them. */
+export interface Setbacks {
+  /** What follows a failed turn; recorded with its cause. */
+  meet(event: Extract<AgentEvent, { type: 'failed' }>, standing: Standing): Promise<AfterSetback>
+  /** A turn went well. */
+  over(): void
+}
+
+export function setbacksOf(
+  project: Project,
+  agent: Agent,
+  runtime: AgentRuntime,
+  { redact, note }: { readonly redact: Redact; note(type: string, data: Record<string, unknown>): Promise<void> },
+): Setbacks {
+  /** Failures in a row that waiting can mend. */
+  let inARow = 0
+  return {
+    over() {
+      inARow = 0
+    },
+    async meet(event, { unproven, works }) {
+      inARow += 1
+      const message = redact(event.message)
+      await note('runtime.failed', { cause: event.cause, message: message.slice(0, 2000) })
+      const next = afterFailure({
+        cause: event.cause,
+        resetAt: event.resetAt ?? null,
+        setbacks: inARow,
+        now: project.clock.now(),
+        login: runtime.login.hint,
+        unproven,
+        again: agent.persistent === 1 ? `ov ${agent.capability} start` : null,
+        goesOn: runtime.can.prompts && works,
+        restarts: await recentRestarts(project, agent),
+      })
+      switch (next.do) {
+        case 'retry':
+        case 'renew': {
+          if (agent.mode === 'interactive' && !(await hasScreen(project))) return { do: 'give-way', why: message }
+          const anew = next.do === 'renew' || !runtime.can.resume
+          await note('agent.recovered', { why: message.slice(0, 300), context: anew ? 'digest' : 'resumed' })
+          return { do: 'take-up', anew }
+        }
+        case 'fail': {
+          const reason = next.advice === null ? message : `${message}\n${next.advice}`
+          return { do: 'end', state: { name: 'failed', reason } }
+        }
+        case 'park':
+          return next
+      }
+    },
+  }
+}
+
+/** Whether the pane that a runner was started in is still there. */
+async function hasScreen({ tmux }: Project): Promise<boolean> {
+  const pane = ownPane()
+  return tmux !== null && pane !== null && (await paneExists(tmux, pane)) !== false
+}
