@@ -221,6 +221,19 @@ function ask(member: Member, polite: NodeJS.Signals): void {
   signal(member, 'SIGCONT')
 }
 
+/** Ids of agents, of whatever project, of which a process lives: what carries their marker, and their runners. One sweep. */
+export function agentsWithProcesses(): ReadonlySet<string> {
+  const mark = `${AGENT_MARKER}=`
+  const ids = allProcesses().map(
+    ({ pid }) =>
+      agentRunBy(pid) ??
+      environmentOf(pid)
+        .find((variable) => variable.startsWith(mark))
+        ?.slice(mark.length),
+  )
+  return new Set(ids.filter((id) => id !== undefined))
+}
+
 /** The live processes of an agent, without its runner and what holds it together. */
 export function processesOf(agentId: string): ProcessIdentity[] {
   return new Tree(agentId, []).look().filter(({ part }) => part !== 'keeper')

@@ -2,7 +2,7 @@ import type { Planned, Up } from './up.ts'
 
 /** What `ov up` did, or would do, in sentences; `beside` is talk. */
 export function sayUp(up: Up, { dryRun }: { dryRun: boolean }): { result: string[]; beside: string[] } {
-  const { planned, merges, said, pending } = up
+  const { planned, merges, leftovers, said, pending } = up
   const left = planned.filter((one) => one.do === 'leave').map(({ agent }) => agent)
   const beside =
     left.length === 0
@@ -12,7 +12,8 @@ export function sayUp(up: Up, { dryRun }: { dryRun: boolean }): { result: string
         ]
   if (dryRun) {
     const queue = merges === 0 ? [] : [`the merge queue, ${merges} long, would be driven`]
-    const plan = [...planned.map((one) => `${one.agent}: ${INTENT[one.do]}`), ...queue]
+    const clearing = leftovers.map((left) => `to be cleared away: ${left}`)
+    const plan = [...planned.map((one) => `${one.agent}: ${INTENT[one.do]}`), ...queue, ...clearing]
     return { result: plan.length === 0 ? [IN_ORDER] : plan, beside }
   }
   const waiting = pending.map((name) => `${name} waits for a place, or is on its way: ov status`)

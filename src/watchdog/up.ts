@@ -4,6 +4,7 @@ import type { AgentStateName } from '../contract/states.ts'
 import { untilFound } from '../db/changes.ts'
 import { eventsBeyond, lastEventId } from '../events/store.ts'
 import { openMerges } from '../merge/store.ts'
+import { checkLeftovers } from '../preflight/checks/leftovers.ts'
 import type { Project } from '../project.ts'
 import { isOrphaned, reconcile } from './reconcile.ts'
 import { tendMerges } from './tend.ts'
@@ -22,6 +23,8 @@ export interface Up {
   readonly planned: readonly Planned[]
   /** Entries of the merge queue that waited. */
   readonly merges: number
+  /** What killed processes had left, and can be cleared away without losing anything: a sentence each. */
+  readonly leftovers: readonly string[]
   /** What was recorded while it was done, oldest first; empty for a dry run. */
   readonly did: readonly { readonly at: number; readonly type: string; readonly agent: string | null }[]
   /** The same in sentences. */
@@ -35,8 +38,8 @@ const MANY = 1_000
 
 /**
  * Brings a fleet back after whatever became of it (a reboot, `kill -9` of everything): what lost its runner goes on or
- * is ended, persistent agents too; landings, mail, pool and queue are put right, and what is ready is merged. Where all is
- * in order it changes nothing.
+ * is ended, persistent agents too; landings, mail, pool and queue are put right, processes, locks and records that nobody
+ * needs any more are cleared away, and what is ready is merged. Where all is in order it changes nothing.
  *
  * @param waitMs so long it waits for those that start
  */
@@ -46,7 +49,11 @@ export async function bringUp(
 ): Promise<Up> {
   const planned = await planOf(project)
   const merges = (await openMerges(project.db)).length
-  if (dryRun) return { planned, merges, did: [], said: [], pending: [] }
+  const mendable = (await checkLeftovers(project)).found.filter(({ fix }) => fix !== undefined)
+  const leftovers = mendable.map(({ message }) => message)
+  if (dryRun) return { planned, merges, leftovers, did: [], said: [], pending: [] }
+  const cleared: string[] = []
+  for (const { fix } of mendable) if (fix !== undefined) cleared.push(await fix())
   const before = await lastEventId(project.db)
   await reconcile(project, { persistent: true })
   const wanted = planned.filter((one) => one.do === 'start' || one.do === 'recover').map(({ agent }) => agent)
@@ -58,8 +65,9 @@ export async function bringUp(
   return {
     planned,
     merges,
+    leftovers,
     did: events.map(({ at, type, agent_id: agent }) => ({ at, type, agent: agent === null ? null : nameOf(agent) })),
-    said: events.flatMap((event) => wordsFor(event, nameOf)?.text ?? []),
+    said: [...cleared, ...events.flatMap((event) => wordsFor(event, nameOf)?.text ?? [])],
     pending,
   }
 }

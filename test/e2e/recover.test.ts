@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -136,4 +138,22 @@ test('who has not its login leaves it as it is, and says so; who has brings it b
   expect((await agent()).state).toBe('working')
   await up()
   await expect.poll(async () => (await agent()).state, { timeout: 20_000 }).toBe('done')
+})
+
+test('what is left running of an agent that has ended is named, then ended, and nothing of anybody else', async () => {
+  await open("cat > /dev/null; ov done --no-changes --summary 'Nothing to do'")
+  await ov('sling', '--wait', '--task', 'Look')
+  const { id } = await agent()
+  await expect.poll(() => runnersOf(id), { timeout: 15_000 }).toEqual([])
+  const lingering = spawn('sleep', ['600'], { env: { ...home.env, OV_AGENT_ID: id }, stdio: 'ignore' })
+  const bystander = spawn('sleep', ['600'], { env: { ...home.env, OV_AGENT_ID: `${id}0` }, stdio: 'ignore' })
+  const ended = once(lingering, 'exit')
+  await expect
+    .poll(async () => (await ov('up', '--dry-run')).stdout, { timeout: 15_000 })
+    .toContain('to be cleared away: Processes of builder-1 are left, though it has ended.')
+  expect((await up()).said).toContain('1 process of builder-1 ended.')
+  expect(await ended).toEqual([null, 'SIGTERM'])
+  expect(bystander.exitCode ?? bystander.signalCode).toBe(null)
+  expect(await up()).toMatchObject({ planned: [], leftovers: [], did: [], said: [] })
+  bystander.kill()
 })

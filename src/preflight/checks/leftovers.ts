@@ -1,15 +1,15 @@
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { basename, isAbsolute, join, resolve } from 'node:path'
-import { findAgent, openAgents, ownerOf } from '../../agents/store.ts'
+import { type Agent, findAgent, getAgent, isOpen, openAgents, ownerOf } from '../../agents/store.ts'
 import { codeOf } from '../../errors.ts'
 import { sweepScratch } from '../../merge/scratch.ts'
 import { openMerges } from '../../merge/store.ts'
 import { isWithin, listFolder, readText } from '../../os/files.ts'
 import { type Git, listWorktrees, removeWorktree } from '../../os/git.ts'
 import { liveness, processesHolding } from '../../os/process.ts'
-import { processesIn, runnersOf } from '../../os/tree.ts'
+import { agentsWithProcesses, processesIn, processesOf, runnersOf, stopProcessesOf } from '../../os/tree.ts'
 import type { Project } from '../../project.ts'
-import { reconcile } from '../../watchdog/reconcile.ts'
+import { isOrphaned, reconcile } from '../../watchdog/reconcile.ts'
 import { keepFromRecord } from '../../worktrees/keep.ts'
 import { removeStranger, strangersInPool } from '../../worktrees/pool.ts'
 import type { Check, Found } from '../diagnosis.ts'
@@ -27,11 +27,7 @@ const NAMED = 5
 export async function checkAgents(project: Project): Promise<Check> {
   const agents = await openAgents(project.db)
   const settled = (since: number) => project.clock.now() - since > START_GRACE_MS
-  const orphans = agents.filter((agent) => {
-    const owner = ownerOf(agent)
-    if (agent.state === 'queued' || owner === null || liveness(owner) !== 'gone') return false
-    return agent.state !== 'starting' || (settled(agent.state_since) && runnersOf(agent.id).length === 0)
-  })
+  const orphans = agents.filter((agent) => isOrphaned(project, agent))
   const queued = agents.filter((agent) => agent.state === 'queued' && settled(agent.state_since))
   const places = project.config.agents.maxConcurrent - agents.filter((agent) => agent.state !== 'queued').length
   const found: Found[] = []
@@ -68,10 +64,11 @@ export async function checkAgents(project: Project): Promise<Check> {
   return { name: 'agents', summary: agents.length === 0 ? 'none open' : `${agents.length} open`, found }
 }
 
-/** What killed processes left: records of worktrees that are gone, scratch worktrees, locks, drafts of files. */
+/** What killed processes left: processes of agents that have ended, records of worktrees that are gone, scratch worktrees, locks, drafts of files. */
 export async function checkLeftovers(project: Project): Promise<Check> {
   const found = (
     await Promise.all([
+      processesLeft(project),
       lostWorktrees(project),
       poolLeft(project),
       scratchLeft(project),
@@ -80,6 +77,35 @@ export async function checkLeftovers(project: Project): Promise<Check> {
     ])
   ).flat()
   return { name: 'leftovers', summary: found.length === 0 ? 'none' : `${found.length} kinds`, found }
+}
+
+/** Processes of agents that have ended, where nobody is about to end them: by the marker that each of them carries. */
+async function processesLeft(project: Project): Promise<Found[]> {
+  const agents = await Promise.all([...agentsWithProcesses()].map((id) => getAgent(project.db, id)))
+  const left = agents.filter((agent) => agent !== undefined).filter((agent) => !isOpen(agent) && !isOwned(agent))
+  if (left.length === 0) return []
+  const names = some(left.map(({ name }) => name))
+  return [
+    {
+      severity: 'warning',
+      code: 'process.left',
+      message: `Processes of ${names} are left, though ${left.length === 1 ? 'it has' : 'they have'} ended.`,
+      hint: 'End them: ov doctor --fix',
+      fix: async () => {
+        let ended = 0
+        for (const { id } of left) {
+          const before = processesOf(id).length
+          ended += before - (await stopProcessesOf(id, runnersOf(id))).length
+        }
+        return `${countOf(ended, 'process', 'processes')} of ${names} ended.`
+      },
+    },
+  ]
+}
+
+function isOwned(agent: Agent): boolean {
+  const owner = ownerOf(agent)
+  return owner !== null && liveness(owner) !== 'gone'
 }
 
 /** Folders in which all worktrees are `ov`'s. */
