@@ -1,9 +1,11 @@
 import { HUMAN, SYSTEM } from '../contract/mail.ts'
 import { isFinal } from '../contract/states.ts'
 import type { Db } from '../db/open.ts'
+import { recentEvents } from '../events/store.ts'
 import { oneLine, plainText } from '../mail/frame.ts'
 import { nameOf, postMail } from '../mail/send.ts'
 import { findMail, type Mail, openQuestions, withdrawMail } from '../mail/store.ts'
+import { compactOutput } from '../merge/compact.ts'
 import type { Project } from '../project.ts'
 import { getRun } from '../tasks/runs.ts'
 import { getTask, type Task } from '../tasks/store.ts'
@@ -16,6 +18,9 @@ const MAILS = 20
 const MAIL_CHARACTERS = 600
 /** Changed files that are named one by one. */
 const CHANGED_FILES = 40
+/** Events back in which the last failure is looked for, and most characters of what it said. */
+const EVENTS = 200
+const FAILURE_CHARACTERS = 2_000
 /** Tasks that are named one by one; of more only the newest. */
 const TASKS = 40
 
@@ -28,6 +33,8 @@ export interface DigestFacts {
   readonly cutOff: boolean
   /** The task that it has, and what it has done of it; null for who has none. */
   readonly own?: { readonly body: string; readonly changes: Changes } | null
+  /** What went wrong last, as it was reported: of its CLI, and of its work's last merge. For who begins anew. */
+  readonly failures: readonly { readonly what: string; readonly said: string }[]
   /** Work under way, in words. */
   readonly open: readonly string[]
   /** Work that has ended, in words. */
@@ -41,10 +48,11 @@ export interface DigestFacts {
 
 /** The digest as text; null when there is nothing to tell. */
 export function digestText(facts: DigestFacts): string | null {
-  const { since, cutOff, own = null, open, ended, questions, mails } = facts
+  const { since, cutOff, own = null, failures, open, ended, questions, mails } = facts
   const anew = since === null
   const sections = [
     ...(anew && own !== null ? ownWork(own) : []),
+    ...(anew ? failures.map(({ what, said }) => `${what}:\n\n${compactOutput(said, FAILURE_CHARACTERS)}`) : []),
     section(anew ? 'Work under way' : 'Work under way now', anew || ended.length > 0 || cutOff ? open : []),
     section(anew ? 'Work that has ended in this run' : 'Work that ended meanwhile', ended),
     section('Questions without an answer', questions),
@@ -69,10 +77,10 @@ function ownWork({ body, changes }: NonNullable<DigestFacts['own']>): (string | 
   return [
     `Your task:\n\n${plainText(body).trim()}`,
     section('Committed on your branch so far, oldest first', shown),
-    section(
-      'Not committed in your worktree',
-      uncommitted.slice(0, CHANGED_FILES).map((line) => oneLine(line, 300)),
-    ),
+    section('Not committed in your worktree', [
+      ...uncommitted.slice(0, CHANGED_FILES).map((line) => oneLine(line, 300)),
+      ...(uncommitted.length > CHANGED_FILES ? [`and ${uncommitted.length - CHANGED_FILES} more: \`git status\``] : []),
+    ]),
   ]
 }
 
@@ -163,6 +171,7 @@ async function whatHappened(
     since,
     cutOff,
     own: changes === null || !task ? null : { body: task.body, changes },
+    failures: since === null ? await lastFailures(db, agent) : [],
     open: open.slice(-TASKS),
     ended: ended.slice(-TASKS),
     questions: await Promise.all(questions.map((mail) => mailLine(db, agent, mail))),
@@ -172,6 +181,21 @@ async function whatHappened(
     ),
     now,
   })
+}
+
+/** The last word of a CLI that failed, and what its work was sent back for, as far as the agent has been told. */
+async function lastFailures(db: Db, agent: Agent): Promise<DigestFacts['failures']> {
+  const events = await recentEvents(db, { agentId: agent.id }, EVENTS)
+  const failed = events.findLast(({ type }) => type === 'runtime.failed')
+  const [sentBack] = await findMail(db, { reader: agent.id, types: ['merge_failed'] }, 1)
+  return [
+    ...(failed === undefined
+      ? []
+      : [{ what: 'Your CLI failed with', said: String(JSON.parse(failed.data_json).message ?? '') }]),
+    ...(sentBack === undefined || sentBack.delivered_at === null
+      ? []
+      : [{ what: `Your work was sent back (${oneLine(sentBack.subject, 200)})`, said: sentBack.body }]),
+  ].filter(({ said }) => said.trim() !== '')
 }
 
 function isOver(mail: Mail, agent: Agent): boolean {

@@ -27,7 +27,17 @@ test('how work goes, and a claim of which the merge will tell, come along with w
   expect(isWorthATurn(claim, { merges: false })).toBe(true)
 })
 
-const nothing = { run: null, since: 0, cutOff: false, open: [], ended: [], questions: [], mails: [], now: 60_000 }
+const nothing = {
+  run: null,
+  since: 0,
+  cutOff: false,
+  failures: [],
+  open: [],
+  ended: [],
+  questions: [],
+  mails: [],
+  now: 60_000,
+}
 
 test('where nothing happened nothing is told; a turn that was cut off always is', () => {
   expect(digestText(nothing)).toBeNull()
@@ -44,4 +54,19 @@ test('who still has the conversation is told what happened since; who has not, e
   expect(digestText({ ...facts, since: null })).toBe(
     'Your earlier conversation is lost. This is what the records say, so that you can go on. The run is run-2.\n\nWork under way:\n- o\n\nWork that has ended in this run:\n- e\n\nQuestions without an answer:\n- q\n\nYour last mail, oldest first:\n- m',
   )
+})
+
+test('who begins anew is told what went wrong last, shortened, and how much lies uncommitted', () => {
+  const own = {
+    body: 'Write it',
+    changes: { commits: [], files: [], uncommitted: Array.from({ length: 42 }, (_, n) => `?? ${n}.txt`) },
+  }
+  const said = ['first', ...Array.from({ length: 2_000 }, (_, n) => `${'abcdefgh'.at(n % 8)} line`), 'last'].join('\n')
+  const facts = { ...nothing, own, failures: [{ what: 'Your work was sent back (Gate test is red)', said }] }
+  const told = digestText({ ...facts, since: null }) ?? ''
+  expect(told).toContain('Your work was sent back (Gate test is red):\n\nfirst')
+  expect(told.trimEnd().endsWith('\nlast')).toBe(true)
+  expect(told).toContain('- ?? 39.txt\n- and 2 more: `git status`')
+  expect(told.length).toBeLessThan(4_000)
+  expect(digestText({ ...facts, cutOff: true })).not.toContain('sent back')
 })
