@@ -1,3 +1,4 @@
+import { aligned } from '../rig/aligned.ts'
 import { FIGURES, type Figure, type FigureId } from './figures.ts'
 import { budgetOf, isFastEnough, type Measured, type Spread } from './measure.ts'
 
@@ -38,13 +39,7 @@ export function table(results: readonly Result[], noise: number): string {
       verdict,
     ]
   })
-  const widths = COLUMNS.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd()
-  return [line(COLUMNS), widths.map((width) => '─'.repeat(width)).join('  '), ...rows.map(line)].join('\n')
+  return aligned(COLUMNS, rows)
 }
 
 /** The document of `--json`. */

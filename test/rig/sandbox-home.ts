@@ -18,7 +18,9 @@ export interface Home {
     args: readonly string[],
     options?: { env?: Record<string, string>; input?: string; timeoutMs?: number },
   ): Promise<Outcome>
-  /** Ends every process that was started in this home, by pid, and removes it. */
+  /** What was started in this home and still runs. */
+  processes(): { readonly pid: number; readonly program: string; readonly argv: readonly string[] }[]
+  /** Ends all of that, by pid, and removes the home. */
   dispose(): Promise<void>
 }
 
@@ -26,7 +28,7 @@ export interface Home {
 const OUTSIDE = tmpdir()
 
 export function makeHome(): Home {
-  const { path, env, run, dispose } = makeMachine(OUTSIDE)
+  const { path, env, run, processes, dispose } = makeMachine(OUTSIDE)
   return {
     path,
     env,
@@ -38,6 +40,7 @@ export function makeHome(): Home {
         ...(env === undefined ? {} : { env }),
         ...(input === undefined ? {} : { input }),
       }),
+    processes,
     dispose,
   }
 }
