@@ -247,6 +247,20 @@ export function configSchemaFor(runtimes: readonly string[]) {
           })
           .prefault({})
           .describe('Its triage tier.'),
+        tier3: z
+          .strictObject({
+            enabled: z
+              .boolean()
+              .default(true)
+              .describe('Ask whom an agent reports to, and at last you, about agents that nothing else helps.'),
+            answerWithin: duration
+              .prefault('15m')
+              .describe(
+                'An agent that is asked and has not answered for so long is passed over: the next above is asked.',
+              ),
+          })
+          .prefault({})
+          .describe('Its last tier: whoever is above, and you.'),
       })
       .prefault({})
       .describe('Who notices that an agent hangs.'),

@@ -36,8 +36,8 @@ export const MAIL_PAYLOADS = {
     gate: z.string().optional(),
     attemptsLeft: z.number().int().nonnegative(),
   }),
-  /** Somebody above has to know or decide; `about` is the id of a mail or the name of an agent. */
-  escalation: z.strictObject({ about: z.string().optional() }),
+  /** Somebody above has to know, or to decide by one of `options`; `about` is the id of a mail or the name of an agent. */
+  escalation: z.strictObject({ about: z.string().optional(), options: choices.optional() }),
   /** Are you well? Any reply will do. */
   health_check: z.strictObject({}),
   /** A decision that work waits for: one of `options`. */

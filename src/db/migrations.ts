@@ -109,4 +109,15 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE agents ADD COLUMN turns INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  CREATE TABLE escalations (
+    id TEXT PRIMARY KEY, agent_id TEXT NOT NULL REFERENCES agents(id), fence INTEGER NOT NULL, about TEXT NOT NULL,
+    seen TEXT NOT NULL, tried_json TEXT NOT NULL, why TEXT NOT NULL, options_json TEXT NOT NULL,
+    thread TEXT NOT NULL, question TEXT NOT NULL, reader TEXT NOT NULL,
+    asked_at INTEGER NOT NULL, asked_mono INTEGER NOT NULL, asked_boot TEXT NOT NULL,
+    state TEXT NOT NULL, answer TEXT, answered_by TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX one_open_escalation ON escalations(agent_id, fence, about) WHERE state = 'open';
+  CREATE INDEX escalations_pending ON escalations(created_at) WHERE state IN ('open', 'answered');
+  `,
 ]

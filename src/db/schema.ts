@@ -11,6 +11,7 @@ import type {
   TaskState,
   WaitingOn,
 } from '../contract/states.ts'
+import type { TroubleKind } from '../watchdog/trouble.ts'
 
 /** The tables as the query builder sees them. Times are integer ms, ids UUIDv7, flags 0 or 1, `*_json` JSON text. */
 export interface Schema {
@@ -26,6 +27,7 @@ export interface Schema {
   usage: UsageRow
   pool: PoolRow
   hook_calls: HookCallRow
+  escalations: EscalationRow
 }
 
 export interface PoolRow {
@@ -239,4 +241,33 @@ export interface HookCallRow {
   agent_id: string
   /** Name of its file. */
   name: string
+}
+
+/** A question about an agent in trouble, put to somebody above it. */
+export interface EscalationRow {
+  id: string
+  agent_id: string
+  /** The owner of the agent that is in trouble: a later one has not been yet. */
+  fence: number
+  about: TroubleKind
+  seen: string
+  tried_json: string
+  why: string
+  options_json: string
+  /** Its first mail; all its mails are in this thread. */
+  thread: string
+  /** The mail by which its present reader was asked, and who that is: an agent's id or `human`. */
+  question: string
+  reader: string
+  /** When that reader was asked: wall clock, and monotonic ms of which boot, by which the time for an answer is counted. */
+  asked_at: number
+  asked_mono: number
+  asked_boot: string
+  /** Waits for an answer; has one that is not carried out yet; is carried out; nobody needs an answer any more. */
+  state: 'open' | 'answered' | 'done' | 'settled'
+  answer: string | null
+  /** An agent's id or `human`. */
+  answered_by: string | null
+  created_at: number
+  updated_at: number
 }

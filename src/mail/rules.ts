@@ -82,14 +82,16 @@ const TIDINGS: readonly MailType[] = ['worker_done', 'worker_died']
 /**
  * What becomes of mail whose reader has ended: its sender is told; tidings, and `ov`'s own calls for help, go on to
  * whoever stands in for the reader; the rest (a dispatch, whose task's end is told anyway, or word of a merge) is
- * only recorded.
+ * only recorded. So is what asks for a decision about an agent: the escalation goes up by itself.
  */
 export function bounceOf(mail: {
   readonly sender: string
   readonly type: MailType
+  readonly payload_json: string
 }): 'tell-sender' | 'pass-on' | 'record' {
   if (mail.type === 'dispatch') return 'record'
   if (TIDINGS.includes(mail.type)) return 'pass-on'
   if (mail.sender !== SYSTEM) return 'tell-sender'
-  return mail.type === 'escalation' ? 'pass-on' : 'record'
+  if (mail.type !== 'escalation') return 'record'
+  return optionsOf(JSON.parse(mail.payload_json)).length > 0 ? 'record' : 'pass-on'
 }

@@ -1,0 +1,89 @@
+import type { Db } from '../db/open.ts'
+import type { Schema } from '../db/schema.ts'
+import { standingQuery } from '../db/standing.ts'
+import { newId } from '../ids.ts'
+import type { TroubleKind } from '../watchdog/trouble.ts'
+
+export type Escalation = Schema['escalations']
+
+export interface NewEscalation {
+  readonly agentId: string
+  readonly fence: number
+  readonly about: TroubleKind
+  readonly seen: string
+  readonly tried: readonly string[]
+  readonly why: string
+  readonly options: readonly string[]
+}
+
+/** To whom it was put, by which mail, and when: wall clock ms, and monotonic ms of which boot. */
+export interface Put {
+  readonly reader: string
+  readonly question: string
+  readonly at: number
+  readonly mono: number
+  readonly boot: string
+}
+
+/** Writes an escalation whose first mail was just sent; that mail's id is its thread. */
+export async function insertEscalation(tx: Db, escalation: NewEscalation, put: Put): Promise<Escalation> {
+  const row: Escalation = {
+    id: newId(),
+    agent_id: escalation.agentId,
+    fence: escalation.fence,
+    about: escalation.about,
+    seen: escalation.seen,
+    tried_json: JSON.stringify(escalation.tried),
+    why: escalation.why,
+    options_json: JSON.stringify(escalation.options),
+    thread: put.question,
+    question: put.question,
+    reader: put.reader,
+    asked_at: put.at,
+    asked_mono: put.mono,
+    asked_boot: put.boot,
+    state: 'open',
+    answer: null,
+    answered_by: null,
+    created_at: put.at,
+    updated_at: put.at,
+  }
+  await tx.insertInto('escalations').values(row).execute()
+  return row
+}
+
+/** The open escalation of one owner of an agent about one kind of trouble. */
+export function openEscalation(
+  db: Db,
+  { agent, fence, about }: { agent: string; fence: number; about: TroubleKind },
+): Promise<Escalation | undefined> {
+  return db
+    .selectFrom('escalations')
+    .selectAll()
+    .where('agent_id', '=', agent)
+    .where('fence', '=', fence)
+    .where('about', '=', about)
+    .where('state', '=', 'open')
+    .executeTakeFirst()
+}
+
+/** Whether somebody is asked about an agent just now. */
+export async function isEscalated(db: Db, agent: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('escalations')
+    .select('id')
+    .where('agent_id', '=', agent)
+    .where('state', '=', 'open')
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Those that wait for an answer, or whose answer is not carried out yet, oldest first. */
+export const pendingEscalations: (db: Db) => Promise<Escalation[]> = standingQuery((db) =>
+  db
+    .selectFrom('escalations')
+    .selectAll()
+    .where('state', 'in', ['open', 'answered'])
+    .orderBy('created_at')
+    .orderBy('id'),
+)
