@@ -1,6 +1,5 @@
 import type { Db } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
-import { standingQuery } from '../db/standing.ts'
 import { newId } from '../ids.ts'
 import type { TroubleKind } from '../watchdog/trouble.ts'
 
@@ -77,13 +76,3 @@ export async function isEscalated(db: Db, agent: string): Promise<boolean> {
     .executeTakeFirst()
   return row !== undefined
 }
-
-/** Those that wait for an answer, or whose answer is not carried out yet, oldest first. */
-export const pendingEscalations: (db: Db) => Promise<Escalation[]> = standingQuery((db) =>
-  db
-    .selectFrom('escalations')
-    .selectAll()
-    .where('state', 'in', ['open', 'answered'])
-    .orderBy('created_at')
-    .orderBy('id'),
-)
