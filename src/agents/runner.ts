@@ -199,6 +199,8 @@ class Runner {
   async run(): Promise<void> {
     const unfit = await this.#prepare()
     if (unfit !== null) return this.end({ name: 'failed', reason: unfit })
+    // Its wait goes on, and so does whoever waits for it to be up.
+    if (this.#parkedUntil !== null) await this.#become({ name: 'waiting', on: 'rate_limit', until: this.#parkedUntil })
     let outcome = await this.#betweenTurns(this.#agent.turns > 0)
     // The agent is at its first turn: time to prepare what the next one will need.
     const filled = fillPool(this.#project).catch((error: unknown) =>

@@ -109,6 +109,23 @@ test('an agent that waits for an answer is brought back without a turn, and the 
   expect(sessions()).toHaveLength(1)
 })
 
+test('an agent that waits for the end of a limit is brought back to wait for the same end, and goes on then', async () => {
+  const reset = Math.ceil(Date.now() / 1000) + 12
+  await open(`
+    if [ "$(date +%s)" -lt ${reset} ]; then echo ${reset}; exit 43; fi
+    cat > /dev/null; ov done --no-changes --summary 'After the limit'`)
+  await ov('sling', '--task', 'Wait')
+  await expect.poll(async () => (await agent()).waiting_on, { timeout: 10_000 }).toBe('rate_limit')
+  const { waiting_until: until } = await agent()
+  await killRunner()
+  expect(await up()).toMatchObject({ planned: [{ do: 'recover' }], pending: [] })
+  expect(await agent()).toMatchObject({ state: 'waiting', waiting_on: 'rate_limit', waiting_until: until })
+  expect(claude.heard()).toHaveLength(1)
+  await expect.poll(async () => (await agent()).state, { timeout: 30_000 }).toBe('done')
+  expect(claude.heard()).toHaveLength(2)
+  expect(sessions()).toHaveLength(1)
+})
+
 test('what dies again and again is started three times, then put aside with its commits, and told', async () => {
   await open(
     `cat > /dev/null; [ -e one.txt ] || { echo one > one.txt; git add -A; git commit -qm One; }; echo x >> '${home.path}/turns'; sleep 600`,

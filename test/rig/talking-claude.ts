@@ -22,7 +22,8 @@ export interface Talking {
  *
  * @param brain runs for every prompt with the prompt on stdin, in the environment and folder of the agent; what it
  *   prints is what the agent says at the end of its turn. `$OV_AGENT` tells which agent it is. Exit code 41 stands for a
- *   key that is refused, 42 for a crash of the CLI.
+ *   key that is refused, 42 for a crash of the CLI, 43 for an account at its limit: what it printed is when that ends, in
+ *   seconds since the epoch.
  */
 export function talkingClaude(home: Home, brain: string): Talking {
   const bin = mkdtempSync(join(home.path, 'bin-'))
@@ -105,6 +106,12 @@ const next = () => {
     if (code === 41) {
       const result = 'Invalid API key · Please run /login'
       say({ type: 'result', subtype: 'success', is_error: true, result, terminal_reason: 'api_error', api_error_status: 401 })
+      return next()
+    }
+    if (code === 43) {
+      say({ type: 'rate_limit_event', rate_limit_info: { status: 'rejected', resetsAt: Number(said), rateLimitType: 'five_hour' } })
+      const result = "You've hit your session limit"
+      say({ type: 'result', subtype: 'success', is_error: true, result, terminal_reason: 'api_error', api_error_status: 429 })
       return next()
     }
     const text = said.trim()
