@@ -8,6 +8,7 @@ import { trailers } from '../merge/message.ts'
 import { dropMerges, enqueueMerge, mergesOfTask } from '../merge/store.ts'
 import { changedOutside, commitAll, commitOf, commitsBetween, uncommitted } from '../os/git.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { getTask, setTaskState, type Task } from '../tasks/store.ts'
 import { startingPoint } from '../worktrees/base.ts'
 import { keepCommits } from '../worktrees/keep.ts'
@@ -72,6 +73,7 @@ export async function claimDone(
     )
   }
   if (head !== null && ahead > 0) await keepCommits(project, agent.id, path, current.base_sha)
+  step('claim.kept')
   await write(project.db, async (tx) => {
     const now = project.clock.now()
     if (await isClaimed(tx, agent, head)) return
@@ -105,6 +107,7 @@ export async function claimDone(
       data: { commit: head, commits: ahead },
     })
   })
+  step('claim.recorded')
   return { state: merges ? 'queued-for-merge' : 'done', branch: agent.branch, commit: merges ? head : null }
 }
 
@@ -215,7 +218,10 @@ export async function claimOnBehalf(project: Project, agent: Agent, words: strin
   const git = gitIn(project, worktreePath(project, agent.worktree))
   const { readOnly } = project.roles[agent.capability]
   const message = `${oneLine(task.title, 72)}\n\n${trailers({ task: task.id, agent: agent.name, runtime: agent.runtime })}\n`
-  if (!readOnly && (await uncommitted(git)).length > 0) await commitAll(git, message)
+  if (!readOnly && (await uncommitted(git)).length > 0) {
+    await commitAll(git, message)
+    step('claim.committed')
+  }
   const noChanges = me.base_sha !== null && (await commitsBetween(git, me.base_sha, 'HEAD')) === 0
   if (words !== null && !readOnly) {
     const last = (await mergesOfTask(project.db, task.id)).at(-1)

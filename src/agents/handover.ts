@@ -12,6 +12,7 @@ import {
 import { frameMail, markOf } from '../mail/frame.ts'
 import { hasWaiting, type Wanted } from '../mail/store.ts'
 import { writeWhole } from '../os/files.ts'
+import { step } from '../steps.ts'
 import type { Agent } from './store.ts'
 import type { Workplace } from './workplace.ts'
 
@@ -60,7 +61,11 @@ export function handoverFor(
   const confirm = async (taken: (id: string) => boolean) => {
     for (const [offer, ids] of inHand) {
       const done = [...ids].filter(taken)
-      if (done.length > 0) await confirmDelivery(project, agent.id, offer, done)
+      if (done.length > 0) {
+        step('mail.seen')
+        await confirmDelivery(project, agent.id, offer, done)
+        step('mail.confirmed')
+      }
       for (const id of done) ids.delete(id)
       if (ids.size > 0) continue
       inHand.delete(offer)
@@ -70,9 +75,11 @@ export function handoverFor(
 
   const take = async (wanted: Wanted): Promise<Delivery | null> => {
     unmarkMail(place.privateDir, wanted.priority === 'urgent' ? 'urgent' : 'all')
+    step('mail.unmarked')
     if (!(await hasWaiting(project.db, agent.id, wanted))) return null
     const delivery = await takeMail(project, reader, wanted)
     if (delivery !== null) inHand.set(delivery.offer, new Set(delivery.letters.map(({ mail }) => mail.id)))
+    step('mail.offered')
     return delivery
   }
 

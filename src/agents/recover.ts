@@ -7,6 +7,7 @@ import { ownIdentity } from '../os/process.ts'
 import { killSession } from '../os/tmux.ts'
 import { requireLogin } from '../preflight/login.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { getTask } from '../tasks/store.ts'
 import { changesOf } from '../worktrees/changes.ts'
 import { leaveWord } from './digest.ts'
@@ -64,9 +65,10 @@ export async function recover(project: Project, agent: Agent, why = 'its runner 
   const runtime = await loadRuntime(agent.runtime)
   // Its screen shows a dead process, and has its name.
   if (project.tmux !== null) await killSession(project.tmux, agent.name)
+  step('recover.screen-gone')
   const session = sessionLeft(project, agent, { runtime, mode: agent.mode })
   const changes = await changesOf(project, agent, agent.base_sha)
-  return write(project.db, async (tx) => {
+  const queued = await write(project.db, async (tx) => {
     const now = project.clock.now()
     const taken = await takeOver(tx, agent, [agent.state], ownIdentity(), 'queued', now)
     if (taken === null) return false
@@ -85,4 +87,6 @@ export async function recover(project: Project, agent: Agent, why = 'its runner 
     })
     return true
   })
+  step('recover.queued')
+  return queued
 }

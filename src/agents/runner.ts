@@ -21,6 +21,7 @@ import { stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
 import { usageMeter } from '../spend/meter.ts'
 import { recordUsage, usedBy } from '../spend/store.ts'
+import { step } from '../steps.ts'
 import { getTask, type Task } from '../tasks/store.ts'
 import { reconcileUnwatched } from '../watchdog/reconcile.ts'
 import { fillPool, recycle } from '../worktrees/pool.ts'
@@ -81,12 +82,14 @@ const MANY_MAILS = 200
  * @param fence the fence its starter was given; a later start has made this one stale
  */
 export async function runAgent(project: Project, agentId: string, fence: number): Promise<void> {
+  step('runner.began')
   const agent = await write(project.db, async (tx) => {
     const row = await getAgent(tx, agentId)
     if (row?.fence !== fence) return null
     return takeOver(tx, row, ['starting'], ownIdentity(), 'starting', project.clock.now())
   })
   if (agent === null) return
+  step('runner.owned')
   // It was changed for the worse since the task was slung: another start would meet the same.
   if (project.misconfigured !== null) {
     return endAgent(project, agent, { name: 'failed', reason: reasonOf(project.misconfigured) })
@@ -221,19 +224,23 @@ class Runner {
     this.#session?.endInput()
     const survivors = await stopProcessesOf(this.#agent.id, [], { polite: this.#runtime.stopSignal })
     if (survivors.length > 0) await this.#note('agent.survivors', { pids: survivors.map((who) => who.pid) })
+    step('end.stopped')
     await this.#hooks?.close()
     await this.#countTokens()
     this.#tokens?.close()
     const { worktree } = this.#place
     await this.#ground.keep()
+    step('end.kept')
     await this.#handover.conclude()
     await endAgent(this.#project, this.#agent, state)
+    step('end.recorded')
     this.#pane.title(`${this.#agent.name} ${state.name}`)
     await dispatchQueued(this.#project)
     if (state.name !== 'done') return
     // Merged or without changes, and clean: only then does the folder go. Git itself refuses a dirty one.
     if ((await uncommitted(gitIn(this.#project, worktree))).length === 0 && !(await recycle(this.#project, worktree)))
       await removeWorktree(this.#project.git, worktree)
+    step('end.tidied')
     clearOut(this.#place)
   }
 
@@ -266,9 +273,11 @@ class Runner {
     )
 
     await this.#ground.prepare()
+    step('prepare.worktree')
     // Where a turn has run already, set-up could undo what it did.
     const unfit = this.#agent.turns > 0 ? null : await setUpWorktree(this.#project, worktree, environment)
     if (unfit !== null) return redact(unfit)
+    step('prepare.set-up')
     const parent = await nameOf(this.#project.db, await reportsTo(this.#project.db, this.#agent))
     this.#instructions = instructionsFor(this.#project, this.#agent, this.#task, parent)
     this.#author = await authorOf(gitIn(this.#project, worktree))
@@ -414,13 +423,16 @@ class Runner {
         )
         return null
       case 'turn_end':
+        step('turn.over')
         this.#setbacks.over()
         await this.#countTokens()
         // On its own screen a turn ends in silence, whatever became of it.
         await (this.#interactive && this.#takesBack ? this.#handover.seen({ ended: true }) : this.#handover.settle())
+        step('turn.settled')
         this.#said = event.text ?? this.#said
         await updateAgent(this.#project.db, this.#agent, { mid_turn: 0 })
         await this.#ground.keep()
+        step('turn.kept')
         if (await this.#putBack()) return { name: 'failed', reason: CHANGES_AGAIN }
         return event.claim === 'done' ? this.#claimForIt() : this.#betweenTurns(true)
       case 'failed':
@@ -654,9 +666,11 @@ class Runner {
       turns: this.#turns,
       ...(begins ? { session: this.#ids.chosen } : {}),
     })
+    step('turn.recorded')
     await this.#ids.find(this.#transcript)
     await this.#become({ name: 'working' })
     this.#session?.prompt(await this.#withMemory(prompt))
+    step('turn.prompted')
     // A command has its mail as soon as it runs; it can't say more.
     if (!this.#runtime.can.prompts) await this.#handover.settle()
     return null

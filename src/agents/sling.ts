@@ -8,6 +8,7 @@ import { postMail } from '../mail/send.ts'
 import { commitOf } from '../os/git.ts'
 import { preflightSling } from '../preflight/sling.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { beginRun, currentRun, endRun, type Run } from '../tasks/runs.ts'
 import { digestOf, findOpenTwin, insertTask, moveTasks, type Task } from '../tasks/store.ts'
 import { reconcileUnwatched } from '../watchdog/reconcile.ts'
@@ -112,6 +113,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
   await reconcileUnwatched(project)
   const obstacleTo = await vacancies(project)
 
+  step('sling.checked')
   const now = project.clock.now()
   const slung = await write(project.db, async (tx): Promise<Slung> => {
     const run = await runFor(tx, parent, now)
@@ -191,9 +193,12 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
         instead: passedOver.length > 0 ? sayPassedOver(passedOver) : null,
       },
     })
+    step('sling.reserving')
     return { task, agent, run, queued: verdict.start === 'queued', passedOver }
   })
+  step('sling.reserved')
   await dispatchQueued(project)
+  step('sling.dispatched')
   return slung
 }
 

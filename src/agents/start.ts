@@ -8,6 +8,7 @@ import { openSession } from '../os/tmux.ts'
 import { runnerCommand } from '../os/tree.ts'
 import { OV_MAIN } from '../place.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { endAgent } from './finish.ts'
 import { type Agent, countLive, oldestQueued, takeOver } from './store.ts'
 
@@ -32,7 +33,9 @@ export async function dispatchQueued(project: Project): Promise<Agent[]> {
       return taken
     })
     if (agent === null) return started
+    step('start.taken')
     await launchRunner(project, agent)
+    step('start.launched')
     started.push(agent)
   }
 }

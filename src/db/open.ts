@@ -16,6 +16,7 @@ import {
 } from 'kysely'
 import { codeOf, messageOf, OvError } from '../errors.ts'
 import { hasSpace, isWritable } from '../os/files.ts'
+import { step } from '../steps.ts'
 import { MIGRATIONS } from './migrations.ts'
 import type { Schema } from './schema.ts'
 
@@ -188,6 +189,7 @@ function refuseOlder(database: Database.Database, path: string): void {
 function migrate(database: Database.Database, path: string): void {
   if (userVersion(database) === MIGRATIONS.length) return
   backUp(database, path)
+  step('migrate.copied')
   database
     .transaction(() => {
       const from = userVersion(database)
@@ -195,9 +197,11 @@ function migrate(database: Database.Database, path: string): void {
       MIGRATIONS.slice(from).forEach((sql) => {
         database.exec(sql)
       })
+      step('migrate.migrating')
       database.pragma(`user_version = ${MIGRATIONS.length}`)
     })
     .immediate()
+  step('migrate.migrated')
 }
 
 /** Copies a database that is about to be upgraded beside itself, whole, once a version. */

@@ -3,6 +3,7 @@ import type { AgentEvent } from '../contract/runtime.ts'
 import { write } from '../db/open.ts'
 import { recordEvent } from '../events/store.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import type { Call, Spool } from './spool.ts'
 import { forgetCalls, knownCalls, rememberCalls } from './store.ts'
 
@@ -47,6 +48,7 @@ export async function takeIn(intake: Intake): Promise<Batch> {
   const look = spool.look()
   const { more, unfinished } = look
   if (look.calls.length === 0 && look.lost === 0) return { taken: [], more, unfinished }
+  step('hooks.looked')
   const fresh = await write(project.db, async (tx) => {
     await assertOwned(tx, agent)
     const at = project.clock.now()
@@ -72,6 +74,8 @@ export async function takeIn(intake: Intake): Promise<Batch> {
     }
     return calls
   })
+  step('hooks.recorded')
   spool.settle(look)
+  step('hooks.settled')
   return { taken: fresh.map(({ call, events }) => ({ call, events })), more, unfinished }
 }

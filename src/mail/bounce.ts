@@ -2,6 +2,7 @@ import { type Agent, getAgent, isOpen } from '../agents/store.ts'
 import { HUMAN, SYSTEM } from '../contract/mail.ts'
 import { type Db, write } from '../db/open.ts'
 import { recordEvent } from '../events/store.ts'
+import { step } from '../steps.ts'
 import { oneLine } from './frame.ts'
 import { bounceOf } from './rules.ts'
 import { nameOf, postMail, reportsTo } from './send.ts'
@@ -31,6 +32,7 @@ export async function bounceUnread(tx: Db, reader: Ended, now: number): Promise<
       })
     }
   }
+  step('bounce.told')
   for (const question of await openQuestions(tx, { reader: reader.id })) {
     if (!(await reads(tx, question.sender))) continue
     await notify(tx, question.sender, question, now, {

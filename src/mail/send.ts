@@ -8,6 +8,7 @@ import { recordEvent } from '../events/store.ts'
 import { markMail } from '../hooks/marker.ts'
 import { nearest } from '../nearest.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { oneLine } from './frame.ts'
 import { checkedPayload } from './payload.ts'
 import { checkText, keptText } from './rules.ts'
@@ -35,7 +36,8 @@ export interface Draft {
 export async function sendMail(project: Pick<Project, 'db' | 'clock'>, draft: Draft): Promise<Mail[]> {
   checkText({ subject: draft.subject, body: draft.body ?? '', payload: draft.payload })
   const checked = { ...draft, payload: await checkedPayload(draft.type, draft.payload) } as Posted
-  return write(project.db, async (tx) => {
+  step('send.checked')
+  const sent = await write(project.db, async (tx) => {
     const now = project.clock.now()
     if (draft.type !== 'answer' || draft.threadId !== undefined) return postMail(tx, checked, now)
     const [reader, ...others] = await resolveReaders(tx, draft.to, draft.from)
@@ -45,6 +47,8 @@ export async function sendMail(project: Pick<Project, 'db' | 'clock'>, draft: Dr
         : (await openQuestions(tx, { sender: reader, reader: draft.from })).at(-1)
     return postMail(tx, asked ? { ...checked, threadId: asked.thread_id, replyTo: asked.id } : checked, now)
   })
+  step('send.committed')
+  return sent
 }
 
 /** A mail whose payload is what its type carries. */
@@ -84,6 +88,7 @@ export async function postMail(tx: Db, draft: Posted, now: number): Promise<Mail
     // Its reader's hooks look for the marker alone, so it must not be seen before the mail can be.
     afterCommit(tx, (stateDir) => markMail(stateDir, reader, mail.priority))
     sent.push(mail)
+    step('send.posted')
   }
   return sent
 }

@@ -4,6 +4,7 @@ import { recordEvent } from '../events/store.ts'
 import { GitFailure, isAncestor, type MergeTree, mergeOf, mergeTree } from '../os/git.ts'
 import { swapRefs } from '../os/refs.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import type { Task } from '../tasks/store.ts'
 import { type Checked, checkCommit, type Red } from './check.ts'
 import { conflictNotice, mergeMessage } from './message.ts'
@@ -64,12 +65,15 @@ export async function attemptMerge(driver: Driver, entry: MergeEntry, task: Task
   // What is in already changes nothing: only then is it worth asking whether a train that died has merged it.
   if (merged.tree === ground.tree && (await isAncestor(git, entry.head_sha, ground.sha)))
     return { is: 'merged-already', commit: await mergeOf(git, entry.head_sha, ground.sha, entry.intended_as) }
+  step('merge.tree')
   const message = await mergeMessage(db, entry, task)
   const commit = await driver.tools.commit(merged.tree, [ground.sha, entry.head_sha], message)
+  step('merge.committed')
   const checked = await checkCommit(project, commit, {
     onGate: (gate) => tellGate(driver, entry, gate),
     gone: driver.gone,
   })
+  step('merge.checked')
   if (!checked.green) return { is: 'red', red: checked }
   if (await hasMoved(driver, ground, checked)) return { is: 'moved' }
 
@@ -79,9 +83,11 @@ export async function attemptMerge(driver: Driver, entry: MergeEntry, task: Task
     if (ground.isCanonical) await noteTrain(tx, branch, { base_sha: ground.sha }, clock.now())
     return null
   })
+  step('merge.intended')
   if (refused !== null) return refused
   const moves = swapOf(ground.track, commit)
   const swapped = await swapRefs(git, moves, 'ov: merge', () => intendedCommits(db), driver.tools.refs)
+  step('merge.swapped')
   return swapped ? { is: 'swapped', commit, tree: merged.tree, gates: checked.gates } : { is: 'moved' }
 }
 

@@ -22,6 +22,7 @@ import { liveness, ownIdentity, processesMarked } from '../os/process.ts'
 import { swapRefs } from '../os/refs.ts'
 import type { Project } from '../project.ts'
 import { canonicalBranch } from '../project.ts'
+import { step } from '../steps.ts'
 import {
   abandonLanding,
   adoptLanding,
@@ -115,6 +116,7 @@ async function moveBranch(project: Project, track: Track): Promise<Landing> {
   const to = track.train?.sha ?? track.canonical.sha
   const move = { ref: `refs/heads/${track.branch}`, from: track.canonical.sha, to }
   if (!(await swapRefs(project.git, [move], 'ov: land'))) return landTrain(project)
+  step('land.branch-moved')
   await recordLanded(project, track, to)
   return { landed: true, branch: track.branch, from: track.canonical.sha, commit: to }
 }
@@ -140,12 +142,16 @@ async function landIn(project: Project, track: Track, checkout: string): Promise
       : null
   })
   if (entry === null) return left({ why: 'busy', detail: 'Another landing is under way.', hint: 'ov status' })
+  step('land.begun')
   const act = actOn(project, checkout, gitDir, entry.id)
   try {
     const met = await bringCheckout(act, track, from, to)
+    step('land.through')
     unlockIndex(act)
     if (met === null) {
+      step('land.unlocked')
       await recordLanded(project, track, to, entry)
+      step('land.recorded')
       return { landed: true, branch: track.branch, from, commit: to }
     }
     await write(project.db, (tx) => forgetLanding(tx, entry.id))
@@ -173,6 +179,7 @@ async function bringCheckout(act: Act, track: Track, from: string, to: string): 
       hint: 'When none is at work, remove that file, then: ov land',
     }
   }
+  step('land.locked')
   const [found, changes] = await Promise.all([readyIndex(act), changesBetween(act.git, from, to)])
   if (found.branch !== track.branch || found.head !== from) return 'changed'
   const changed = [...new Set([...found.staged, ...found.unstaged])]
@@ -200,6 +207,7 @@ async function bringCheckout(act: Act, track: Track, from: string, to: string): 
     const detail = `${act.folder} could not be brought along: ${oneLine(messageOf(error), 300)}`
     return { why: 'refused', detail, hint: 'ov land' }
   }
+  step('land.brought')
   if (await swapRefs(act.git, [{ ref: `refs/heads/${track.branch}`, from, to }], 'ov: land')) return null
   await bringBack(act, from, to)
   return 'changed'
@@ -247,6 +255,7 @@ async function mendCheckout(project: Project, branch: string, checkout: string):
     if (isOwnerGone(entry) && processesMarked(LANDING_MARKER, entry.id).length === 0) {
       const mine = await write(project.db, (tx) => adoptLanding(tx, entry, ownIdentity(), project.clock.now()))
       if (mine) {
+        step('mend.adopted')
         await mend(project, entry, branch, checkout)
         return 'mended'
       }
@@ -277,7 +286,9 @@ async function mend(project: Project, entry: LandingEntry, branch: string, check
       state = 'undone'
     }
   } else if (await isAncestor(project.git, to, `refs/heads/${entry.branch}`)) state = 'landed'
+  step('mend.undone')
   unlockIndex(act)
+  step('mend.unlocked')
   await write(project.db, async (tx) => {
     const now = project.clock.now()
     await endLanding(tx, entry.id, state, now)

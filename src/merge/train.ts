@@ -7,6 +7,7 @@ import { GitFailure, writeBlob } from '../os/git.ts'
 import { ownIdentity } from '../os/process.ts'
 import { swapRefs } from '../os/refs.ts'
 import { canonicalBranch, type Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { getTask, type Task } from '../tasks/store.ts'
 import { type Attempt, attemptMerge, type Driver, type Ground } from './attempt.ts'
 import { checkCommit, interrupted, type Red } from './check.ts'
@@ -83,6 +84,7 @@ export async function driveTrain(project: Project, options: TrainOptions = {}): 
   const branch = await canonicalBranch(project)
   const lease = await write(project.db, (tx) => claimLease(tx, TRAIN_LEASE, ownIdentity(), project.clock, LEASE_MS))
   if (lease === null) return nothing
+  step('merge.leased')
   const say = options.onProgress ?? (() => undefined)
   const tools = openTools(project.git)
   const drive = new Drive({ project, lease, tools, branch, gone: options.gone, say }, options)
@@ -157,6 +159,7 @@ class Drive {
       }
       entry ??= await this.#claim()
       if (entry === null) return
+      step('merge.claimed')
       const next = await this.#handle(entry, ground)
       if (next === 'stop') return
       if (next === 'settled') entry = null
@@ -303,6 +306,7 @@ class Drive {
     this.#unrecorded = null
     if (track.checkout !== null && this.#options.land !== false) await this.#land(track)
     if (track.checkout === null) this.#landing = { landed: true, branch: track.branch, from, commit: sha }
+    step('merge.recording')
     await this.#recordAll(merges, {
       tip_sha: sha,
       ...(merges.at(-1)?.gates.length ? { green_sha: sha } : {}),
@@ -313,6 +317,7 @@ class Drive {
   async #recordAll(merges: readonly Swapped[], train: Parameters<typeof settleMerged>[3]): Promise<void> {
     const { project, branch, say } = this.#driver
     await settleMerged(project, branch, merges, train)
+    step('merge.recorded')
     this.#blocked = null
     for (const { entry, mergedAs } of merges) {
       this.#merged.push({ entry: (await getMerge(project.db, entry.id)) ?? entry, mergedAs })
@@ -361,6 +366,7 @@ class Drive {
   async #reject(entry: MergeEntry, { why, gate, output }: Rejection): Promise<void> {
     const { project, say } = this.#driver
     const rejected = await settleRejected(project, entry, { why, output, ...(gate === undefined ? {} : { gate }) })
+    step('merge.rejected')
     // Null: it was stopped meanwhile, or is another train's, which the next claim finds out.
     if (rejected === null) return
     this.#rejected.push(rejected)

@@ -14,6 +14,7 @@ import { GitFailure } from '../os/git.ts'
 import { liveness, ownIdentity } from '../os/process.ts'
 import { runnersOf, stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { getTask } from '../tasks/store.ts'
 import { keepCommits } from '../worktrees/keep.ts'
 import { sweepPool } from '../worktrees/pool.ts'
@@ -44,12 +45,16 @@ export async function reconcile(project: Project, { persistent = false } = {}): 
       takeOver(tx, agent, [agent.state], ownIdentity(), agent.state, project.clock.now()),
     )
     if (taken === null) continue
+    step('recover.taken')
     await stopProcessesOf(agent.id, runnersOf(agent.id))
+    step('recover.stopped')
     if (next === 'start') {
       await requeue(project, taken)
+      step('recover.requeued')
       continue
     }
     await keep(project, taken)
+    step('recover.kept')
     if (next === 'recover') {
       await recover(project, taken)
       continue
@@ -58,8 +63,10 @@ export async function reconcile(project: Project, { persistent = false } = {}): 
     await write(project.db, async (tx) =>
       recordEnd(tx, taken, await endFor(tx, taken, next === 'put-aside'), project.clock.now()),
     )
+    step('recover.ended')
     ended.push(taken)
   }
+  step('recover.over')
   await mendLandings(project)
   await sweepPool(project)
   await bounceStranded(project)

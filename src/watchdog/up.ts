@@ -6,6 +6,7 @@ import { eventsBeyond, lastEventId } from '../events/store.ts'
 import { openMerges } from '../merge/store.ts'
 import { checkLeftovers } from '../preflight/checks/leftovers.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { isOrphaned, reconcile } from './reconcile.ts'
 import { tendMerges } from './tend.ts'
 import { wordsFor } from './words.ts'
@@ -56,9 +57,11 @@ export async function bringUp(
   for (const { fix } of mendable) if (fix !== undefined) cleared.push(await fix())
   const before = await lastEventId(project.db)
   await reconcile(project, { persistent: true })
+  step('up.reconciled')
   const wanted = planned.filter((one) => one.do === 'start' || one.do === 'recover').map(({ agent }) => agent)
   const pending = await untilUp(project, wanted, waitMs, gone)
   if (project.config.merge.auto) await tendMerges(project, gone)
+  step('up.merged')
   const events = await eventsBeyond(project.db, before, MANY)
   const names = new Map((await allAgents(project.db)).map(({ id, name }) => [id, name]))
   const nameOf = (id: string) => names.get(id) ?? id

@@ -8,6 +8,7 @@ import { commitOf, GitFailure, isAncestor, listWorktrees, removeWorktree, uncomm
 import { isListening } from '../os/sockets.ts'
 import { processesIn } from '../os/tree.ts'
 import { canonicalBranch, type Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { keepCommits, keepPrefix } from './keep.ts'
 import { gitIn } from './prepare.ts'
 import { type Surveyed, surveyWorktrees } from './survey.ts'
@@ -188,11 +189,13 @@ async function remove(project: Project, litter: Litter, agent: Agent | undefined
 
 async function takeDown(project: Project, path: string, agent: Agent): Promise<string | null> {
   await keepCommits(project, agent.id, path, agent.base_sha)
+  step('clean.kept')
   if ((await uncommitted(gitIn(project, path))).length > 0) return 'has uncommitted files by now'
   if (processesIn(path).length > 0) return 'somebody works in it by now'
   try {
     // Without force: git itself refuses a worktree that has become dirty, or is locked.
     await removeWorktree(project.git, path)
+    step('clean.worktree-gone')
     return null
   } catch (error) {
     if (error instanceof GitFailure) return error.message
@@ -209,7 +212,9 @@ async function dropBranch(project: Project, agent: Agent): Promise<string | null
   if (checkedOut) return `is checked out in ${checkedOut.path}`
   if (head !== agent.base_sha) await project.git.raw('update-ref', keepPrefix(agent.id) + head, head)
   try {
+    step('clean.branch-kept')
     await project.git.raw('update-ref', '-d', ref, head)
+    step('clean.branch-gone')
     return null
   } catch (error) {
     if (error instanceof GitFailure) return error.message

@@ -5,6 +5,7 @@ import { type Git, GitFailure, gitAt } from '../os/git.ts'
 import { adminDirOf, commonDirAt, headOf } from '../os/git-folder.ts'
 import { refFilesIn } from '../os/ref-files.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { gitIn } from './prepare.ts'
 
 /** Where the refs of an agent's commits live. */
@@ -192,6 +193,7 @@ async function keepExactly(
   const kept = new Set(await namesUnder(git, prefix))
   const missing = tips.filter((sha) => !kept.has(sha))
   const reached = [...kept].filter((sha) => !tips.includes(sha) && made.includes(sha))
+  step('keep.found')
   if (missing.length > 0) {
     await git.feed(missing.map((sha) => `update ${prefix}${sha} ${sha}\n`).join(''), 'update-ref', '--stdin')
   }
@@ -203,6 +205,7 @@ async function keepExactly(
       if (!(error instanceof GitFailure)) throw error
     }
   }
+  step('keep.kept')
   return missing.length > 0 || reached.length > 0
 }
 

@@ -23,6 +23,7 @@ import { removeFolder, scrub } from '../os/scrub.ts'
 import { processesIn } from '../os/tree.ts'
 import { forgetFolder, forgetWorktree, moveWorktree, recordsPlainly, renewRecord } from '../os/worktree-record.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { startingPoint } from './base.ts'
 import { allSlots, beginSlot, claimSlot, endSlot, offerSlot, type PoolSlot, seizeSlot } from './pool-store.ts'
 import { gitIn, worktreePath } from './prepare.ts'
@@ -54,13 +55,16 @@ export async function fillPool(project: Project): Promise<void> {
     if (slot === null) return
     const path = slotPath(project, slot)
     try {
+      step('pool.begun')
       const base = await startingPoint(project)
       await ignoreFolder(project, dirname(poolFolder(project)))
       mkdirSync(poolFolder(project), { recursive: true })
       await addWorktree(project.git, path, { detach: base })
+      step('pool.added')
       await delay(INDEX_TICK_MS)
       await refreshIndex(gitIn(project, path))
       await write(project.db, (tx) => offerSlot(tx, slot.id, base))
+      step('pool.offered')
     } catch (error) {
       await drop(project, slot)
       throw error
@@ -87,10 +91,12 @@ export async function takePooled(
       return claimSlot(tx, ownIdentity(), base)
     })
     if (slot === null) return false
+    step('pool.claimed')
     const from = slotPath(project, slot)
     try {
       if (!(await isPristine(project, from, slot.base_sha))) continue
       moveWorktree(from, path, common)
+      step('pool.moved')
       try {
         await switchTo(gitIn(project, path), { branch, base })
         return true
@@ -121,9 +127,11 @@ export async function recycle(project: Project, path: string): Promise<boolean> 
   if (expected === null) return false
   const slot = await write(project.db, (tx) => beginSlot(tx, size, ownIdentity(), project.clock.now()))
   if (slot === null) return false
+  step('recycle.begun')
   const to = slotPath(project, slot)
   mkdirSync(poolFolder(project), { recursive: true })
   moveWorktree(path, to, common)
+  step('recycle.moved')
   // Asked where nobody looks for it any more: what is there now stays as it is.
   if (!(await isCommitted(project, to))) {
     moveWorktree(to, path, common)
@@ -133,7 +141,9 @@ export async function recycle(project: Project, path: string): Promise<boolean> 
   try {
     renewRecord(to, common, base)
     scrub(to, expected)
+    step('recycle.scrubbed')
     await resetWhole(gitIn(project, to), base)
+    step('recycle.reset')
     if (!(await isPristine(project, to, base))) throw new Error('it could not be made clean')
     await write(project.db, (tx) => offerSlot(tx, slot.id, base))
   } catch (error) {

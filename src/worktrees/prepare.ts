@@ -8,6 +8,7 @@ import { adminDirOf, commonDirAt, headOf } from '../os/git-folder.ts'
 import { run } from '../os/process.ts'
 import { forgetWorktree, isStub } from '../os/worktree-record.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 
 /** Absolute path of an agent's worktree. */
 export function worktreePath(project: Pick<Project, 'root' | 'config'>, worktree: string): string {
@@ -58,7 +59,9 @@ export async function prepareWorktree(
   await ignoreFolder(project, dirname(path))
   mkdirSync(dirname(path), { recursive: true })
   if (!exists && !resumed && (await pooled?.())) return
+  step('worktree.announced')
   await addWorktree(project.git, path, exists ? { existing: branch } : { branch, base })
+  step('worktree.added')
 }
 
 /** What a start that was killed leaves is on its branch, or was not brought onto it yet. */
