@@ -233,7 +233,14 @@ export function configSchemaFor(runtimes: readonly string[]) {
               .describe('Time between two looks at everything. Deaths, mail and commits wake the watchdog at once.'),
             nudgeAfter: duration
               .prefault('120s')
-              .describe('A working agent that has shown nothing for so long (no event, no output) is nudged, once.'),
+              .describe('A working agent that has shown nothing for so long (no event, no output) is nudged.'),
+            nudges: z
+              .int()
+              .min(0)
+              .max(20)
+              .default(3)
+              .describe('Nudges for one silence. When they do not help, the next tier is asked. Any sign of life begins anew.'),
+            nudgeEvery: duration.prefault('120s').describe('Time between two nudges, and from the last to the next tier.'),
             toolLimit: duration
               .prefault('30m')
               .describe('So long a tool that runs counts as work, however silent it is.'),

@@ -11,7 +11,8 @@ import { waitingReaders } from '../mail/store.ts'
 import { openLandings, openMerges, TRAIN_LEASE } from '../merge/store.ts'
 import { fileState, readFrom } from '../os/files.ts'
 import { bootId, type HeldProcess, holdProcess, type Liveness, liveness, type ProcessIdentity } from '../os/process.ts'
-import type { AgentSeen, Seen } from './rules.ts'
+import { getTask } from '../tasks/store.ts'
+import { type AgentSeen, NOTHING_TRIED, type Seen, type Tried } from './rules.ts'
 
 /** What the watchdog needs to know of a project. Plain data: the watcher holds no project open. */
 export interface Place {
@@ -27,8 +28,8 @@ export type Shown = ReadonlyMap<number, number> | null
 
 /** So many events are read at once; the rest at the next reading. */
 export const MOST_EVENTS = 2_000
-/** Of an agent that was there before the watcher, so many events tell whether a tool of its runs. */
-const HISTORY = 100
+/** Of an agent that was there before the watcher, so many events tell whether a tool of its runs, and what was tried. */
+const HISTORY = 200
 
 /** The facts of the database as they were at the last reading. */
 interface Facts {
@@ -49,7 +50,14 @@ interface Signs {
   output: number
   /** How large its log was then, or when it was last looked into. */
   size: number
+  /** All of what it showed, as it was seen last. */
+  mark: string
+  /** What was done about its silence, and when last, in ms since the epoch. */
+  tried: Tried & { readonly at: number }
+  readonly reads: boolean
 }
+
+const NOTHING_DONE: Signs['tried'] = { ...NOTHING_TRIED, at: 0 }
 
 /**
  * Looks at a fleet: the database where something was committed, the kernel each time. One look is one set of queries and
@@ -90,7 +98,8 @@ export class Eyes {
       landings,
     }
     for (const id of this.#signs.keys()) if (!open.has(id)) this.#forget(id)
-    for (const agent of agents) if (!this.#signs.has(agent.id)) this.#signs.set(agent.id, await this.#firstSigns(agent))
+    for (const agent of agents)
+      if (!this.#signs.has(agent.id)) this.#signs.set(agent.id, await this.#firstSigns(agent, place))
     for (const event of events) this.#note(event)
     return events
   }
@@ -119,14 +128,18 @@ export class Eyes {
     const signs = this.#signs.get(id)
     const screen = agent.mode === 'interactive' && owner !== null ? (shown?.get(owner.pid) ?? 0) : 0
     if (state === 'working' && signs !== undefined) listen(outputOf(place, id), signs, nudged(id))
+    const mark = `${agent.state_since}:${signs?.event ?? 0}:${signs?.output ?? 0}:${screen}`
+    if (signs !== undefined) notice(signs, mark, agent.state_since)
     return {
       id,
       state,
       fence,
       runner: owner === null ? null : this.#ask(id, owner),
-      mark: `${agent.state_since}:${signs?.event ?? 0}:${signs?.output ?? 0}:${screen}`,
+      mark,
       busy: (signs?.tools ?? 0) > 0,
       persistent: agent.persistent === 1,
+      reads: signs?.reads ?? false,
+      tried: signs?.tried ?? NOTHING_TRIED,
     }
   }
 
@@ -164,11 +177,18 @@ export class Eyes {
     return events
   }
 
-  async #firstSigns(agent: WatchedAgent): Promise<Signs> {
-    const signs: Signs = { event: 0, tools: 0, output: 0, size: 0 }
+  async #firstSigns(agent: WatchedAgent, place: Place): Promise<Signs> {
+    const reads = (await getTask(this.#db, agent.task_id))?.command === null
+    const signs: Signs = { event: 0, tools: 0, output: 0, size: 0, mark: '', tried: NOTHING_DONE, reads }
     const events = await recentEvents(this.#db, { agentId: agent.id }, HISTORY)
     // Those that are not read yet are noted when they are.
     for (const event of events) if (Number(event.id) <= (this.#seenEvents ?? 0)) add(signs, event)
+    const nudge = events.findLast(({ type }) => type === 'agent.nudged')
+    const log = fileState(outputOf(place, agent.id))
+    if (signs.tried.nudges > 0 && nudge !== undefined && log !== null) {
+      const { logSize } = JSON.parse(nudge.data_json)
+      if (hasSpoken(outputOf(place, agent.id), Number(logSize), log.size)) calm(signs)
+    }
     return signs
   }
 
@@ -195,10 +215,41 @@ export function showsLife({ type }: Pick<EventRow, 'type'>): boolean {
 
 function add(signs: Signs, event: EventRow): void {
   const { id, type } = event
-  if (showsLife(event)) signs.event = Number(id)
+  if (showsLife(event)) {
+    signs.event = Number(id)
+    calm(signs)
+  }
   if (type === 'tool.start') signs.tools += 1
   if (type === 'tool.end' && signs.tools > 0) signs.tools -= 1
-  if (type === 'agent.starting') signs.tools = 0
+  if (type === 'agent.starting') {
+    signs.tools = 0
+    signs.tried = NOTHING_DONE
+  }
+  if (TRIES.has(type)) signs.tried = afterTry(signs.tried, event)
+}
+
+/** What others do about an agent's trouble. */
+const TRIES: ReadonlySet<string> = new Set(['agent.nudged', 'agent.triaged', 'agent.escalated'])
+
+function afterTry(before: Signs['tried'], { id, at, type, data_json: data }: EventRow): Signs['tried'] {
+  const { about = 'silence', waitMs } = JSON.parse(data)
+  if (about !== 'silence') return before
+  if (type === 'agent.nudged') return { ...before, at, nudges: before.nudges + 1 }
+  if (type === 'agent.escalated') return { ...before, at, taken: true }
+  // A verdict begins the silence anew, so much later.
+  return { ...NOTHING_TRIED, at, verdict: { id: Number(id), until: at + (typeof waitMs === 'number' ? waitMs : 0) } }
+}
+
+/** It has shown something: whatever was done about its silence is over. */
+function calm(signs: Signs): void {
+  signs.tried = { ...NOTHING_DONE, verdict: signs.tried.verdict }
+}
+
+/** Takes a new mark for a sign of life. What was done before its present state is not about it. */
+function notice(signs: Signs, mark: string, stateSince: number): void {
+  const shown = signs.mark !== '' && signs.mark !== mark
+  signs.mark = mark
+  if (shown || signs.tried.at < stateSince) calm(signs)
 }
 
 /** Notes whether an agent's log has grown. After a nudge only what the agent itself said counts, not the nudge. */

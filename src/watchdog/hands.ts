@@ -4,7 +4,7 @@ import type { WatchSpec } from './spec.ts'
 import type { Order } from './tend.ts'
 
 /** What is done by a process of its own: git, mail and runtimes are not loaded into one that is resident all day. */
-export type Work = 'fleet' | 'merges'
+export type Work = 'fleet' | 'troubles' | 'merges'
 
 /** How one of them ended: with what its project is like now, or with what went wrong. */
 export type Ended = { readonly ok: true; readonly spec: WatchSpec } | { readonly ok: false; readonly why: string }
@@ -18,6 +18,8 @@ export interface Hands {
 
 /** Looking after a fleet never takes this long, in ms; who does it then hangs, and would keep all that comes after from being done. */
 const FLEET_MS = 5 * 60_000
+/** Nor does taking up troubles, though models may be asked about them. */
+const TROUBLES_MS = 15 * 60_000
 /** So much of what one says at its end is kept, in characters. */
 const KEPT = 64 * 1024
 
@@ -36,7 +38,10 @@ export function handsFor(spec: () => WatchSpec, onEnd: (work: Work, ended: Ended
       cwd: spec().cwd,
       env: definedOf(process.env),
     })
-    const limit = work === 'fleet' ? setTimeout(() => child.kill('SIGKILL'), FLEET_MS) : undefined
+    const limit =
+      work === 'merges'
+        ? undefined
+        : setTimeout(() => child.kill('SIGKILL'), work === 'fleet' ? FLEET_MS : TROUBLES_MS)
     const said = { out: '', err: '' }
     child.stdin?.end()
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -73,7 +78,11 @@ export function handsFor(spec: () => WatchSpec, onEnd: (work: Work, ended: Ended
     send(work, order) {
       if (!busy.has(work)) return start(work, order)
       const waiting = next.get(work)
-      next.set(work, { ...order, silences: [...(waiting?.silences ?? []), ...order.silences] })
+      next.set(work, {
+        ...order,
+        nudges: [...(waiting?.nudges ?? []), ...order.nudges],
+        troubles: [...(waiting?.troubles ?? []), ...order.troubles],
+      })
     },
     async close(patienceMs) {
       next.clear()

@@ -7,8 +7,8 @@ import type { Project } from '../project.ts'
 import { Eyes } from './eyes.ts'
 import { claimWatch } from './lease.ts'
 import type { Verdict } from './rules.ts'
-import { watchSpec } from './spec.ts'
-import { tendFleet, tendMerges } from './tend.ts'
+import { limitsOf, watchSpec } from './spec.ts'
+import { tendFleet, tendMerges, tendTroubles } from './tend.ts'
 import { firstRound, tick } from './tick.ts'
 import { busy } from './watch.ts'
 import { wordsFor } from './words.ts'
@@ -48,18 +48,19 @@ export async function lookOnce(project: Project, gone: AbortSignal): Promise<Loo
   const eyes = new Eyes(db, clock)
   try {
     const spec = watchSpec(project)
-    const limits = { nudgeAfter: spec.nudgeAfter ?? Number.POSITIVE_INFINITY, toolLimit: spec.toolLimit }
     const round = firstRound(db, clock, lease, eyes)
     const verdicts: Verdict[] = []
     for (const first of [true, false]) {
       const due = clock.monotonic() + AGAIN_MS
-      verdicts.push(...(await tick(round, spec, limits, { read: first, due })).verdicts)
+      verdicts.push(...(await tick(round, spec, limitsOf(spec), { read: first, due })).verdicts)
       if (first) await delay(AGAIN_MS)
     }
     const { agents } = eyes.look(spec, () => false)
     const names = new Map(eyes.agents.map(({ id, name }) => [id, name]))
-    const silences = verdicts.filter((verdict) => verdict.do === 'nudge')
-    await tendFleet(project, { fence: lease.fence, silences })
+    const nudges = verdicts.filter((verdict) => verdict.do === 'nudge')
+    const troubles = verdicts.filter((verdict) => verdict.do === 'raise')
+    await tendFleet(project, { fence: lease.fence, nudges })
+    await tendTroubles(project, { fence: lease.fence, troubles })
     if (spec.mergeAuto) await tendMerges(project, gone)
     const events = await eyes.read(spec)
     for (const { id, name } of eyes.agents) names.set(id, name)

@@ -1,19 +1,28 @@
 import type { AgentStateName } from '../contract/states.ts'
 import type { Liveness } from '../os/process.ts'
+import type { TroubleKind } from './trouble.ts'
 
 /*
  * What the watchdog concludes from what it sees. Everything here is pure: facts, memory and time come in, verdicts and
  * the next memory come out.
  *
- * An agent's runner:                           An agent's silence (only while it works):
+ * An agent's runner:
  *
- *   alive ◄──────► unknown                       signs ──(none for nudgeAfter)──► nudged once ──► …
- *     │               ▲                            ▲                                  │
- *     ▼               │                            └────────(a sign of its own)───────┘
+ *   alive ◄──────► unknown
+ *     │               ▲
+ *     ▼               │
  *   gone? ──(gone again CONFIRM_MS later)──► gone: reported, then tended
  *
+ * An agent's silence, only while it works:
+ *
+ *   signs ──(none for nudgeAfter)──► nudged 1 ──(nudgeEvery)──► … nudged N ──(nudgeEvery)──► raised ◄─┐
+ *     ▲                                 │                            │                         │ │ nobody took it
+ *     ├──────(a sign of its own)────────┴────────────────────────────┴─────────────────────────┤ └─up: again
+ *     └──────(a verdict: anew, so much later)──────────────────────────────────────────────────┘
+ *
  * `unknown` takes every suspicion back. Silence is counted in monotonic time; after a gap in the watching, or a jump
- * of the wall clock, everybody's silence begins anew.
+ * of the wall clock, everybody's silence begins anew. How often it was nudged is in the records, so that another watcher
+ * goes on where this one was.
  */
 
 /** A death is believed when it is seen twice, at least so far apart. */
@@ -53,7 +62,23 @@ export interface AgentSeen {
   readonly busy: boolean
   /** It holds no place, and without a runner it is not at its end: it is reported, and left. */
   readonly persistent: boolean
+  /** It reads mail. A command does not: it is not nudged, and its silence is its own. */
+  readonly reads: boolean
+  /** What the records say was done about its present silence. */
+  readonly tried: Tried
 }
+
+/** What was done about a trouble of an agent, as recorded. */
+export interface Tried {
+  /** Nudges since it began. */
+  readonly nudges: number
+  /** It was handed up, and a tier above has taken it. */
+  readonly taken: boolean
+  /** The newest verdict of a tier above about it, which gives the agent time: its event, and until when (wall time). */
+  readonly verdict: { readonly id: number; readonly until: number } | null
+}
+
+export const NOTHING_TRIED: Tried = { nudges: 0, taken: false, verdict: null }
 
 /** What one look found. */
 export interface Seen {
@@ -74,6 +99,10 @@ export interface Seen {
 export interface Limits {
   /** Silence after which a working agent is nudged, in ms. */
   readonly nudgeAfter: number
+  /** The next nudge comes after so many ms of more silence; after the last, it is raised. */
+  readonly nudgeEvery: number
+  /** Nudges for one silence. */
+  readonly nudges: number
   /** So long a tool in flight counts as progress, in ms. */
   readonly toolLimit: number
 }
@@ -84,10 +113,21 @@ interface Watched {
   /** Since when its mark has been seen unchanged, without a gap. */
   readonly since: number
   readonly busySince: number | null
-  /** It was nudged for this silence. */
-  readonly nudged: boolean
+  /** What was asked for in this silence, by this watcher or one before. */
+  readonly asked: Asked
+  /** The newest verdict about it that is known. */
+  readonly verdict: number
   /** Its owner, by its fence, was seen gone; `told`: and it has been reported. */
   readonly gone: { readonly fence: number; readonly since: number; readonly told: boolean } | null
+}
+
+/** What was asked for about one silence. */
+interface Asked {
+  readonly nudges: number
+  /** Monotonic ms of the last of them; null before the first this watcher asked for. */
+  readonly at: number | null
+  /** It is to be raised: how often that was asked for. */
+  readonly raised: Need | null
 }
 
 /** What is remembered of something that has to be tended. */
@@ -112,16 +152,17 @@ export type Verdict =
   | { readonly do: 'note-gap'; readonly ms: number }
   /** The owner of this fence is gone for certain. Said once a fence. */
   | { readonly do: 'report-gone'; readonly agent: string; readonly fence: number }
-  /** It has shown nothing for `silentMs`. Said once a silence. */
+  /** It has shown nothing for `silentMs`: said `nudges` times a silence. */
   | {
       readonly do: 'nudge'
       readonly agent: string
       readonly fence: number
-      readonly mark: string
       readonly silentMs: number
       /** A tool has run longer than tools may. */
       readonly busy: boolean
     }
+  /** Nudges are used up. Said again, ever more seldom, until a tier above has taken it. */
+  | { readonly do: 'raise'; readonly agent: string; readonly fence: number; readonly about: TroubleKind; readonly ms: number }
   /** These need somebody who looks after the fleet. */
   | { readonly do: 'tend'; readonly because: readonly string[] }
   /** The merge train stands, and should go. */
@@ -145,7 +186,7 @@ export function judge(seen: Seen, memory: Memory, limits: Limits, due: number): 
   const wanted: Wanted[] = []
   let next = Number.POSITIVE_INFINITY
   for (const agent of seen.agents) {
-    const known = observe(agent, memory.agents.get(agent.id), at.mono, gap !== 0)
+    const known = observe(agent, memory.agents.get(agent.id), at, gap !== 0)
     const { watched, verdict, again } = judgeOne(agent, known, at.mono, limits)
     agents.set(agent.id, watched)
     if (verdict !== null) verdicts.push(verdict)
@@ -192,20 +233,36 @@ function gapBefore(at: Moment, last: Memory['last']): number {
 }
 
 /** What is known of an agent after this look, before anything is concluded. */
-function observe(agent: AgentSeen, before: Watched | undefined, now: number, gap: boolean): Watched {
-  const silent = before !== undefined && before.mark === agent.mark && agent.state === 'working'
+function observe(agent: AgentSeen, before: Watched | undefined, at: Moment, gap: boolean): Watched {
+  const now = at.mono
   const gone = agent.runner === 'gone' && agent.state !== 'starting' && agent.state !== 'queued'
   return {
     mark: agent.mark,
-    since: silent && !gap ? before.since : now,
+    ...silenceOf(agent, before, at, gap),
     busySince: agent.busy ? (gap ? now : (before?.busySince ?? now)) : null,
-    nudged: silent && before.nudged,
     gone: !gone
       ? null
       : before?.gone?.fence === agent.fence
         ? before.gone
         : { fence: agent.fence, since: now, told: false },
   }
+}
+
+function silenceOf(
+  { mark, state, tried }: AgentSeen,
+  before: Watched | undefined,
+  at: Moment,
+  gap: boolean,
+): Pick<Watched, 'since' | 'asked' | 'verdict'> {
+  const verdict = tried.verdict?.id ?? 0
+  const anew: Asked = { nudges: tried.nudges, at: null, raised: null }
+  // Time that a verdict gave is not over by a sign in between, nor by another watcher.
+  if (verdict > (before?.verdict ?? 0))
+    return { since: at.mono + Math.max(0, (tried.verdict?.until ?? 0) - at.wall), asked: anew, verdict }
+  const silent = before !== undefined && before.mark === mark && state === 'working'
+  if (!silent || gap) return { since: Math.max(at.mono, before?.since ?? 0), asked: anew, verdict }
+  const nudges = Math.max(before.asked.nudges, tried.nudges)
+  return { since: before.since, asked: { ...before.asked, nudges }, verdict }
 }
 
 /** What follows for one agent, and when to look at it again. */
@@ -225,22 +282,38 @@ function judgeOne(
       again: Number.POSITIVE_INFINITY,
     }
   }
-  if (agent.state !== 'working' || agent.runner !== 'alive' || watched.nudged)
+  if (agent.state !== 'working' || agent.runner !== 'alive' || !agent.reads)
     return { watched, verdict: null, again: Number.POSITIVE_INFINITY }
-  const limit = watched.since + limits.nudgeAfter
-  const patience = watched.busySince === null ? limit : Math.max(limit, watched.busySince + limits.toolLimit)
-  if (now < patience) return { watched, verdict: null, again: patience }
+  return judgeSilence(agent, watched, now, limits)
+}
+
+/** The next rung of a silence, when it is time for it. */
+function judgeSilence(
+  { id, fence, busy, tried }: AgentSeen,
+  watched: Watched,
+  now: number,
+  limits: Limits,
+): { watched: Watched; verdict: Verdict | null; again: number } {
+  const { since, asked, busySince } = watched
+  const pause = asked.nudges === 0 ? limits.nudgeAfter : limits.nudgeEvery
+  const limit = (asked.at ?? since) + pause
+  const due = busySince === null ? limit : Math.max(limit, busySince + limits.toolLimit)
+  if (now < due) return { watched, verdict: null, again: due }
+  const about = { agent: id, fence }
+  if (asked.nudges < limits.nudges)
+    return {
+      watched: { ...watched, asked: { ...asked, nudges: asked.nudges + 1, at: now } },
+      verdict: { do: 'nudge', ...about, silentMs: now - since, busy },
+      again: now + limits.nudgeEvery,
+    }
+  if (tried.taken) return { watched, verdict: null, again: Number.POSITIVE_INFINITY }
+  const need = asked.raised ?? { times: 0, next: now }
+  if (now < need.next) return { watched, verdict: null, again: need.next }
+  const raised = tended(need, now)
   return {
-    watched: { ...watched, nudged: true },
-    verdict: {
-      do: 'nudge',
-      agent: agent.id,
-      fence: agent.fence,
-      mark: agent.mark,
-      silentMs: now - watched.since,
-      busy: agent.busy,
-    },
-    again: Number.POSITIVE_INFINITY,
+    watched: { ...watched, asked: { ...asked, raised } },
+    verdict: { do: 'raise', ...about, about: 'silence', ms: now - since },
+    again: raised.next,
   }
 }
 
@@ -263,13 +336,17 @@ function attend(
 ): { due: boolean; needs: [string, Need][]; next: number } {
   const known = wanted.map((one) => ({ ...one, need: before.get(one.key) ?? { times: 0, next: now + one.grace } }))
   const due = known.some(({ need }) => need.next <= now)
-  const needs = known.map(({ key, need, once = false }): [string, Need] => [key, tried(need, now, once)])
+  const needs = known.map(({ key, need, once = false }): [string, Need] => [key, after(need, now, once)])
   return { due, needs, next: needs.reduce((least, [, need]) => Math.min(least, need.next), Number.POSITIVE_INFINITY) }
 }
 
 /** A need after this look: what was due has been tried. */
-function tried(need: Need, now: number, once: boolean): Need {
+function after(need: Need, now: number, once: boolean): Need {
   if (need.next > now) return need
-  const pause = once ? Number.POSITIVE_INFINITY : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** need.times)
-  return { times: need.times + 1, next: now + pause }
+  return once ? { times: need.times + 1, next: Number.POSITIVE_INFINITY } : tended(need, now)
+}
+
+/** A need that has been tried just now. */
+function tended({ times }: Need, now: number): Need {
+  return { times: times + 1, next: now + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** times) }
 }

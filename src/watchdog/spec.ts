@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Project } from '../project.ts'
 import type { Place } from './eyes.ts'
+import type { Limits } from './rules.ts'
 
 /**
  * All that a watcher needs to know of its project, as plain data. It travels to the watcher's own process, which then
@@ -16,14 +17,25 @@ export interface WatchSpec extends Place {
   readonly configFiles: readonly string[]
   /** ms between two looks at everything, whatever happens. */
   readonly interval: number
-  /** ms; null where agents are not to be nudged. */
-  readonly nudgeAfter: number | null
-  readonly toolLimit: number
+  /** Null where agents are not to be nudged. */
+  readonly limits: Limits | null
+}
+
+/** For whom nothing is ever too long. */
+const PATIENCE: Limits = {
+  nudgeAfter: Number.POSITIVE_INFINITY,
+  nudgeEvery: Number.POSITIVE_INFINITY,
+  nudges: 0,
+  toolLimit: Number.POSITIVE_INFINITY,
+}
+
+export function limitsOf({ limits }: Pick<WatchSpec, 'limits'>): Limits {
+  return limits ?? PATIENCE
 }
 
 export function watchSpec(project: Project): WatchSpec {
   const { agents, merge, watchdog } = project.config
-  const { enabled, interval, nudgeAfter, toolLimit } = watchdog.tier0
+  const { enabled, interval, ...limits } = watchdog.tier0
   return {
     name: project.name,
     databasePath: project.databasePath,
@@ -34,7 +46,6 @@ export function watchSpec(project: Project): WatchSpec {
     maxConcurrent: agents.maxConcurrent,
     mergeAuto: merge.auto,
     interval,
-    nudgeAfter: enabled ? nudgeAfter : null,
-    toolLimit,
+    limits: enabled ? limits : null,
   }
 }

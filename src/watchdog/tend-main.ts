@@ -1,14 +1,15 @@
 import { openProject } from '../project.ts'
 import { watchSpec } from './spec.ts'
-import { type Order, tendFleet, tendMerges } from './tend.ts'
+import { type Order, tendFleet, tendMerges, tendTroubles } from './tend.ts'
 
-/** `ov tend fleet|merges ORDER`: what a watcher starts when there is something to do. Not for people. Prints what the project is like now. */
+/** `ov tend fleet|troubles|merges ORDER`: what a watcher starts when there is something to do. Not for people. Prints what the project is like now. */
 export async function tendMain([work = '', order = '']: readonly string[], gone: AbortSignal): Promise<void> {
   const project = await openProject(process.cwd(), { evenMisconfigured: true })
   try {
-    const { fence, silences }: Order = JSON.parse(order)
+    const wanted: Order = JSON.parse(order)
     if (work === 'merges') await tendMerges(project, gone)
-    else await tendFleet(project, { fence, silences })
+    else if (work === 'troubles') await tendTroubles(project, wanted)
+    else await tendFleet(project, wanted)
     process.stdout.write(`${JSON.stringify(watchSpec(project))}\n`)
   } finally {
     await project.close()

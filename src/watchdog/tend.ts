@@ -4,13 +4,15 @@ import { driveTrain } from '../merge/train.ts'
 import { letServerEnd } from '../os/tmux.ts'
 import type { Project } from '../project.ts'
 import { WATCH_LEASE } from './lease.ts'
-import { nudge, type Silence } from './nudge.ts'
+import { type Nudge, nudge } from './nudge.ts'
+import { type Raise, raise } from './raise.ts'
 import { reconcile } from './reconcile.ts'
 
 /** What a watcher wants done, and by which fence it has the right to want it. */
 export interface Order {
   readonly fence: number
-  readonly silences: readonly Silence[]
+  readonly nudges: readonly Nudge[]
+  readonly troubles: readonly Raise[]
 }
 
 /**
@@ -18,12 +20,17 @@ export interface Order {
  * bounces, what waits for a free place is started, markers of mail that got lost are made again. Each of it looks again for itself whether it is still so; doing it
  * twice changes nothing.
  */
-export async function tendFleet(project: Project, order: Order): Promise<void> {
-  for (const silence of order.silences) await nudge(project, { resource: WATCH_LEASE, fence: order.fence }, silence)
+export async function tendFleet(project: Project, order: Pick<Order, 'fence' | 'nudges'>): Promise<void> {
+  for (const one of order.nudges) await nudge(project, { resource: WATCH_LEASE, fence: order.fence }, one)
   await reconcile(project)
   for (const { id } of await openAgents(project.db)) await remark(project.db, project.stateDir, id)
   // A runner that was killed could not do it.
   if (project.tmux !== null && (await openAgents(project.db)).length === 0) await letServerEnd(project.tmux)
+}
+
+/** Hands up what nudges did not help against; a model that is asked may take its time, so nothing else waits for it. */
+export async function tendTroubles(project: Project, { fence, troubles }: Pick<Order, 'fence' | 'troubles'>): Promise<void> {
+  await Promise.all(troubles.map((one) => raise(project, { resource: WATCH_LEASE, fence }, one)))
 }
 
 /** Drives the merge train until its queue is empty. Somebody else at it is as good. */

@@ -13,7 +13,8 @@ import { type EventRow, Eyes, MOST_EVENTS, type Shown } from './eyes.ts'
 import { type Ended, type Hands, handsFor, type Work } from './hands.ts'
 import { claimWatch, type Watcher } from './lease.ts'
 import type { Verdict } from './rules.ts'
-import type { WatchSpec } from './spec.ts'
+import { limitsOf, type WatchSpec } from './spec.ts'
+import type { Order } from './tend.ts'
 import { firstRound, type Round, tick } from './tick.ts'
 
 /** Runners whose end tmux tells are asked after this often, in ms: it could be missed. */
@@ -142,10 +143,8 @@ class Watch {
     if (read) this.#changes = changes
     if (read) this.#beginReading(now)
     const shown = this.#sessions?.panes ?? null
-    const { nudgeAfter, toolLimit } = this.#spec
-    const limits = { nudgeAfter: nudgeAfter ?? Number.POSITIVE_INFINITY, toolLimit }
     const due = Math.min(this.#readAt, now + pulseOf(eyes, shown))
-    const { verdicts, events, next } = await tick(this.#round, this.#spec, limits, { read, due, shown })
+    const { verdicts, events, next } = await tick(this.#round, this.#spec, limitsOf(this.#spec), { read, due, shown })
     this.#act(verdicts)
     if (read) this.#tell(events)
     if (events.length === MOST_EVENTS) this.#dirty = true
@@ -169,13 +168,15 @@ class Watch {
 
   /** Has done what the verdicts ask for, and what a changed configuration asks for. */
   #act(verdicts: readonly Verdict[]): void {
-    const silences = verdicts.filter((verdict) => verdict.do === 'nudge')
+    const nudges = verdicts.filter((verdict) => verdict.do === 'nudge')
+    const troubles = verdicts.filter((verdict) => verdict.do === 'raise')
     const { fence } = this.#round.lease
     const config = stateOfConfig(this.#spec)
-    const tend = silences.length > 0 || config !== this.#config || verdicts.some((verdict) => verdict.do === 'tend')
+    const tend = nudges.length > 0 || config !== this.#config || verdicts.some((verdict) => verdict.do === 'tend')
     this.#config = config
-    if (tend) this.#hands.send('fleet', { fence, silences })
-    if (verdicts.some((verdict) => verdict.do === 'merge')) this.#hands.send('merges', { fence, silences: [] })
+    if (tend) this.#hands.send('fleet', { ...NO_ORDER, fence, nudges })
+    if (troubles.length > 0) this.#hands.send('troubles', { ...NO_ORDER, fence, troubles })
+    if (verdicts.some((verdict) => verdict.do === 'merge')) this.#hands.send('merges', { ...NO_ORDER, fence })
   }
 
   #tell(events: readonly EventRow[]): void {
@@ -216,6 +217,8 @@ function pulseOf(eyes: Eyes, panes: Shown): number {
 function stateOfConfig({ configFiles }: WatchSpec): string {
   return JSON.stringify(configFiles.map(fileState))
 }
+
+const NO_ORDER: Omit<Order, 'fence'> = { nudges: [], troubles: [] }
 
 interface Wakes {
   readonly wake: () => void

@@ -1,0 +1,58 @@
+import { loadedRuntime } from '../agents/registry.ts'
+import { type Agent, getAgent } from '../agents/store.ts'
+import { type Lease, ownsLease } from '../db/lease.ts'
+import { write } from '../db/open.ts'
+import { recordEvent } from '../events/store.ts'
+import type { Project } from '../project.ts'
+import { minutes } from './nudge.ts'
+import { triage } from './triage.ts'
+import type { Trouble } from './trouble.ts'
+import { silenceSoFar } from './tries.ts'
+
+/** What the watcher has concluded: a trouble that nudges did not end. */
+export type Raise = Pick<Trouble, 'agent' | 'fence' | 'about' | 'ms'>
+
+/**
+ * Hands a trouble up to the next tier, if it is still there. That it was raised is recorded once; until a tier above has
+ * taken it, it may be handed up again.
+ *
+ * @param lease the right to watch; without it nothing is done
+ */
+export async function raise(
+  project: Project,
+  lease: Pick<Lease, 'resource' | 'fence'>,
+  raised: Raise,
+): Promise<void> {
+  const before = await getAgent(project.db, raised.agent)
+  if (before === undefined || (await loadedRuntime(before.runtime))?.can.prompts !== true) return
+  const trouble = await write(project.db, async (tx) => {
+    const agent = await getAgent(tx, raised.agent)
+    if (agent?.fence !== raised.fence || agent.state !== 'working' || !(await ownsLease(tx, { ...lease, seized: false })))
+      return null
+    const { tries } = await silenceSoFar(tx, project, agent)
+    if (tries.some(({ type }) => type === 'agent.triaged' || type === 'agent.escalated')) return null
+    const nudges = tries.filter(({ type }) => type === 'agent.nudged')
+    // It has shown something since the watcher looked.
+    if (nudges.length < project.config.watchdog.tier0.nudges) return null
+    const found: Trouble = {
+      ...raised,
+      seen: `It works and has shown nothing for ${minutes(raised.ms)}: no event, no output, no commit.`,
+      tried: nudges.map(({ data }) => `It was nudged after ${minutes(Number(data.silentMs))} of silence.`),
+    }
+    if (!tries.some(({ type }) => type === 'agent.raised')) await record(tx, project, agent, found)
+    return found
+  })
+  if (trouble !== null) await triage(project, lease, trouble)
+}
+
+function record(tx: Parameters<typeof recordEvent>[0], project: Project, agent: Agent, trouble: Trouble): Promise<void> {
+  const { about, ms, seen, tried } = trouble
+  return recordEvent(tx, {
+    at: project.clock.now(),
+    type: 'agent.raised',
+    runId: agent.run_id,
+    agentId: agent.id,
+    taskId: agent.task_id,
+    data: { about, ms: Math.round(ms), seen, tried },
+  })
+}
