@@ -239,8 +239,12 @@ export function configSchemaFor(runtimes: readonly string[]) {
               .min(0)
               .max(20)
               .default(3)
-              .describe('Nudges for one silence. When they do not help, the next tier is asked. Any sign of life begins anew.'),
-            nudgeEvery: duration.prefault('120s').describe('Time between two nudges, and from the last to the next tier.'),
+              .describe(
+                'Nudges for one silence. When they do not help, the next tier is asked. Any sign of life begins anew.',
+              ),
+            nudgeEvery: duration
+              .prefault('120s')
+              .describe('Time between two nudges, and from the last to the next tier.'),
             toolLimit: duration
               .prefault('30m')
               .describe('So long a tool that runs counts as work, however silent it is.'),

@@ -29,7 +29,7 @@ export type Shown = ReadonlyMap<number, number> | null
 /** So many events are read at once; the rest at the next reading. */
 export const MOST_EVENTS = 2_000
 /** Of an agent that was there before the watcher, so many events tell whether a tool of its runs, and what was tried. */
-const HISTORY = 200
+export const HISTORY = 200
 
 /** The facts of the database as they were at the last reading. */
 interface Facts {
@@ -229,12 +229,13 @@ function add(signs: Signs, event: EventRow): void {
 }
 
 /** What others do about an agent's trouble. */
-const TRIES: ReadonlySet<string> = new Set(['agent.nudged', 'agent.triaged', 'agent.escalated'])
+export const TRIES: ReadonlySet<string> = new Set(['agent.nudged', 'agent.raised', 'agent.triaged', 'agent.escalated'])
 
 function afterTry(before: Signs['tried'], { id, at, type, data_json: data }: EventRow): Signs['tried'] {
   const { about = 'silence', waitMs } = JSON.parse(data)
-  if (about !== 'silence') return before
+  if (about !== 'silence' || type === 'agent.raised') return before
   if (type === 'agent.nudged') return { ...before, at, nudges: before.nudges + 1 }
+  // Who was asked decides; it is not asked again meanwhile.
   if (type === 'agent.escalated') return { ...before, at, taken: true }
   // A verdict begins the silence anew, so much later.
   return { ...NOTHING_TRIED, at, verdict: { id: Number(id), until: at + (typeof waitMs === 'number' ? waitMs : 0) } }

@@ -39,9 +39,7 @@ export function handsFor(spec: () => WatchSpec, onEnd: (work: Work, ended: Ended
       env: definedOf(process.env),
     })
     const limit =
-      work === 'merges'
-        ? undefined
-        : setTimeout(() => child.kill('SIGKILL'), work === 'fleet' ? FLEET_MS : TROUBLES_MS)
+      work === 'merges' ? undefined : setTimeout(() => child.kill('SIGKILL'), work === 'fleet' ? FLEET_MS : TROUBLES_MS)
     const said = { out: '', err: '' }
     child.stdin?.end()
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {

@@ -46,7 +46,10 @@ export async function nudge(
     const said = busy
       ? `A tool of yours has been running without any output for ${minutes(silentMs)}.`
       : `You have shown no sign of work for ${minutes(silentMs)}.`
-    const which = nudges === 1 ? '' : ` This is the ${nudged + 1 >= nudges ? 'last' : ORDINALS[nudged] ?? `${nudged + 1}th`} time you are asked.`
+    const which =
+      nudges === 1
+        ? ''
+        : ` This is the ${nudged + 1 >= nudges ? 'last' : (ORDINALS[nudged] ?? `${nudged + 1}th`)} time you are asked.`
     await postMail(
       tx,
       {

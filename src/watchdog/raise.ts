@@ -5,16 +5,15 @@ import { write } from '../db/open.ts'
 import { recordEvent } from '../events/store.ts'
 import type { Project } from '../project.ts'
 import { minutes } from './nudge.ts'
-import { triage } from './triage.ts'
-import type { Trouble } from './trouble.ts'
 import { silenceSoFar } from './tries.ts'
+import type { Trouble } from './trouble.ts'
 
 /** What the watcher has concluded: a trouble that nudges did not end. */
 export type Raise = Pick<Trouble, 'agent' | 'fence' | 'about' | 'ms'>
 
 /**
- * Hands a trouble up to the next tier, if it is still there. That it was raised is recorded once; until a tier above has
- * taken it, it may be handed up again.
+ * Makes sure that a trouble is still there, and records that it is raised, once however often it is handed up. Null when
+ * it is over, or a tier above has taken it.
  *
  * @param lease the right to watch; without it nothing is done
  */
@@ -22,12 +21,16 @@ export async function raise(
   project: Project,
   lease: Pick<Lease, 'resource' | 'fence'>,
   raised: Raise,
-): Promise<void> {
+): Promise<Trouble | null> {
   const before = await getAgent(project.db, raised.agent)
-  if (before === undefined || (await loadedRuntime(before.runtime))?.can.prompts !== true) return
-  const trouble = await write(project.db, async (tx) => {
+  if (before === undefined || (await loadedRuntime(before.runtime))?.can.prompts !== true) return null
+  return write(project.db, async (tx) => {
     const agent = await getAgent(tx, raised.agent)
-    if (agent?.fence !== raised.fence || agent.state !== 'working' || !(await ownsLease(tx, { ...lease, seized: false })))
+    if (
+      agent?.fence !== raised.fence ||
+      agent.state !== 'working' ||
+      !(await ownsLease(tx, { ...lease, seized: false }))
+    )
       return null
     const { tries } = await silenceSoFar(tx, project, agent)
     if (tries.some(({ type }) => type === 'agent.triaged' || type === 'agent.escalated')) return null
@@ -42,10 +45,14 @@ export async function raise(
     if (!tries.some(({ type }) => type === 'agent.raised')) await record(tx, project, agent, found)
     return found
   })
-  if (trouble !== null) await triage(project, lease, trouble)
 }
 
-function record(tx: Parameters<typeof recordEvent>[0], project: Project, agent: Agent, trouble: Trouble): Promise<void> {
+function record(
+  tx: Parameters<typeof recordEvent>[0],
+  project: Project,
+  agent: Agent,
+  trouble: Trouble,
+): Promise<void> {
   const { about, ms, seen, tried } = trouble
   return recordEvent(tx, {
     at: project.clock.now(),

@@ -158,11 +158,19 @@ export type Verdict =
       readonly agent: string
       readonly fence: number
       readonly silentMs: number
+      /** Which nudge of this silence it is, from 1. */
+      readonly nth: number
       /** A tool has run longer than tools may. */
       readonly busy: boolean
     }
   /** Nudges are used up. Said again, ever more seldom, until a tier above has taken it. */
-  | { readonly do: 'raise'; readonly agent: string; readonly fence: number; readonly about: TroubleKind; readonly ms: number }
+  | {
+      readonly do: 'raise'
+      readonly agent: string
+      readonly fence: number
+      readonly about: TroubleKind
+      readonly ms: number
+    }
   /** These need somebody who looks after the fleet. */
   | { readonly do: 'tend'; readonly because: readonly string[] }
   /** The merge train stands, and should go. */
@@ -303,7 +311,7 @@ function judgeSilence(
   if (asked.nudges < limits.nudges)
     return {
       watched: { ...watched, asked: { ...asked, nudges: asked.nudges + 1, at: now } },
-      verdict: { do: 'nudge', ...about, silentMs: now - since, busy },
+      verdict: { do: 'nudge', ...about, silentMs: now - since, nth: asked.nudges + 1, busy },
       again: now + limits.nudgeEvery,
     }
   if (tried.taken) return { watched, verdict: null, again: Number.POSITIVE_INFINITY }

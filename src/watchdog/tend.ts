@@ -1,4 +1,5 @@
-import { openAgents } from '../agents/store.ts'
+import { getAgent, openAgents } from '../agents/store.ts'
+import { escalate } from '../escalation/escalate.ts'
 import { remark } from '../hooks/remark.ts'
 import { driveTrain } from '../merge/train.ts'
 import { letServerEnd } from '../os/tmux.ts'
@@ -29,8 +30,16 @@ export async function tendFleet(project: Project, order: Pick<Order, 'fence' | '
 }
 
 /** Hands up what nudges did not help against; a model that is asked may take its time, so nothing else waits for it. */
-export async function tendTroubles(project: Project, { fence, troubles }: Pick<Order, 'fence' | 'troubles'>): Promise<void> {
-  await Promise.all(troubles.map((one) => raise(project, { resource: WATCH_LEASE, fence }, one)))
+export async function tendTroubles(
+  project: Project,
+  { fence, troubles }: Pick<Order, 'fence' | 'troubles'>,
+): Promise<void> {
+  for (const one of troubles) {
+    const trouble = await raise(project, { resource: WATCH_LEASE, fence }, one)
+    const agent = trouble === null ? undefined : await getAgent(project.db, trouble.agent)
+    if (trouble !== null && agent !== undefined)
+      await escalate(project, agent, { trouble, why: 'Nudges did not help.' })
+  }
 }
 
 /** Drives the merge train until its queue is empty. Somebody else at it is as good. */

@@ -48,7 +48,7 @@ export async function tick(
 ): Promise<Ticked> {
   const { eyes } = round
   const events = read ? await eyes.read(place) : []
-  const nudged = (id: string) => round.memory.agents.get(id)?.nudged ?? false
+  const nudged = (id: string) => (round.memory.agents.get(id)?.asked.nudges ?? 0) > 0
   const { verdicts, memory, next } = judge(eyes.look(place, nudged, shown), round.memory, limits, due)
   await record(round, verdicts)
   // What could not be recorded is concluded again.

@@ -22,7 +22,9 @@ export async function silenceSoFar(db: Db, project: Project, agent: Agent): Prom
   const events = await recentEvents(db, { agentId: agent.id }, HISTORY)
   const since = events
     .slice(events.findLastIndex((event) => showsLife(event) || event.type === 'agent.starting') + 1)
-    .filter(({ at, type, data_json: data }) => at >= agent.state_since && TRIES.has(type) && aboutOf(data) === 'silence')
+    .filter(
+      ({ at, type, data_json: data }) => at >= agent.state_since && TRIES.has(type) && aboutOf(data) === 'silence',
+    )
     .map(({ type, data_json: data }) => ({ type, data: JSON.parse(data) }))
   const nudge = since.findLast(({ type }) => type === 'agent.nudged')
   const spoke = nudge !== undefined && hasSpoken(path, Number(nudge.data.logSize), logSize)

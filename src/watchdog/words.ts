@@ -34,7 +34,12 @@ export function wordsFor(event: EventRow, nameOf: (agent: string) => string): Wo
     case 'agent.requeued':
       return say('plain', `${who} waits for a place again: its start died`)
     case 'agent.nudged':
-      return say('bad', `${who} has been silent for ${Math.round(Number(data.silentMs) / 1000)} s, and is nudged`)
+      return say(
+        'bad',
+        `${who} has been silent for ${Math.round(Number(data.silentMs) / 1000)} s, and is nudged${again(data.nth)}`,
+      )
+    case 'agent.raised':
+      return say('bad', `${who} is not helped by nudges${because(data.seen)}`)
     case 'agent.survivors':
       return say('bad', `${who} left processes behind`)
     case 'runner.no-tmux':
@@ -69,6 +74,10 @@ export function wordsFor(event: EventRow, nameOf: (agent: string) => string): Wo
 
 function end(type: 'agent.failed' | 'agent.stopped'): string {
   return type === 'agent.failed' ? 'failed' : 'is stopped'
+}
+
+function again(nth: unknown): string {
+  return typeof nth === 'number' && nth > 1 ? ` again (${nth})` : ''
 }
 
 function because(why: unknown): string {

@@ -237,8 +237,8 @@ wait`
 
 const ALIVE = '{"type":"keep_alive"}'
 
-test('an agent that works and shows nothing is nudged, in the middle of its turn, once a silence, whoever watches', async () => {
-  fleet = await makeFleet(home, { config: 'watchdog: { tier0: { nudgeAfter: 1s } }\n' })
+test('an agent that works and shows nothing is nudged, in the middle of its turn, once, whoever watches; a sign of its own begins anew', async () => {
+  fleet = await makeFleet(home, { config: 'watchdog: { tier0: { nudgeAfter: 1s, nudgeEvery: 1h } }\n' })
   const cli = silentCli()
   const slung = await home.ov(fleet.repo, ['sling', '--name', 'mute', '--task', 'Say nothing'], { env: cli.env })
   expect(slung.code, slung.output).toBe(0)
@@ -247,7 +247,7 @@ test('an agent that works and shows nothing is nudged, in the middle of its turn
   await background()
   await expect.poll(cli.heard, { timeout: 15_000 }).toContain('Are you stuck?')
   const nudged = () => happened('agent.nudged')
-  expect(await nudged()).toMatchObject([{ data: { tool: false } }])
+  expect(await nudged()).toMatchObject([{ data: { about: 'silence', nth: 1, tool: false } }])
   expect((await nudged())[0]?.data.silentMs).toBeGreaterThanOrEqual(1_000)
   // The nudge in its own log is no sign of its own; nor does another watcher begin anew.
   process.kill(await background(), 'SIGKILL')
@@ -259,8 +259,36 @@ test('an agent that works and shows nothing is nudged, in the middle of its turn
   expect((await fleet.agent('command')).state).toBe('working')
 })
 
+test('whom nudges do not help is raised once, and a person is asked; every step is told', async () => {
+  fleet = await makeFleet(home, {
+    config: 'watchdog: { tier0: { nudgeAfter: 1s, nudgeEvery: 300ms, nudges: 2 }, tier1: { enabled: false } }\n',
+  })
+  const cli = silentCli()
+  const slung = await home.ov(fleet.repo, ['sling', '--name', 'mute', '--task', 'Say nothing'], { env: cli.env })
+  expect(slung.code, slung.output).toBe(0)
+  await fleet.expectState('mute', 'working')
+  await background()
+  await expect.poll(() => happened('agent.escalated'), { timeout: 20_000 }).toHaveLength(1)
+  expect(await happened('agent.nudged', 'agent.raised')).toMatchObject([
+    { type: 'agent.nudged', data: { nth: 1 } },
+    { type: 'agent.nudged', data: { nth: 2 } },
+    { type: 'agent.raised', data: { about: 'silence', seen: expect.stringMatching(/shown nothing for \d+ seconds/) } },
+  ])
+  expect((await happened('agent.raised'))[0]?.data.tried).toHaveLength(2)
+  const mail = await fleet.db.selectFrom('mail').selectAll().where('type', '=', 'health_check').orderBy('id').execute()
+  expect(mail.map(({ body }) => body)).toEqual([
+    expect.stringContaining('the first time you are asked'),
+    expect.stringContaining('the last time you are asked'),
+  ])
+  expect((await home.ov(fleet.repo, ['mail', 'check'])).stdout).toContain('mute')
+  // Nobody is killed for it.
+  expect((await fleet.agent('mute')).state).toBe('working')
+  const log = readFileSync(join(fleet.repo, '.overstory', 'logs', 'watch.log'), 'utf8')
+  expect(log).toContain('mute is not helped by nudges: It works and has shown nothing')
+})
+
 test('a tool that runs is work; a stopped process is none, and no death either', async () => {
-  fleet = await makeFleet(home, { config: 'watchdog: { tier0: { nudgeAfter: 1s } }\n' })
+  fleet = await makeFleet(home, { config: 'watchdog: { tier0: { nudgeAfter: 1s, nudgeEvery: 1h } }\n' })
   const tool = { type: 'tool_use', id: 't1', name: 'Bash', input: { command: 'make' } }
   const message = { type: 'assistant', message: { role: 'assistant', content: [tool] } }
   const cli = silentCli(`echo '${JSON.stringify(message)}'`)

@@ -2,9 +2,17 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { AgentStateName } from '../../src/contract/states.ts'
 import type { Liveness } from '../../src/os/process.ts'
-import { type AgentSeen, judge, type Memory, NOTHING_YET, type Seen, type Verdict } from '../../src/watchdog/rules.ts'
+import {
+  type AgentSeen,
+  judge,
+  type Memory,
+  NOTHING_TRIED,
+  NOTHING_YET,
+  type Seen,
+  type Verdict,
+} from '../../src/watchdog/rules.ts'
 
-const LIMITS = { nudgeAfter: 120_000, toolLimit: 1_800_000 }
+const LIMITS = { nudgeAfter: 120_000, nudgeEvery: 60_000, nudges: 3, toolLimit: 1_800_000 }
 const WALL = 1_700_000_000_000
 
 /** A watchdog whose clocks the test owns. `jump` moves the wall clock alone. */
@@ -47,6 +55,8 @@ const agent = (more: Partial<AgentSeen> = {}): AgentSeen => ({
   mark: 'm0',
   busy: false,
   persistent: false,
+  reads: true,
+  tried: NOTHING_TRIED,
   ...more,
 })
 const kinds = (verdicts: readonly Verdict[]) => verdicts.map((verdict) => verdict.do)
@@ -96,17 +106,70 @@ test('the starter of a start may end before its runner shows', () => {
   expect(dog.look([starting], { after: 200 })).toEqual([{ do: 'tend', because: ['start:a:1'] }])
 })
 
-test('who works and shows nothing for the limit is nudged once; a sign of its own begins a new silence', () => {
+/** One whom another has nudged so often in its present silence. */
+const nudged = (nudges: number, more: Partial<AgentSeen> = {}) =>
+  agent({ tried: { ...NOTHING_TRIED, nudges }, ...more })
+const minute = { after: 60_000 }
+
+test('who works and shows nothing for the limit is nudged, so often as is allowed and spaced, then raised until somebody takes it up', () => {
   const dog = watchdog()
   dog.look([agent()])
   expect(kinds(dog.look([agent()], { after: 119_000 }))).toEqual([])
-  expect(dog.look([agent()])).toEqual([
-    { do: 'nudge', agent: 'a', fence: 1, mark: 'm0', silentMs: 120_000, busy: false },
-  ])
-  for (let minute = 0; minute < 60; minute++) expect(dog.look([agent()], { after: 60_000 })).toEqual([])
+  expect(dog.look([agent()])).toEqual([{ do: 'nudge', agent: 'a', fence: 1, silentMs: 120_000, nth: 1, busy: false }])
+  expect(dog.look([nudged(1)], { after: 59_000 })).toEqual([])
+  expect(dog.look([nudged(1)])).toMatchObject([{ do: 'nudge', nth: 2, silentMs: 180_000 }])
+  expect(dog.look([nudged(2)], minute)).toMatchObject([{ do: 'nudge', nth: 3, silentMs: 240_000 }])
+  expect(dog.look([nudged(3)], { after: 59_000 })).toEqual([])
+  expect(dog.look([nudged(3)])).toEqual([{ do: 'raise', agent: 'a', fence: 1, about: 'silence', ms: 300_000 }])
+  expect(dog.look([nudged(3)], { after: 900 })).toEqual([])
+  expect(kinds(dog.look([nudged(3)], { after: 100 }))).toEqual(['raise'])
+  expect(dog.look([nudged(3)])).toEqual([])
+  expect(kinds(dog.look([nudged(3)]))).toEqual(['raise'])
+  const taken = agent({ tried: { nudges: 3, taken: true, verdict: null } })
+  dog.look([taken])
+  for (let time = 0; time < 60; time++) expect(dog.look([taken], minute)).toEqual([])
+})
+
+test('a sign of its own takes all of it back', () => {
+  const dog = watchdog()
+  dog.look([agent()])
+  expect(kinds(dog.look([agent()], { after: 120_000 }))).toEqual(['nudge'])
+  expect(kinds(dog.look([nudged(1)], minute))).toEqual(['nudge'])
   expect(kinds(dog.look([agent({ mark: 'm1' })]))).toEqual([])
-  dog.look([agent({ mark: 'm1' })], { after: 60_000 })
-  expect(kinds(dog.look([agent({ mark: 'm1' })], { after: 60_000 }))).toEqual(['nudge'])
+  dog.look([agent({ mark: 'm1' })], minute)
+  expect(dog.look([agent({ mark: 'm1' })], minute)).toMatchObject([{ do: 'nudge', nth: 1 }])
+})
+
+test('another watcher goes on where the one before was', () => {
+  const dog = watchdog()
+  dog.look([nudged(2)])
+  expect(dog.look([nudged(2)], { after: 59_000 })).toEqual([])
+  expect(dog.look([nudged(2)])).toMatchObject([{ do: 'nudge', nth: 3 }])
+  const later = watchdog()
+  later.look([nudged(3)])
+  expect(kinds(later.look([nudged(3)], minute))).toEqual(['raise'])
+})
+
+test('a verdict gives it time: its silence begins anew when that is over, for whoever watches then', () => {
+  const dog = watchdog()
+  dog.look([nudged(3)])
+  expect(kinds(dog.look([nudged(3)], minute))).toEqual(['raise'])
+  const given = agent({
+    tried: { nudges: 0, taken: false, verdict: { id: 7, until: WALL + 5_000_000 + 61_000 + 600_000 } },
+  })
+  expect(dog.look([given], { after: 0, promised: 600_000 })).toEqual([])
+  expect(dog.look([given], { after: 600_000, promised: 600_000 })).toEqual([])
+  expect(dog.look([given], { after: 119_000 })).toEqual([])
+  expect(dog.look([given])).toMatchObject([{ do: 'nudge', nth: 1 }])
+  const later = watchdog()
+  later.look([given], { promised: 700_000 })
+  expect(later.look([given], { after: 650_000 })).toEqual([])
+  expect(later.look([given], { after: 130_000 })).toMatchObject([{ do: 'nudge', nth: 1 }])
+})
+
+test('a command reads nothing: its silence is its own', () => {
+  const dog = watchdog()
+  for (let time = 0; time < 60; time++) expect(dog.look([agent({ reads: false })], minute)).toEqual([])
 })
 
 test('a tool in flight is progress up to its own limit', () => {
@@ -201,22 +264,25 @@ test('property: nobody is reported gone who was not seen gone twice in a row, wh
   )
 })
 
-test('property: at most one nudge a silence, and none before the limit has passed without a gap', () => {
+test('property: no more nudges a silence than are allowed, none sooner than it may be, and none is raised before the last', () => {
   fc.assert(
     fc.property(fc.array(look, { maxLength: 80 }), (looks) => {
       const dog = watchdog()
-      let silence: { mark: string; nudged: boolean; heard: number } | null = null
+      let silence = { mark: '', nudges: 0, heard: 0 }
       for (const { after, promised, jump, ...facts } of looks) {
         dog.jump(jump)
-        const verdicts = dog.look([agent(facts)], { after, promised })
+        const tried = { ...NOTHING_TRIED, nudges: facts.mark === silence.mark ? silence.nudges : 0 }
+        const verdicts = dog.look([agent({ ...facts, tried })], { after, promised })
         const gap = kinds(verdicts).includes('note-gap')
-        if (silence === null || silence.mark !== facts.mark || facts.state !== 'working')
-          silence = { mark: facts.mark, nudged: false, heard: 0 }
+        if (silence.mark !== facts.mark || facts.state !== 'working')
+          silence = { mark: facts.mark, nudges: facts.mark === silence.mark ? silence.nudges : 0, heard: 0 }
         else silence.heard = gap ? 0 : silence.heard + after
-        if (!kinds(verdicts).includes('nudge')) continue
-        expect(silence.nudged).toBe(false)
-        expect(silence.heard).toBeGreaterThanOrEqual(LIMITS.nudgeAfter)
-        silence.nudged = true
+        const rung = kinds(verdicts).find((kind) => kind === 'nudge' || kind === 'raise')
+        if (rung === undefined) continue
+        expect(rung === 'raise').toBe(silence.nudges >= LIMITS.nudges)
+        if (rung === 'raise') continue
+        expect(silence.heard).toBeGreaterThanOrEqual(silence.nudges === 0 ? LIMITS.nudgeAfter : LIMITS.nudgeEvery)
+        silence = { ...silence, nudges: silence.nudges + 1, heard: 0 }
       }
     }),
     { numRuns: 2_000 },

@@ -127,7 +127,7 @@ async function fleetOf(stage: Stage, count: number): Promise<() => Promise<unkno
     for (const runner of runners) runner.kill()
     await db.destroy()
   })
-  const limits = { nudgeAfter: 3_600_000, toolLimit: 3_600_000 }
+  const limits = { nudgeAfter: 3_600_000, nudgeEvery: 3_600_000, nudges: 3, toolLimit: 3_600_000 }
   return () => tick(round, place, limits, { read: true, due: systemClock.monotonic() + 60_000 })
 }
 

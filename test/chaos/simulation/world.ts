@@ -3,6 +3,7 @@ import {
   judge,
   type Limits,
   type Memory,
+  NOTHING_TRIED,
   NOTHING_YET,
   type Verdict,
 } from '../../../src/watchdog/rules.ts'
@@ -15,7 +16,7 @@ export interface Counts {
   recovered: number[]
 }
 
-const LIMITS: Limits = { nudgeAfter: 120_000, toolLimit: 600_000 }
+const LIMITS: Limits = { nudgeAfter: 120_000, nudgeEvery: 120_000, nudges: 3, toolLimit: 600_000 }
 const LOOK_MS = 1_000
 /** A death is known so soon after the kernel says so, as long as somebody watches. */
 const NOTICED_MS = 2_000
@@ -151,6 +152,8 @@ class World {
         mark: `${sign}`,
         busy,
         persistent: false,
+        reads: true,
+        tried: NOTHING_TRIED,
       }),
     )
     const at = { wall: this.#wall, mono: this.#mono }
@@ -171,7 +174,7 @@ class World {
       agent.told = true
       this.#counts.noticed.push(this.#mono - agent.diedAt)
     }
-    if (verdict.do === 'nudge') {
+    if (verdict.do === 'nudge' || verdict.do === 'raise') {
       const agent = this.#agents.find(({ id }) => id === verdict.agent)
       if (agent === undefined || agent.dead || agent.doubted)
         throw new Error('one that is not known to live was nudged')
