@@ -12,7 +12,7 @@ import { getTask } from '../tasks/store.ts'
 import { changesOf } from '../worktrees/changes.ts'
 import { leaveWord } from './digest.ts'
 import { loadedRuntime, loadRuntime } from './registry.ts'
-import { programOf } from './routing.ts'
+import { programOf, type RuntimeChoice } from './routing.ts'
 import { type AfterDeath, afterDeath, RESTART_WINDOW_MS } from './rules.ts'
 import { type Agent, takeOver, updateAgent } from './store.ts'
 import { sessionLeft } from './transcript.ts'
@@ -20,9 +20,15 @@ import { sessionLeft } from './transcript.ts'
 /** What counts against the number of times an agent is started again. */
 const RESTARTS: readonly string[] = ['agent.requeued', 'agent.recovered']
 
+/** What begins that count anew: a person wants it tried again, or another runtime has the task. */
+const BEGIN_ANEW: readonly string[] = ['agent.retried', 'agent.reassigned']
+
 /** How often an agent was started again lately. */
-export function recentRestarts({ db, clock }: Project, agent: Agent): Promise<number> {
-  return countEventsSince(db, agent.id, RESTARTS, clock.now() - RESTART_WINDOW_MS)
+export function recentRestarts(
+  { db, clock }: Pick<Project, 'db' | 'clock'>,
+  agent: Pick<Agent, 'id'>,
+): Promise<number> {
+  return countEventsSince(db, agent.id, RESTARTS, clock.now() - RESTART_WINDOW_MS, BEGIN_ANEW)
 }
 
 /**
@@ -54,6 +60,16 @@ function isUsable({ config }: Project, runtime: AgentRuntime): boolean {
   }
 }
 
+/** What is different for an agent that goes on. */
+export interface Change {
+  /** Another runtime than it had: its conversation stays behind. */
+  readonly choice?: Pick<RuntimeChoice, 'runtime' | 'model' | 'mode' | 'protection'>
+  /** It begins a conversation of its own, though its last one is there. */
+  readonly fresh?: boolean
+  /** What is recorded of it. */
+  readonly event?: { readonly type: string; readonly data: Record<string, unknown> }
+}
+
 /**
  * Puts an agent that has lost its runner, and of which no process is left, back into the queue, so that its next runner goes on
  * where it was: with the runtime's own session where that is still there, else told from the records what it has done.
@@ -61,29 +77,40 @@ function isUsable({ config }: Project, runtime: AgentRuntime): boolean {
  *
  * @param agent as the caller owns it
  */
-export async function recover(project: Project, agent: Agent, why = 'its runner died'): Promise<boolean> {
-  const runtime = await loadRuntime(agent.runtime)
+export async function recover(
+  project: Project,
+  agent: Agent,
+  why = 'its runner died',
+  { choice, fresh = false, event }: Change = {},
+): Promise<boolean> {
+  const runtime = choice?.runtime ?? (await loadRuntime(agent.runtime))
+  const mode = choice?.mode ?? agent.mode
   // Its screen shows a dead process, and has its name.
   if (project.tmux !== null) await killSession(project.tmux, agent.name)
   step('recover.screen-gone')
-  const session = sessionLeft(project, agent, { runtime, mode: agent.mode })
+  const session = fresh ? null : sessionLeft(project, agent, { runtime, mode })
   const changes = await changesOf(project, agent, agent.base_sha)
   const queued = await write(project.db, async (tx) => {
     const now = project.clock.now()
     const taken = await takeOver(tx, agent, [agent.state], ownIdentity(), 'queued', now)
     if (taken === null) return false
     if (session !== agent.session) await updateAgent(tx, taken, { session })
+    if (choice !== undefined) {
+      const { model, protection } = choice
+      await updateAgent(tx, taken, { runtime: runtime.id, model, mode, protection })
+    }
     const cutOff = agent.mid_turn === 1
-    // Who still has its conversation and waits for something is not woken for having been away.
-    if (session === null || cutOff)
+    // Who still has its conversation and waits for something is not woken for having been away. Who has not begun has its
+    // task before it.
+    if (agent.turns > 0 && (session === null || cutOff))
       await leaveWord(tx, taken, { since: session === null ? null : agent.state_since, cutOff, changes }, now)
     await recordEvent(tx, {
       at: now,
-      type: 'agent.recovered',
+      type: event?.type ?? 'agent.recovered',
       runId: agent.run_id,
       agentId: agent.id,
       taskId: agent.task_id,
-      data: { why, context: session === null ? 'digest' : 'resumed', cutOff },
+      data: { why, context: session === null ? 'digest' : 'resumed', cutOff, ...event?.data },
     })
     return true
   })

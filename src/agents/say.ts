@@ -1,4 +1,5 @@
 import { sayPassedOver } from './fallback.ts'
+import type { Retried } from './retry.ts'
 import type { Slung } from './sling.ts'
 import type { Stopped } from './stop.ts'
 
@@ -44,4 +45,11 @@ export function sayRemains(stopped: readonly Stopped[]): string[] {
         ? `Still there: ${pid} ${command}`
         : `Perhaps left behind (works in the worktree, got no signal): ${pid} ${command}`,
     )
+}
+
+/** How an agent that was tried again stands, and what to do next. */
+export function sayRetried({ agent, runtime, branch, context, queued }: Retried): string {
+  const how = context === 'resumed' ? 'with its conversation' : 'told from the records what it had done'
+  const stands = queued ? 'waits for a free place, then goes on' : 'goes on'
+  return `${agent} ${stands} on ${branch} (${runtime}), ${how}.\nFollow it: ov logs ${agent} -f`
 }

@@ -276,13 +276,17 @@ export async function takeOver(
 /** What an agent begins a new stint with. */
 export type Stint = Pick<Agent, 'run_id' | 'task_id' | 'runtime' | 'model' | 'mode' | 'protection' | 'session'>
 
-/** Opens an agent that has ended, or has lost its runner, for a new owner: the fence rises. Null when somebody else was faster. */
+/**
+ * Opens an agent that has ended, or has lost its runner, for a new owner: the fence rises. Null when somebody else was faster.
+ * @param state whether its owner starts it, or leaves it to whoever has a place for it
+ */
 export async function reopenAgent(
   tx: Db,
   agent: Pick<Agent, 'id' | 'fence'>,
   stint: Stint,
   owner: ProcessIdentity,
   now: number,
+  state: 'starting' | 'queued' = 'starting',
 ): Promise<Agent | null> {
   const row = await tx
     .updateTable('agents')
@@ -292,12 +296,14 @@ export async function reopenAgent(
       owner_pid: owner.pid,
       owner_start: owner.start,
       owner_boot: owner.boot,
-      state: 'starting',
+      state,
       state_since: now,
       waiting_on: null,
       waiting_until: null,
       reason: null,
       ended_at: null,
+      claimed_done: 0,
+      reminded: 0,
     })
     .where('id', '=', agent.id)
     .where('fence', '=', agent.fence)
@@ -313,7 +319,20 @@ export interface Ownership {
 }
 
 type Patch = Partial<
-  Pick<Agent, 'base_sha' | 'session' | 'claimed_done' | 'reminded' | 'mid_turn' | 'turns' | 'last_event_at'>
+  Pick<
+    Agent,
+    | 'runtime'
+    | 'model'
+    | 'mode'
+    | 'protection'
+    | 'base_sha'
+    | 'session'
+    | 'claimed_done'
+    | 'reminded'
+    | 'mid_turn'
+    | 'turns'
+    | 'last_event_at'
+  >
 >
 
 /**

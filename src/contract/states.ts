@@ -62,7 +62,7 @@ export type Protection = 'confined' | 'guarded' | 'unguarded'
 export const TASK_STATES = ['queued', 'running', 'merging', 'merged', 'done', 'failed', 'stopped'] as const
 export type TaskState = (typeof TASK_STATES)[number]
 
-/** A task in one of these never changes again. */
+/** A task in one of these never changes again, unless a person has one that failed or was stopped tried again (`ov retry`). */
 export const FINAL_TASK_STATES = ['merged', 'done', 'failed', 'stopped'] as const satisfies readonly TaskState[]
 
 /** Who or what made a task fail. */

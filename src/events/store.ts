@@ -63,19 +63,31 @@ export async function lastEventId(db: Db): Promise<number> {
   return row?.id ?? 0
 }
 
-/** How often something of these kinds has happened to an agent since then (ms since the epoch). */
+/**
+ * How often something of these kinds has happened to an agent since then (ms since the epoch).
+ * @param anew with the last event of these kinds the count begins anew
+ */
 export async function countEventsSince(
   db: Db,
   agentId: string,
   types: readonly string[],
   since: number,
+  anew: readonly string[] = [],
 ): Promise<number> {
+  const begin = await db
+    .selectFrom('events')
+    .select('id')
+    .where('agent_id', '=', agentId)
+    .where('type', 'in', [...anew])
+    .orderBy('id', 'desc')
+    .executeTakeFirst()
   const { count } = await db
     .selectFrom('events')
     .select((is) => is.fn.countAll<number>().as('count'))
     .where('agent_id', '=', agentId)
     .where('type', 'in', [...types])
     .where('at', '>=', since)
+    .where('id', '>', begin?.id ?? 0)
     .executeTakeFirstOrThrow()
   return Number(count)
 }

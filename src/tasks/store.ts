@@ -66,7 +66,7 @@ export function tasksOfRun(db: Db, runId: string): Promise<Task[]> {
   return db.selectFrom('tasks').selectAll().where('run_id', '=', runId).execute()
 }
 
-/** Moves a task; a final state is never left. False when it was final already. */
+/** Moves a task; a final state is never left so (only `reopenTask` leaves it). False when it was final already. */
 export async function setTaskState(
   tx: Db,
   id: string,
@@ -85,6 +85,17 @@ export async function setTaskState(
     })
     .where('id', '=', id)
     .where('state', 'in', ['queued', 'running', 'merging'])
+    .executeTakeFirst()
+  return result.numUpdatedRows === 1n
+}
+
+/** Opens a task again that has failed or was stopped, in a run. It has all its attempts anew. False when it is in another state. */
+export async function reopenTask(tx: Db, id: string, runId: string, now: number): Promise<boolean> {
+  const result = await tx
+    .updateTable('tasks')
+    .set({ state: 'running', reason: null, failed_by: null, attempts: 1, run_id: runId, updated_at: now })
+    .where('id', '=', id)
+    .where('state', 'in', ['failed', 'stopped'])
     .executeTakeFirst()
   return result.numUpdatedRows === 1n
 }

@@ -123,6 +123,7 @@ test('what every command prints with --json has that shape', async () => {
     'logs hello',
     'attach asker',
     'nudge asker Hurry',
+    'retry quitter',
     'mail list',
     'mail list --unread',
     'mail search Hello',
