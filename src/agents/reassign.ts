@@ -11,7 +11,7 @@ import { dispatchQueued } from './start.ts'
 import { type Agent, takeOver } from './store.ts'
 
 /** Whom an agent's work is given to. */
-export interface Successor {
+interface Successor {
   readonly runtime: string
   /** Absent: as configured for that runtime. */
   readonly model?: string
@@ -22,11 +22,10 @@ export interface Successor {
  * whatever runs of it is ended, and it begins a conversation of its own, told from the records what was done. False when
  * somebody else took the agent meanwhile.
  *
+ * @param choice as `successorOf` gives it
  * @param why in words, for the record
- * @throws {OvError} what `chooseRuntime` and `requireLogin` throw; nothing has been done then
  */
-export async function reassign(project: Project, agent: Agent, to: Successor, why: string): Promise<boolean> {
-  const choice = await successorOf(project, agent, to)
+export async function reassign(project: Project, agent: Agent, choice: RuntimeChoice, why: string): Promise<boolean> {
   const taken = await write(project.db, (tx) =>
     takeOver(tx, agent, [agent.state], ownIdentity(), agent.state, project.clock.now()),
   )
@@ -59,7 +58,7 @@ export async function successorOf(project: Project, agent: Agent, to: Successor)
  *
  * @param agent as the caller owns it
  */
-export function giveTo(project: Project, agent: Agent, choice: RuntimeChoice, why: string): Promise<boolean> {
+function giveTo(project: Project, agent: Agent, choice: RuntimeChoice, why: string): Promise<boolean> {
   const data = { from: agent.runtime, to: choice.runtime.id }
   return recover(project, agent, why, { choice, fresh: true, event: { type: 'agent.reassigned', data } })
 }
