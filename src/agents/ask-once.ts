@@ -225,21 +225,31 @@ export interface JsonAnswer<T> {
 /**
  * Asks for a value of a shape. An answer that has none in it is sent back once, with what is wrong.
  *
- * @throws {OvError} `ask.unfit` when neither answer holds such a value, and what `askOnce` throws
+ * @param options.again false: one question is all
+ * @throws {OvError} `ask.unfit` when no answer holds such a value, and what `askOnce` throws
  */
-export async function askForJson<T>(config: Config, question: Question, schema: z.ZodType<T>): Promise<JsonAnswer<T>> {
+export async function askForJson<T>(
+  config: Config,
+  question: Question,
+  schema: z.ZodType<T>,
+  { again: mayAskAgain = true } = {},
+): Promise<JsonAnswer<T>> {
   const shape = JSON.stringify(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }))
   const wanted = `Answer with one JSON value and nothing else. It has to fit this JSON Schema:\n${shape}`
   const first = await askOnce(config, { ...question, text: `${question.text}\n\n${wanted}` })
   const found = valueIn(first.text, schema)
   if (found.fits) return { value: found.value, text: first.text, tookMs: first.tookMs, repaired: false }
+  if (!mayAskAgain) throw unfit(question.runtime, found.why)
   const again = `${question.text}\n\nYou were asked this before and answered:\n<answer>\n${first.text.slice(0, SHOWN)}\n</answer>\nThat can't be used: ${found.why}\n\n${wanted}`
   const second = await askOnce(config, { ...question, text: again })
   const mended = valueIn(second.text, schema)
   const tookMs = first.tookMs + second.tookMs
   if (mended.fits) return { value: mended.value, text: second.text, tookMs, repaired: true }
-  const { title } = question.runtime
-  throw new OvError('failed', 'ask.unfit', `${title} gave no answer of the wanted shape, asked twice: ${mended.why}`)
+  throw unfit(question.runtime, `asked twice: ${mended.why}`)
+}
+
+function unfit({ title }: AgentRuntime, why: string): OvError {
+  return new OvError('failed', 'ask.unfit', `${title} gave no answer of the wanted shape: ${why}`)
 }
 
 /** So much of an answer that can't be used is shown to who gave it, in characters. */

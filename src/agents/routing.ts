@@ -160,7 +160,8 @@ async function firstOf(
   return first === undefined ? { taken: wanted, passedOver: [] } : firstAble([first, ...rest])
 }
 
-async function candidate(project: Chooser, id: string, request: RuntimeRequest): Promise<Candidate> {
+/** A runtime, and what stands in the way of its taking this now. */
+export async function candidate(project: Chooser, id: string, request: RuntimeRequest): Promise<Candidate> {
   const { config, db, clock } = project
   const runtime = await loadRuntime(id)
   const interactive = request.interactive === true && !runtime.can.interactive

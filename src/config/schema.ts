@@ -254,10 +254,24 @@ export function configSchemaFor(runtimes: readonly string[]) {
         tier1: z
           .strictObject({
             enabled: z.boolean().default(true).describe('Ask a model about agents that nudges do not help.'),
-            model: line.prefault('claude-haiku').describe('The model that is asked.'),
+            runtime: line
+              .optional()
+              .describe(
+                'The runtime that is asked. Unset: runtime.default, else the first of runtime.fallback that can be asked.',
+              )
+              .meta({ examples: ['claude'] }),
+            model: line
+              .prefault('claude-haiku')
+              .describe('The model that is asked. Where the runtime does not have it, its own default is asked.'),
+            timeout: duration.prefault('60s').describe('A question without an answer for so long is given up.'),
+            atOnce: z.int().min(1).max(20).default(2).describe('Questions that are asked at the same time.'),
+            perHour: z.int().min(0).max(1_000).default(20).describe('Questions that are asked in an hour, in all.'),
+            cacheFor: duration
+              .prefault('10m')
+              .describe('So long a verdict holds for an agent about which nothing has changed.'),
           })
           .prefault({})
-          .describe('Its triage tier.'),
+          .describe('Its triage tier: a model proposes, from a fixed list; nobody is stopped by its word alone.'),
         tier3: z
           .strictObject({
             enabled: z

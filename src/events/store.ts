@@ -92,6 +92,35 @@ export async function countEventsSince(
   return Number(count)
 }
 
+/** How often something of this kind has happened, to whomever, since then (ms since the epoch). */
+export async function countAllSince(db: Db, type: string, since: number): Promise<number> {
+  const { count } = await db
+    .selectFrom('events')
+    .select((is) => is.fn.countAll<number>().as('count'))
+    .where('type', '=', type)
+    .where('at', '>=', since)
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}
+
+/** The newest `limit` events of these kinds that happened to an agent, oldest first. */
+export async function eventsOfKinds(
+  db: Db,
+  agentId: string,
+  types: readonly string[],
+  limit: number,
+): Promise<Schema['events'][]> {
+  const rows = await db
+    .selectFrom('events')
+    .selectAll()
+    .where('agent_id', '=', agentId)
+    .where('type', 'in', [...types])
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.reverse() as unknown as Schema['events'][]
+}
+
 /** The newest `limit` of all events that came after the one with this id, oldest first. */
 export async function newEvents(db: Db, id: number, limit: number): Promise<Schema['events'][]> {
   const rows = await db

@@ -104,6 +104,8 @@ export interface Stat extends ProcessIdentity {
   readonly session: number
   /** Its controlling terminal, 0 for none. */
   readonly terminal: number
+  /** Processor time it has used, with that of its children that have ended, in ms, to 10 ms. */
+  readonly cpuMs: number
 }
 
 /** Start time of a live process; null for none or a zombie. Throws what the kernel refuses to tell. */
@@ -143,6 +145,7 @@ function statOf(pid: number): Stat | null {
     parent: Number(fields[1]),
     session: Number(fields[3]),
     terminal: Number(fields[4]),
+    cpuMs: [11, 12, 13, 14].reduce((sum, field) => sum + Number(fields[field]) * 10, 0),
     name: text.slice(text.indexOf('(') + 1, end),
   }
 }

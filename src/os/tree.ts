@@ -235,7 +235,7 @@ export function agentsWithProcesses(): ReadonlySet<string> {
 }
 
 /** The live processes of an agent, without its runner and what holds it together. */
-export function processesOf(agentId: string): ProcessIdentity[] {
+export function processesOf(agentId: string): Stat[] {
   return new Tree(agentId, []).look().filter(({ part }) => part !== 'keeper')
 }
 

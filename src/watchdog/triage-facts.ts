@@ -1,0 +1,224 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import * as z from 'zod'
+import { type Entry, lastEntries, outputFile, wordsOf } from '../agents/output.ts'
+import { recentRestarts } from '../agents/recover.ts'
+import { redactorOf } from '../agents/redact.ts'
+import { loadedRuntime, loadedRuntimes } from '../agents/registry.ts'
+import { candidate } from '../agents/routing.ts'
+import { MAX_RESTARTS } from '../agents/rules.ts'
+import { type Agent, ownerOf } from '../agents/store.ts'
+import type { Schema } from '../db/schema.ts'
+import { eventLine } from '../events/line.ts'
+import { eventsOfKinds, recentEvents } from '../events/store.ts'
+import { oneLine, plainText } from '../mail/frame.ts'
+import { sha256 } from '../os/digest.ts'
+import { fileState } from '../os/files.ts'
+import { liveness } from '../os/process.ts'
+import { viewPane } from '../os/tmux.ts'
+import { processesOf } from '../os/tree.ts'
+import type { Project } from '../project.ts'
+import { getTask } from '../tasks/store.ts'
+import { changesOf } from '../worktrees/changes.ts'
+import { hasSpoken, showsLife } from './eyes.ts'
+import type { CaseFacts, Standing } from './triage-rules.ts'
+import type { Trouble } from './trouble.ts'
+
+type EventRow = Schema['events']
+
+/** So many events back is looked. */
+const HISTORY = 200
+/** Lines that a model is told of each, and most characters of a line. */
+const EVENTS = 25
+const SAID = 40
+const COMMITS = 15
+const UNCOMMITTED = 30
+const WIDTH = 240
+
+/** Whether processes compute is seen over at least so long, in ms; more than this part of the time on one core is work. */
+const LOOK_MS = 1_500
+const IDLE_SHARE = 0.1
+
+/** What an agent had done by when it was looked at, to tell later whether it has done more. */
+export interface Baseline {
+  /** Its newest event, whoever caused it. */
+  readonly event: number
+  readonly logSize: number
+  readonly cpuMs: ReadonlyMap<string, number>
+  /** Monotonic ms. */
+  readonly at: number
+}
+
+/** An agent in trouble, as it is found. */
+export interface Case {
+  readonly facts: CaseFacts
+  /** The same for as long as nothing about it has changed. */
+  readonly digest: string
+  readonly baseline: Baseline
+}
+
+/** Gathers what is known of an agent in trouble: bounded, without control characters, secrets replaced by their names. */
+export async function caseOf(project: Project, agent: Agent, trouble: Trouble): Promise<Case> {
+  const baseline = await baselineOf(project, agent)
+  const [task, changes, runtime, events, able, screen] = await Promise.all([
+    getTask(project.db, agent.task_id),
+    changesOf(project, agent, agent.base_sha),
+    loadedRuntime(agent.runtime),
+    recentEvents(project.db, { agentId: agent.id }, HISTORY),
+    ableRuntimes(project, agent),
+    screenOf(project, agent),
+  ])
+  const said = (entry: Entry) => (runtime === null ? [] : wordsOf(entry, runtime))
+  const words = lastEntries(outputFile(project, agent), SAID, said).flatMap(said).slice(-SAID)
+  const clean = redactorOf(process.env)
+  const line = (text: string) => clean(oneLine(text, WIDTH))
+  const { commits = [], uncommitted = [], files = [] } = changes ?? {}
+  const known = [
+    `It was started again ${await recentRestarts(project, agent)} times in the last ten minutes.`,
+    toolInFlight(events) ? 'A tool of its has begun and not ended.' : 'No tool of its runs.',
+    ...(agent.claimed_done === 1 ? ['It has said that it is done.'] : []),
+    `It has ${commits.length} commits, which change ${files.length} files.`,
+  ]
+  const facts: CaseFacts = {
+    name: agent.name,
+    capability: agent.capability,
+    runtime: agent.runtime,
+    model: agent.model === null ? null : line(agent.model),
+    seen: line(trouble.seen),
+    tried: trouble.tried.map(line),
+    known,
+    able,
+    task: clean(plainText(task?.body ?? '')),
+    events: events.slice(-EVENTS).map((event) => line(eventLine(event))),
+    said: words.map(line),
+    screen: screen === null ? null : clean(plainText(screen)).trimEnd(),
+    commits: commits.slice(0, COMMITS).map(({ sha, subject }) => line(`${sha.slice(0, 8)} ${subject}`)),
+    uncommitted: uncommitted.slice(0, UNCOMMITTED).map(line),
+  }
+  const signs = events.filter(showsLife).map(({ id }) => Number(id))
+  const { nudged } = await grantedTo(project, agent, trouble)
+  const same = [agent.id, agent.fence, trouble.about, nudged, signs.at(-1) ?? 0, words, commits, uncommitted]
+  return { facts, digest: sha256(JSON.stringify(same)), baseline }
+}
+
+async function baselineOf(project: Project, agent: Agent): Promise<Baseline> {
+  const [last] = await recentEvents(project.db, { agentId: agent.id }, 1)
+  return {
+    event: Number(last?.id ?? 0),
+    logSize: fileState(outputFile(project, agent))?.size ?? 0,
+    cpuMs: cpuOf(agent),
+    at: project.clock.monotonic(),
+  }
+}
+
+/**
+ * How an agent stands now, by the facts alone.
+ *
+ * @param raised the mechanical tier has found this trouble, and is through with it
+ */
+export async function standingOf(
+  project: Project,
+  agent: Agent,
+  trouble: Trouble,
+  { baseline, raised }: { baseline: Baseline; raised: boolean },
+): Promise<Standing> {
+  const { db, clock, config } = project
+  // Whether it computes can only be seen over a while.
+  await delay(Math.max(0, LOOK_MS - (clock.monotonic() - baseline.at)))
+  const events = await recentEvents(db, { agentId: agent.id }, HISTORY)
+  const since = raisedAt(events, trouble) ?? baseline.event
+  const owner = ownerOf(agent)
+  const runtime = await loadedRuntime(agent.runtime)
+  const own = runtime === null ? null : await candidate(project, runtime.id, { capability: agent.capability })
+  return {
+    about: trouble.about,
+    raised,
+    alive: owner !== null && liveness(owner) === 'alive',
+    stirred:
+      events.some((event) => Number(event.id) > since && showsLife(event)) || hasSaidMore(project, agent, baseline),
+    tool: toolInFlight(events) && trouble.ms < config.watchdog.tier0.toolLimit,
+    computes: hasComputed(cpuOf(agent), baseline.cpuMs, clock.monotonic() - baseline.at),
+    prompts: runtime?.can.prompts === true,
+    mayRestart: own !== null && own.obstacle === null && (await recentRestarts(project, agent)) < MAX_RESTARTS,
+    able: await ableRuntimes(project, agent),
+    ...(await grantedTo(project, agent, trouble)),
+  }
+}
+
+/** The event by which the mechanical tier gave this trouble up, if it is still there. */
+function raisedAt(events: readonly EventRow[], { about }: Trouble): number | null {
+  const raised = events.findLast(({ type, data_json }) => type === 'agent.raised' && JSON.parse(data_json).about === about)
+  return raised === undefined ? null : Number(raised.id)
+}
+
+function hasSaidMore(project: Project, agent: Agent, { logSize }: Baseline): boolean {
+  const path = outputFile(project, agent)
+  return hasSpoken(path, logSize, fileState(path)?.size ?? 0)
+}
+
+/** Processor time of an agent's processes, its runner aside, in ms. */
+function cpuOf(agent: Agent): ReadonlyMap<string, number> {
+  return new Map(processesOf(agent.id).map(({ pid, start, cpuMs }) => [`${pid}:${start}`, cpuMs]))
+}
+
+function hasComputed(now: ReadonlyMap<string, number>, before: ReadonlyMap<string, number>, ms: number): boolean {
+  const used = [...now].reduce((sum, [key, cpuMs]) => sum + cpuMs - (before.get(key) ?? 0), 0)
+  return used > ms * IDLE_SHARE
+}
+
+/** Whether a tool has begun and not ended since the agent's last start. */
+function toolInFlight(events: readonly EventRow[]): boolean {
+  let tools = 0
+  for (const { type } of events) {
+    if (type === 'tool.start') tools += 1
+    if (type === 'tool.end' && tools > 0) tools -= 1
+    if (type === 'agent.starting') tools = 0
+  }
+  return tools > 0
+}
+
+/** What an `agent.triaged` event carries, as far as it is read again. */
+export const triagedSchema = z.object({
+  about: z.string(),
+  fence: z.number(),
+  verdict: z.string(),
+  waitMs: z.number(),
+  digest: z.string().nullable(),
+  proposed: z.unknown(),
+})
+
+/** How long verdicts have let an agent wait in a trouble, in ms, and how often they have nudged it. A sign of life ends a silence. */
+async function grantedTo(
+  { db }: Pick<Project, 'db'>,
+  agent: Agent,
+  trouble: Trouble,
+): Promise<Pick<Standing, 'waited' | 'nudged'>> {
+  const [triaged, recent] = await Promise.all([
+    eventsOfKinds(db, agent.id, ['agent.triaged'], HISTORY),
+    recentEvents(db, { agentId: agent.id }, HISTORY),
+  ])
+  const began = trouble.about === 'silence' ? Number(recent.findLast(showsLife)?.id ?? 0) : 0
+  const given = triaged
+    .filter(({ id }) => Number(id) > began)
+    .map(({ data_json }) => triagedSchema.parse(JSON.parse(data_json)))
+    .filter(({ about, fence }) => about === trouble.about && fence === trouble.fence)
+  const waits = given.filter(({ verdict }) => verdict === 'wait')
+  return {
+    waited: waits.reduce((sum, { waitMs }) => sum + waitMs, 0),
+    nudged: given.filter(({ verdict }) => verdict === 'nudge').length,
+  }
+}
+
+/** Runtimes other than its own that could take an agent's task now. */
+async function ableRuntimes(project: Project, agent: Agent): Promise<string[]> {
+  if (agent.persistent === 1) return []
+  const others = (await loadedRuntimes()).filter(({ id }) => id !== agent.runtime)
+  const candidates = await Promise.all(
+    others.map(({ id }) => candidate(project, id, { capability: agent.capability })),
+  )
+  return candidates.filter(({ obstacle }) => obstacle === null).map(({ runtime }) => runtime)
+}
+
+async function screenOf({ tmux }: Pick<Project, 'tmux'>, agent: Agent): Promise<string | null> {
+  if (tmux === null || agent.mode !== 'interactive') return null
+  return (await viewPane(tmux, `=${agent.name}:`))?.text ?? null
+}
