@@ -114,16 +114,16 @@ async function baselineOf(project: Project, agent: Agent): Promise<Baseline> {
  * How an agent stands now, by the facts alone.
  *
  * @param raised the mechanical tier has found this trouble, and is through with it
+ * @param closely whether it computes matters, which can only be seen over a while
  */
 export async function standingOf(
   project: Project,
   agent: Agent,
   trouble: Trouble,
-  { baseline, raised }: { baseline: Baseline; raised: boolean },
+  { baseline, raised, closely }: { baseline: Baseline; raised: boolean; closely: boolean },
 ): Promise<Standing> {
   const { db, clock, config } = project
-  // Whether it computes can only be seen over a while.
-  await delay(Math.max(0, LOOK_MS - (clock.monotonic() - baseline.at)))
+  if (closely) await delay(Math.max(0, LOOK_MS - (clock.monotonic() - baseline.at)))
   const events = await recentEvents(db, { agentId: agent.id }, HISTORY)
   const since = raisedAt(events, trouble) ?? baseline.event
   const owner = ownerOf(agent)
@@ -138,6 +138,7 @@ export async function standingOf(
     tool: toolInFlight(events) && trouble.ms < config.watchdog.tier0.toolLimit,
     computes: hasComputed(cpuOf(agent), baseline.cpuMs, clock.monotonic() - baseline.at),
     prompts: runtime?.can.prompts === true,
+    persistent: agent.persistent === 1,
     mayRestart: own !== null && own.obstacle === null && (await recentRestarts(project, agent)) < MAX_RESTARTS,
     able: await ableRuntimes(project, agent),
     ...(await grantedTo(project, agent, trouble)),
@@ -146,7 +147,9 @@ export async function standingOf(
 
 /** The event by which the mechanical tier gave this trouble up, if it is still there. */
 function raisedAt(events: readonly EventRow[], { about }: Trouble): number | null {
-  const raised = events.findLast(({ type, data_json }) => type === 'agent.raised' && JSON.parse(data_json).about === about)
+  const raised = events.findLast(
+    ({ type, data_json }) => type === 'agent.raised' && JSON.parse(data_json).about === about,
+  )
   return raised === undefined ? null : Number(raised.id)
 }
 
@@ -212,9 +215,7 @@ async function grantedTo(
 async function ableRuntimes(project: Project, agent: Agent): Promise<string[]> {
   if (agent.persistent === 1) return []
   const others = (await loadedRuntimes()).filter(({ id }) => id !== agent.runtime)
-  const candidates = await Promise.all(
-    others.map(({ id }) => candidate(project, id, { capability: agent.capability })),
-  )
+  const candidates = await Promise.all(others.map(({ id }) => candidate(project, id, { capability: agent.capability })))
   return candidates.filter(({ obstacle }) => obstacle === null).map(({ runtime }) => runtime)
 }
 

@@ -37,11 +37,15 @@ export const verdictSchema = z.discriminatedUnion('verdict', [
 ])
 
 export type Verdict = z.output<typeof verdictSchema>
-export type VerdictName = Verdict['verdict']
+type VerdictName = Verdict['verdict']
 
 /** Verdicts that end what an agent is at. */
 const STOPS = ['resume', 'restart-fresh', 'reassign', 'give-up'] as const satisfies readonly VerdictName[]
 export type Stop = Extract<Verdict, { verdict: (typeof STOPS)[number] }>
+
+export function isStop(verdict: Verdict | null): verdict is Stop {
+  return verdict !== null && (STOPS as readonly VerdictName[]).includes(verdict.verdict)
+}
 
 /** What is known for certain of an agent in trouble, without any judgement. */
 export interface Standing {
@@ -58,6 +62,8 @@ export interface Standing {
   readonly computes: boolean
   /** Its runtime understands a prompt. */
   readonly prompts: boolean
+  /** It has no task that could end. */
+  readonly persistent: boolean
   /** It may be started again: not too often lately, and its program and login are there. */
   readonly mayRestart: boolean
   /** Other runtimes that could take its task now. */
@@ -116,7 +122,7 @@ function instead(objection: string): Action {
 }
 
 /** What speaks against ending what an agent is at; null when the mechanical facts agree. */
-export function objectionTo(verdict: Stop, standing: Standing): string | null {
+function objectionTo(verdict: Stop, standing: Standing): string | null {
   return objectionToStopping(standing) ?? objectionToGoingOn(verdict, standing)
 }
 
@@ -137,8 +143,8 @@ function objectionToStopping({ about, raised, alive, stirred, tool, computes }: 
   }
 }
 
-function objectionToGoingOn(verdict: Stop, { prompts, mayRestart, able }: Standing): string | null {
-  if (verdict.verdict === 'give-up') return null
+function objectionToGoingOn(verdict: Stop, { prompts, persistent, mayRestart, able }: Standing): string | null {
+  if (verdict.verdict === 'give-up') return persistent ? 'It has no task that could be given up.' : null
   if (!prompts) return 'It runs a command, which is not run again by itself.'
   if (verdict.verdict === 'reassign')
     return able.includes(verdict.runtime) ? null : `${verdict.runtime} can't take its task now.`

@@ -12,7 +12,7 @@ import { oneLine } from '../mail/frame.ts'
 import { ownIdentity } from '../os/process.ts'
 import type { Project } from '../project.ts'
 import { type Case, caseOf, standingOf, triagedSchema } from './triage-facts.ts'
-import { questionText, type Verdict, verdictSchema } from './triage-rules.ts'
+import { isStop, questionText, type Verdict, verdictSchema } from './triage-rules.ts'
 import type { Trouble } from './trouble.ts'
 import { carryOut, type Ruling } from './verdict.ts'
 
@@ -42,7 +42,12 @@ export async function triage(project: Project, lease: Right, trouble: Trouble, g
     const found = await caseOf(project, agent, trouble)
     const ruling = await rulingAbout(project, agent, trouble, found, gone)
     if (gone?.aborted) return
-    const standing = await standingOf(project, agent, trouble, { baseline: found.baseline, raised: true })
+    const { baseline } = found
+    const standing = await standingOf(project, agent, trouble, {
+      baseline,
+      raised: true,
+      closely: isStop(ruling.verdict),
+    })
     const mayAct = (tx: Parameters<typeof ownsLease>[0]) => ownsLease(tx, { ...lease, seized: false })
     await carryOut(project, { agent, trouble, standing, ruling, mayAct })
   } finally {
@@ -175,7 +180,10 @@ export async function triageAll(
     troubles.map((trouble) =>
       triage(project, lease, trouble, gone).catch(async (error: unknown) => {
         const facts = { at: project.clock.now(), type: 'triage.failed', agentId: trouble.agent }
-        await recordEvent(project.db, { ...facts, data: { about: trouble.about, why: messageOf(error).slice(0, 2_000) } })
+        await recordEvent(project.db, {
+          ...facts,
+          data: { about: trouble.about, why: messageOf(error).slice(0, 2_000) },
+        })
       }),
     ),
   )

@@ -1,11 +1,10 @@
 import { type Agent, getAgent, isOpen } from '../agents/store.ts'
-import { SYSTEM } from '../contract/mail.ts'
 import { type Db, write } from '../db/open.ts'
 import { escalate } from '../escalation/escalate.ts'
 import { recordEvent } from '../events/store.ts'
-import { plainText } from '../mail/frame.ts'
 import { postMail } from '../mail/send.ts'
 import type { Project } from '../project.ts'
+import { adviceTo, intervene } from './intervene.ts'
 import { type Action, actionFor, patienceAfter, type Standing, type Verdict } from './triage-rules.ts'
 import type { Trouble } from './trouble.ts'
 
@@ -47,13 +46,16 @@ async function perform(project: Project, sentence: Sentence, action: Action): Pr
     case 'nudge':
       return write(project.db, async (tx) => {
         if (!(await isDue(tx, sentence))) return false
-        await postMail(tx, nudgeTo(sentence.agent, action.text), project.clock.now())
+        await postMail(tx, adviceTo(sentence.agent, action.text), project.clock.now())
         return record(tx, project, sentence, action)
       })
     case 'ask-human':
       return askHuman(project, sentence, action)
     case 'stop':
-      return false
+      return intervene(project, sentence.agent, action.as, async (tx) => {
+        if (!(await isDue(tx, sentence))) return false
+        return record(tx, project, sentence, action)
+      })
   }
 }
 
@@ -61,17 +63,6 @@ async function perform(project: Project, sentence: Sentence, action: Action): Pr
 async function isDue(tx: Db, { agent, mayAct }: Sentence): Promise<boolean> {
   const now = await getAgent(tx, agent.id)
   return now !== undefined && now.fence === agent.fence && isOpen(now) && mayAct(tx)
-}
-
-function nudgeTo(agent: Agent, text: string) {
-  return {
-    from: SYSTEM,
-    to: agent.id,
-    type: 'health_check',
-    priority: 'urgent',
-    subject: 'Advice from somebody who looked at your work',
-    body: plainText(text),
-  } as const
 }
 
 async function askHuman(
@@ -82,14 +73,14 @@ async function askHuman(
   const { agent, trouble, ruling } = sentence
   if (!(await write(project.db, (tx) => isDue(tx, sentence)))) return false
   const { question, options, objection } = action
-  const why = [ruling.why, advice(ruling, objection), question].filter((text) => text !== null).join(' ')
+  const why = [ruling.why, refused(ruling, objection), question].filter((text) => text !== null).join(' ')
   // First, since it is done once however often it is tried; what was not recorded is tried again.
   await escalate(project, agent, { trouble, why, ...(options.length === 0 ? {} : { options }) })
   return write(project.db, async (tx) => (await isDue(tx, sentence)) && record(tx, project, sentence, action))
 }
 
 /** What was proposed and is not done, in words. */
-function advice({ verdict, by }: Ruling, objection: string | null): string | null {
+function refused({ verdict, by }: Ruling, objection: string | null): string | null {
   if (verdict === null || objection === null) return null
   return `${by} would ${WOULD[verdict.verdict]}, which is not done: ${objection}`
 }

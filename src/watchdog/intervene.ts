@@ -1,0 +1,97 @@
+import { endAgent } from '../agents/finish.ts'
+import { recover } from '../agents/recover.ts'
+import { loadedRuntime } from '../agents/registry.ts'
+import { chooseRuntime, type RuntimeChoice } from '../agents/routing.ts'
+import { dispatchQueued } from '../agents/start.ts'
+import { type Agent, getAgent, reassignAgent, takeOver, updateAgent } from '../agents/store.ts'
+import { SYSTEM } from '../contract/mail.ts'
+import { LIVE_STATES } from '../contract/states.ts'
+import { type Db, write } from '../db/open.ts'
+import { messageOf } from '../errors.ts'
+import { recordEvent } from '../events/store.ts'
+import { plainText } from '../mail/frame.ts'
+import { type Posted, postMail } from '../mail/send.ts'
+import { ownIdentity } from '../os/process.ts'
+import { runnersOf, stopProcessesOf } from '../os/tree.ts'
+import type { Project } from '../project.ts'
+import { keepCommits } from '../worktrees/keep.ts'
+import { worktreePath } from '../worktrees/prepare.ts'
+import type { Stop } from './triage-rules.ts'
+
+/**
+ * Ends what an agent is at, and has it go on as a verdict says, or fail. First it is fenced, in the transaction that
+ * records why, so that its runner can't write any more; then all its processes are ended and its commits kept. Killed in
+ * the middle, the agent is brought back by whoever looks after the fleet. False: it came too late, and nothing was done.
+ *
+ * @param permit asked in that transaction; records the verdict when it allows it
+ */
+export async function intervene(
+  project: Project,
+  agent: Agent,
+  as: Stop,
+  permit: (tx: Db) => Promise<boolean>,
+): Promise<boolean> {
+  const { capability } = agent
+  const choice = as.verdict === 'reassign' ? await chooseRuntime(project, { capability, runtime: as.runtime }) : null
+  const own = await write(project.db, async (tx) => {
+    if (!(await permit(tx))) return null
+    const now = project.clock.now()
+    const taken = await takeOver(tx, agent, LIVE_STATES, ownIdentity(), agent.state, now)
+    if (taken === null) return null
+    switch (as.verdict) {
+      case 'resume':
+        break
+      case 'restart-fresh':
+        await updateAgent(tx, taken, { session: null })
+        await postMail(tx, adviceTo(agent, as.digest), now)
+        break
+      case 'reassign':
+        if (choice !== null) await reassignAgent(tx, taken, { ...goingOn(choice), runtime: choice.runtime.id })
+        break
+      case 'give-up':
+        break
+    }
+    return (await getAgent(tx, agent.id)) ?? null
+  })
+  if (own === null) return false
+  const polite = (await loadedRuntime(agent.runtime))?.stopSignal ?? 'SIGTERM'
+  await stopProcessesOf(agent.id, runnersOf(agent.id), { polite })
+  await keep(project, own)
+  if (as.verdict === 'give-up') await endAgent(project, own, { name: 'failed', reason: as.reason })
+  else await recover(project, own, WHY[as.verdict])
+  await dispatchQueued(project)
+  return true
+}
+
+function goingOn({ model, mode, protection }: RuntimeChoice): Pick<Agent, 'model' | 'mode' | 'protection'> {
+  return { model, mode, protection }
+}
+
+const WHY: Readonly<Record<Exclude<Stop['verdict'], 'give-up'>, string>> = {
+  resume: 'it hung',
+  'restart-fresh': 'its conversation led nowhere',
+  reassign: 'its task is given to another runtime',
+}
+
+/** What a model or another agent advises, as mail that reaches an agent in the middle of its turn where it can. */
+export function adviceTo(agent: Agent, text: string): Posted {
+  return {
+    from: SYSTEM,
+    to: agent.id,
+    type: 'health_check',
+    priority: 'urgent',
+    subject: 'Advice from somebody who looked at your work',
+    body: plainText(text),
+  }
+}
+
+/** Its branch keeps the last commit in any case; a worktree that git can't read must not keep it from going on. */
+async function keep(project: Project, agent: Agent): Promise<void> {
+  try {
+    await keepCommits(project, agent.id, worktreePath(project, agent.worktree), agent.base_sha)
+  } catch (error) {
+    const facts = { runId: agent.run_id, agentId: agent.id, taskId: agent.task_id }
+    const at = project.clock.now()
+    await recordEvent(project.db, { at, type: 'agent.keep-failed', ...facts, data: { why: messageOf(error) } })
+  }
+}
