@@ -60,7 +60,7 @@ export async function lookOnce(project: Project, gone: AbortSignal): Promise<Loo
     const nudges = verdicts.filter((verdict) => verdict.do === 'nudge')
     const troubles = verdicts.filter((verdict) => verdict.do === 'raise')
     await tendFleet(project, { fence: lease.fence, nudges })
-    await tendTroubles(project, { fence: lease.fence, troubles })
+    await tendTroubles(project, { fence: lease.fence, troubles }, gone)
     if (spec.mergeAuto) await tendMerges(project, gone)
     const events = await eyes.read(spec)
     for (const { id, name } of eyes.agents) names.set(id, name)

@@ -33,7 +33,7 @@ export async function raise(
     )
       return null
     const { tries } = await silenceSoFar(tx, project, agent)
-    if (tries.some(({ type }) => type === 'agent.triaged' || type === 'agent.escalated')) return null
+    if (tries.some(({ type }) => type === 'agent.escalated')) return null
     const nudges = tries.filter(({ type }) => type === 'agent.nudged')
     // It has shown something since the watcher looked.
     if (nudges.length < project.config.watchdog.tier0.nudges) return null

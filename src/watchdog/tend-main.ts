@@ -8,7 +8,7 @@ export async function tendMain([work = '', order = '']: readonly string[], gone:
   try {
     const wanted: Order = JSON.parse(order)
     if (work === 'merges') await tendMerges(project, gone)
-    else if (work === 'troubles') await tendTroubles(project, wanted)
+    else if (work === 'troubles') await tendTroubles(project, wanted, gone)
     else await tendFleet(project, wanted)
     process.stdout.write(`${JSON.stringify(watchSpec(project))}\n`)
   } finally {

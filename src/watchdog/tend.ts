@@ -1,5 +1,6 @@
-import { getAgent, openAgents } from '../agents/store.ts'
-import { escalate } from '../escalation/escalate.ts'
+import { openAgents } from '../agents/store.ts'
+import { messageOf } from '../errors.ts'
+import { recordEvent } from '../events/store.ts'
 import { remark } from '../hooks/remark.ts'
 import { driveTrain } from '../merge/train.ts'
 import { letServerEnd } from '../os/tmux.ts'
@@ -8,6 +9,7 @@ import { WATCH_LEASE } from './lease.ts'
 import { type Nudge, nudge } from './nudge.ts'
 import { type Raise, raise } from './raise.ts'
 import { reconcile } from './reconcile.ts'
+import { triage } from './triage.ts'
 
 /** What a watcher wants done, and by which fence it has the right to want it. */
 export interface Order {
@@ -29,17 +31,27 @@ export async function tendFleet(project: Project, order: Pick<Order, 'fence' | '
   if (project.tmux !== null && (await openAgents(project.db)).length === 0) await letServerEnd(project.tmux)
 }
 
-/** Hands up what nudges did not help against; a model that is asked may take its time, so nothing else waits for it. */
+/**
+ * Hands up what nudges did not help against; a model that is asked may take its time, so nothing else waits for it, nor
+ * one agent for another. What goes wrong with one is told, and tried again when it is raised again.
+ */
 export async function tendTroubles(
   project: Project,
   { fence, troubles }: Pick<Order, 'fence' | 'troubles'>,
+  gone: AbortSignal,
 ): Promise<void> {
-  for (const one of troubles) {
-    const trouble = await raise(project, { resource: WATCH_LEASE, fence }, one)
-    const agent = trouble === null ? undefined : await getAgent(project.db, trouble.agent)
-    if (trouble !== null && agent !== undefined)
-      await escalate(project, agent, { trouble, why: 'Nudges did not help.' })
-  }
+  const lease = { resource: WATCH_LEASE, fence }
+  await Promise.all(
+    troubles.map(async (one) => {
+      try {
+        const trouble = await raise(project, lease, one)
+        if (trouble !== null) await triage(project, lease, trouble, gone)
+      } catch (error) {
+        const data = { about: one.about, why: messageOf(error).slice(0, 2_000) }
+        await recordEvent(project.db, { at: project.clock.now(), type: 'triage.failed', agentId: one.agent, data })
+      }
+    }),
+  )
 }
 
 /** Drives the merge train until its queue is empty. Somebody else at it is as good. */

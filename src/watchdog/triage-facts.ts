@@ -75,6 +75,7 @@ export async function caseOf(project: Project, agent: Agent, trouble: Trouble): 
   const known = [
     `It was started again ${await recentRestarts(project, agent)} times in the last ten minutes.`,
     toolInFlight(events) ? 'A tool of its has begun and not ended.' : 'No tool of its runs.',
+    ...(await earlierVerdicts(project, agent)),
     ...(agent.claimed_done === 1 ? ['It has said that it is done.'] : []),
     `It has ${commits.length} commits, which change ${files.length} files.`,
   ]
@@ -85,7 +86,7 @@ export async function caseOf(project: Project, agent: Agent, trouble: Trouble): 
     model: agent.model === null ? null : line(agent.model),
     seen: line(trouble.seen),
     tried: trouble.tried.map(line),
-    known,
+    known: known.map(clean),
     able,
     task: clean(plainText(task?.body ?? '')),
     events: events.slice(-EVENTS).map((event) => line(eventLine(event))),
@@ -180,14 +181,35 @@ function toolInFlight(events: readonly EventRow[]): boolean {
 }
 
 /** What an `agent.triaged` event carries, as far as it is read again. */
-export const triagedSchema = z.object({
+const triagedSchema = z.object({
   about: z.string(),
   fence: z.number(),
   verdict: z.string(),
   waitMs: z.number(),
+  why: z.string(),
   digest: z.string().nullable(),
   proposed: z.unknown(),
 })
+
+export type Triaged = z.output<typeof triagedSchema>
+
+/** What a verdict said that is recorded here; null for one that is not of this tier. */
+export function triagedIn({ data_json }: Pick<EventRow, 'data_json'>): Triaged | null {
+  return triagedSchema.safeParse(JSON.parse(data_json)).data ?? null
+}
+
+/** Verdicts that a model is reminded of. */
+const VERDICTS = 3
+
+async function earlierVerdicts({ db, clock }: Pick<Project, 'db' | 'clock'>, agent: Agent): Promise<string[]> {
+  const events = await eventsOfKinds(db, agent.id, ['agent.triaged'], VERDICTS)
+  return events.flatMap((event) => {
+    const told = triagedIn(event)
+    if (told === null) return []
+    const ago = Math.round((clock.now() - event.at) / 60_000)
+    return oneLine(`An earlier verdict, ${ago} minutes ago: ${told.verdict}. ${told.why}`, WIDTH)
+  })
+}
 
 /** How long verdicts have let an agent wait in a trouble, in ms, and how often they have nudged it. A sign of life ends a silence. */
 async function grantedTo(
@@ -202,7 +224,7 @@ async function grantedTo(
   const began = trouble.about === 'silence' ? Number(recent.findLast(showsLife)?.id ?? 0) : 0
   const given = triaged
     .filter(({ id }) => Number(id) > began)
-    .map(({ data_json }) => triagedSchema.parse(JSON.parse(data_json)))
+    .flatMap((event) => triagedIn(event) ?? [])
     .filter(({ about, fence }) => about === trouble.about && fence === trouble.fence)
   const waits = given.filter(({ verdict }) => verdict === 'wait')
   return {

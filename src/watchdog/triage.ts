@@ -6,12 +6,12 @@ import { type Agent, getAgent, isOpen } from '../agents/store.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { claimLease, dropLease, type Lease, ownsLease, releaseLease } from '../db/lease.ts'
 import { write } from '../db/open.ts'
-import { messageOf, OvError } from '../errors.ts'
+import { OvError } from '../errors.ts'
 import { countAllSince, eventsOfKinds, recordEvent } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
 import { ownIdentity } from '../os/process.ts'
 import type { Project } from '../project.ts'
-import { type Case, caseOf, standingOf, triagedSchema } from './triage-facts.ts'
+import { type Case, caseOf, standingOf, triagedIn } from './triage-facts.ts'
 import { isStop, questionText, type Verdict, verdictSchema } from './triage-rules.ts'
 import type { Trouble } from './trouble.ts'
 import { carryOut, type Ruling } from './verdict.ts'
@@ -85,8 +85,8 @@ async function rulingAbout(
 async function lastVerdict({ db, clock, config }: Project, agent: Agent, digest: string): Promise<Verdict | null> {
   const [event] = await eventsOfKinds(db, agent.id, ['agent.triaged'], 1)
   if (event === undefined || clock.now() - event.at > config.watchdog.tier1.cacheFor) return null
-  const last = triagedSchema.parse(JSON.parse(event.data_json))
-  return last.digest === digest ? (verdictSchema.safeParse(last.proposed).data ?? null) : null
+  const last = triagedIn(event)
+  return last?.digest === digest ? (verdictSchema.safeParse(last.proposed).data ?? null) : null
 }
 
 /** Who is asked. */
@@ -167,24 +167,4 @@ async function placeToAsk(project: Project, gone: AbortSignal | undefined): Prom
     await delay(AGAIN_MS)
   }
   throw new OvError('busy', 'triage.busy', `${atOnce} questions are asked at the same time, which is the limit.`)
-}
-
-/** What is wrong with one agent must not keep the others from help: it is told, and tried again when it is raised again. */
-export async function triageAll(
-  project: Project,
-  lease: Right,
-  troubles: readonly Trouble[],
-  gone: AbortSignal,
-): Promise<void> {
-  await Promise.all(
-    troubles.map((trouble) =>
-      triage(project, lease, trouble, gone).catch(async (error: unknown) => {
-        const facts = { at: project.clock.now(), type: 'triage.failed', agentId: trouble.agent }
-        await recordEvent(project.db, {
-          ...facts,
-          data: { about: trouble.about, why: messageOf(error).slice(0, 2_000) },
-        })
-      }),
-    ),
-  )
 }

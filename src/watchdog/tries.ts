@@ -15,7 +15,7 @@ export interface SilenceSoFar {
   readonly logSize: number
 }
 
-/** What was done about an agent's silence since it last showed anything of its own. */
+/** What was done about an agent's silence since it last showed anything of its own, or was given time by a verdict. */
 export async function silenceSoFar(db: Db, project: Project, agent: Agent): Promise<SilenceSoFar> {
   const path = join(agentLogDir(project, agent), 'output.ndjson')
   const logSize = fileState(path)?.size ?? 0
@@ -28,7 +28,8 @@ export async function silenceSoFar(db: Db, project: Project, agent: Agent): Prom
     .map(({ type, data_json: data }) => ({ type, data: JSON.parse(data) }))
   const nudge = since.findLast(({ type }) => type === 'agent.nudged')
   const spoke = nudge !== undefined && hasSpoken(path, Number(nudge.data.logSize), logSize)
-  return { tries: spoke ? [] : since, logSize }
+  const anew = since.findLastIndex(({ type }) => type === 'agent.triaged') + 1
+  return { tries: spoke ? [] : since.slice(anew), logSize }
 }
 
 function aboutOf(data: EventRow['data_json']): unknown {

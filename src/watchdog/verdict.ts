@@ -71,12 +71,15 @@ async function askHuman(
   action: Extract<Action, { do: 'ask-human' }>,
 ): Promise<boolean> {
   const { agent, trouble, ruling } = sentence
-  if (!(await write(project.db, (tx) => isDue(tx, sentence)))) return false
   const { question, options, objection } = action
   const why = [ruling.why, refused(ruling, objection), question].filter((text) => text !== null).join(' ')
-  // First, since it is done once however often it is tried; what was not recorded is tried again.
-  await escalate(project, agent, { trouble, why, ...(options.length === 0 ? {} : { options }) })
-  return write(project.db, async (tx) => (await isDue(tx, sentence)) && record(tx, project, sentence, action))
+  const due = await write(
+    project.db,
+    async (tx) => (await isDue(tx, sentence)) && record(tx, project, sentence, action),
+  )
+  // Killed in between, it is raised again when the time that was given has passed.
+  if (due) await escalate(project, agent, { trouble, why, ...(options.length === 0 ? {} : { options }) })
+  return due
 }
 
 /** What was proposed and is not done, in words. */

@@ -40,6 +40,10 @@ export function wordsFor(event: EventRow, nameOf: (agent: string) => string): Wo
       )
     case 'agent.raised':
       return say('bad', `${who} is not helped by nudges${because(data.seen)}`)
+    case 'agent.triaged':
+      return say('plain', `${who} is judged: ${VERDICTS[String(data.verdict)] ?? data.verdict}${because(data.why)}`)
+    case 'triage.failed':
+      return say('bad', `${who} could not be judged${because(data.why)}`)
     case 'agent.survivors':
       return say('bad', `${who} left processes behind`)
     case 'runner.no-tmux':
@@ -70,6 +74,16 @@ export function wordsFor(event: EventRow, nameOf: (agent: string) => string): Wo
     default:
       return null
   }
+}
+
+const VERDICTS: Readonly<Record<string, string>> = {
+  wait: 'it is left alone for a while',
+  nudge: 'it is given advice',
+  resume: 'it is ended and goes on',
+  'restart-fresh': 'it begins anew',
+  reassign: 'its task goes to another runtime',
+  'ask-human': 'a person is asked',
+  'give-up': 'its task is given up',
 }
 
 function end(type: 'agent.failed' | 'agent.stopped'): string {
