@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { eventLine, idsIn } from '../events/line.ts'
 import { recentEvents } from '../events/store.ts'
+import { modeNow } from '../load/mode.ts'
 import { oneLine } from '../mail/frame.ts'
 import { nameOf } from '../mail/send.ts'
 import { findMail, openQuestions } from '../mail/store.ts'
@@ -97,6 +98,7 @@ async function why(project: Project, agent: Agent, report: AgentReport, children
     agent: report,
     queuedBefore: queued.findIndex(({ id }) => id === agent.id),
     maxConcurrent: project.config.agents.maxConcurrent,
+    holds: (await modeNow(project)).holds,
     mergesBefore: Math.max(
       0,
       merges.findIndex(({ agent_id }) => agent_id === agent.id),

@@ -9,6 +9,7 @@ import type {
   WaitingOn,
 } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
+import { type ModeReport, modeNow } from '../load/mode.ts'
 import { countWaiting, openQuestions } from '../mail/store.ts'
 import { type Behind, behindTrain } from '../merge/behind.ts'
 import { openMerges } from '../merge/store.ts'
@@ -89,6 +90,8 @@ export interface StatusReport {
     readonly createdAt: number
     readonly endedAt: number | null
   } | null
+  /** How much the fleet does just now, and why. */
+  readonly mode: ModeReport
   /** What needs a person, most urgent first. */
   readonly problems: readonly Problem[]
   /** Who needs somebody first, who has ended last. */
@@ -138,6 +141,7 @@ export async function reportStatus(
     at: project.clock.now(),
     project: { name: project.name, root: project.root },
     run: run === null ? null : { id: run.id, name: run.name, createdAt: run.created_at, endedAt: run.ended_at },
+    mode: await modeNow(project),
     problems: problemsOf({ agents, questions, unread, landing, noLanding }),
     agents: agents.sort((a, b) => urgency(a.condition, a.waitingOn) - urgency(b.condition, b.waitingOn) || order(a, b)),
     queue: await reportQueue(project),

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
+import { admit } from '../load/mode.ts'
 import { ownIdentity, spawnDetached } from '../os/process.ts'
 import { openSession } from '../os/tmux.ts'
 import { runnerCommand } from '../os/tree.ts'
@@ -10,15 +11,20 @@ import { OV_MAIN } from '../place.ts'
 import type { Project } from '../project.ts'
 import { step } from '../steps.ts'
 import { endAgent } from './finish.ts'
-import { type Agent, countLive, oldestQueued, takeOver } from './store.ts'
+import { type Agent, oldestQueued, takeOver } from './store.ts'
 
-/** Starts queued agents, oldest first, while there is a place. Whoever notices a free place calls this; two at once are no harm. */
+/**
+ * Starts queued agents, oldest first, while there is a place and the machine has enough left for one more. Whoever notices
+ * a free place calls this; two at once are no harm.
+ */
 export async function dispatchQueued(project: Project): Promise<Agent[]> {
   const started: Agent[] = []
   if (project.misconfigured !== null) return started
   for (;;) {
     const agent = await write(project.db, async (tx) => {
-      const next = await oldestQueued(tx, (await countLive(tx)) < project.config.agents.maxConcurrent)
+      // What the machine has left is looked at only for somebody who would start.
+      if ((await oldestQueued(tx, 'anybody')) === undefined) return null
+      const next = await oldestQueued(tx, (await admit(tx, project)).admits)
       if (!next) return null
       const now = project.clock.now()
       const taken = await takeOver(tx, next, ['queued'], ownIdentity(), 'starting', now)

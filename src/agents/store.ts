@@ -160,16 +160,44 @@ export async function countInRun(db: Db, runId: string): Promise<number> {
   return Number(count)
 }
 
-/** @param place whether a place is free; a persistent agent needs none */
-export function oldestQueued(db: Db, place: boolean): Promise<Agent | undefined> {
-  return db
+/** Agents with a place whose runner prepares their worktree: what they will use of the machine does not show yet. */
+export async function countStarting(db: Db): Promise<number> {
+  const { count } = await db
     .selectFrom('agents')
-    .selectAll()
-    .where('state', '=', 'queued')
-    .where('persistent', 'in', place ? [0, 1] : [1])
-    .orderBy('created_at')
-    .orderBy('id')
-    .executeTakeFirst()
+    .select((is) => is.fn.countAll<number>().as('count'))
+    .where('state', '=', 'starting')
+    .where('persistent', '=', 0)
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}
+
+/** Agents with a place that their provider holds back. */
+export async function countParked(db: Db): Promise<number> {
+  const { count } = await db
+    .selectFrom('agents')
+    .select((is) => is.fn.countAll<number>().as('count'))
+    .where('state', '=', 'waiting')
+    .where('waiting_on', '=', 'rate_limit')
+    .where('persistent', '=', 0)
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}
+
+/**
+ * Who of the queue may start: anybody; those that had begun before they lost their runner, and persistent ones; or
+ * persistent ones alone, which need no place.
+ */
+export type Admitted = 'anybody' | 'begun' | 'persistent'
+
+export function oldestQueued(db: Db, who: Admitted): Promise<Agent | undefined> {
+  const queued = db.selectFrom('agents').selectAll().where('state', '=', 'queued').orderBy('created_at').orderBy('id')
+  const admitted =
+    who === 'anybody'
+      ? queued
+      : queued.where((is) =>
+          who === 'begun' ? is.or([is('persistent', '=', 1), is('turns', '>', 0)]) : is('persistent', '=', 1),
+        )
+  return admitted.executeTakeFirst()
 }
 
 /**

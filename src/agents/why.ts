@@ -11,6 +11,8 @@ export interface WhyFacts {
   /** Those that wait for a place before it. */
   readonly queuedBefore: number
   readonly maxConcurrent: number
+  /** What keeps the queue from starting though a place is free. */
+  readonly holds: string | null
   /** Entries of the merge queue before its own. */
   readonly mergesBefore: number
   /** Names of the agents it has slung that are still open. */
@@ -24,6 +26,10 @@ export function whyOf(facts: WhyFacts): Why {
   const { name } = agent
   switch (agent.condition) {
     case 'queued':
+      if (facts.holds !== null) {
+        const turn = facts.queuedBefore === 0 ? '' : ` ${facts.queuedBefore} wait before it.`
+        return { text: `It waits: ${facts.holds}${turn}`, hint: 'ov mode' }
+      }
       return {
         text: `All ${facts.maxConcurrent} places are taken (agents.maxConcurrent). ${facts.queuedBefore === 0 ? 'It is the next.' : `${facts.queuedBefore} wait before it.`}`,
         hint: null,
@@ -72,7 +78,7 @@ export function whyOf(facts: WhyFacts): Why {
   }
 }
 
-function whyWaiting({ agent, mergesBefore, children, question }: WhyFacts): Why {
+function whyWaiting({ agent, mergesBefore, children, question, holds }: WhyFacts): Why {
   switch (agent.waitingOn) {
     case 'merge':
       return {
@@ -99,6 +105,8 @@ function whyWaiting({ agent, mergesBefore, children, question }: WhyFacts): Why 
       return { text: 'Its provider lets it do nothing for now; it goes on by itself.', hint: null }
     case 'budget':
       return { text: 'It has used up its budget.', hint: null }
+    case 'mode':
+      return { text: `No turn begins. ${holds ?? 'It goes on by itself within seconds.'}`.trim(), hint: 'ov mode' }
     case null:
       return { text: 'It waits.', hint: null }
   }

@@ -4,6 +4,7 @@ import type { AgentReport, StatusReport } from '../agents/report.ts'
 import type { WaitingOn } from '../contract/states.ts'
 import { oneLine } from '../mail/frame.ts'
 import { ago, counted, span } from './ages.ts'
+import { sayMode } from './mode-screen.ts'
 import { nextSteps, stepLines } from './next-steps.ts'
 import { type Paint, style } from './style.ts'
 import { type Cell, type Column, table } from './table.ts'
@@ -23,6 +24,7 @@ export function statusScreen(report: StatusReport, width: number, next: 'all' | 
   const shown = agents.filter((row) => !ended.slice(ENDED_SHOWN).includes(row))
   return [
     ...header(report, width),
+    ...section(modeLines(report, width)),
     ...section(report.problems.flatMap((problem) => problemLines(problem, width))),
     ...section(shown.length === 0 ? [] : agentTable(shown, width)),
     ...(shown.length < agents.length
@@ -81,6 +83,16 @@ function wrapParts(parts: readonly (readonly [string, Paint])[], between: string
     used += more
   }
   return [...lines, line]
+}
+
+/** What the fleet does less than everything, and what keeps the queue from starting. */
+function modeLines({ mode, agents, at }: StatusReport, width: number): string[] {
+  const queued = agents.some(({ condition }) => condition === 'queued')
+  const lines = sayMode(mode, at)
+  const waits = queued && mode.holds !== null && !lines.some((line) => line.includes(mode.holds ?? ''))
+  return [...(mode.level === 'full' ? [] : lines), ...(waits ? [`What is queued waits: ${mode.holds}`] : [])]
+    .flatMap((line) => wrapTo(oneLine(line, 300), width))
+    .map((line) => style.yellow(line))
 }
 
 /** A problem on one line where it fits; else its text and, whole so that it can be copied, what to type. */
@@ -147,6 +159,7 @@ const SHORT_WAITS: Readonly<Record<WaitingOn, string>> = {
   merge: 'for merge',
   rate_limit: 'rate limit',
   budget: 'for budget',
+  mode: 'held',
 }
 
 /** The state, and in fewer letters where there is little room. */

@@ -3,11 +3,9 @@ import { isAbsolute, join } from 'node:path'
 import * as z from 'zod'
 import { CAPABILITIES, type Capability, MODES } from '../contract/states.ts'
 import { isWithin } from '../os/files.ts'
+import { A_DURATION, DURATION, readDuration } from './duration.ts'
 import { type RuntimeSection, SECTION_DEFAULTS } from './runtime-section.ts'
 
-const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
-const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/
-const A_DURATION = 'must be a duration such as 500ms, 60s, 10m or 1h'
 /** Node's timers end at 2³¹ ms; a longer one would fire at once. */
 const LONGEST_HOURS = 24 * 24
 
@@ -17,11 +15,25 @@ const duration = z
     error: A_DURATION,
   })
   .transform((value) => {
-    if (typeof value === 'number') return value * UNITS.s
-    const [, amount = '0', unit = 's'] = DURATION.exec(value) ?? []
-    return Number(amount) * UNITS[unit as keyof typeof UNITS]
+    if (typeof value === 'number') return value * 1000
+    return readDuration(value) ?? 0
   })
-  .refine((ms) => ms > 0 && ms <= LONGEST_HOURS * UNITS.h, `must be more than 0 and at most ${LONGEST_HOURS}h`)
+  .refine((ms) => ms > 0 && ms <= LONGEST_HOURS * 3_600_000, `must be more than 0 and at most ${LONGEST_HOURS}h`)
+
+const SIZES = { MB: 1024 ** 2, GB: 1024 ** 3, TB: 1024 ** 4 } as const
+const SIZE = /^(\d+(?:\.\d+)?)(MB|GB|TB)$/
+
+/** `512MB`, `2GB`; gives bytes. */
+const size = z
+  .string({ error: 'must be a size such as 512MB or 2GB' })
+  .regex(SIZE, 'must be a size such as 512MB or 2GB')
+  .transform((text) => {
+    const [, amount = '0', unit = 'MB'] = SIZE.exec(text) ?? []
+    return Number(amount) * SIZES[unit as keyof typeof SIZES]
+  })
+
+/** Percent of the time; at 100 it is never too much. */
+const share = z.number().min(1).max(100)
 
 /** A path as people write it: `~` is the home folder. */
 export const path = z
@@ -289,6 +301,53 @@ export function configSchemaFor(runtimes: readonly string[]) {
       })
       .prefault({})
       .describe('Who notices that an agent hangs.'),
+    load: z
+      .strictObject({
+        enabled: z
+          .boolean()
+          .default(true)
+          .describe(
+            'Let new agents wait while the machine is short of something, and do less. Off: only ov mode does.',
+          ),
+        minMemory: size
+          .optional()
+          .describe(
+            'Memory that is kept free; below it no agent starts beside others. Unset: 512MB, or a tenth of what the machine has where that is less.',
+          )
+          .meta({ examples: ['1GB'] }),
+        perAgentMemory: size
+          .prefault('256MB')
+          .describe('Memory that must be free beyond that for each agent that starts.'),
+        minDisk: size
+          .optional()
+          .describe(
+            'Space kept free where state and worktrees lie; below it no agent starts beside others, and with a tenth of it nothing is written any more. Unset: 1GB, or a twentieth of a smaller disk.',
+          )
+          .meta({ examples: ['2GB'] }),
+        maxCpuPressure: share
+          .default(90)
+          .describe('Percent of the last minute in which somebody had to wait for a core (PSI) …'),
+        maxLoadPerCore: z
+          .number()
+          .min(1)
+          .max(10_000)
+          .default(30)
+          .describe(
+            '… and processes that want each core: above both (without PSI: above this) no agent starts beside others.',
+          ),
+        maxMemoryPressure: share
+          .default(40)
+          .describe(
+            'Percent of the last 10 seconds in which everybody had to wait for memory (PSI). 100: never too much.',
+          ),
+        maxIoPressure: share
+          .default(95)
+          .describe(
+            'Percent of the last minute in which everybody had to wait for the disk (PSI). 100: never too much.',
+          ),
+      })
+      .prefault({})
+      .describe('What is kept free on this machine (docs/load.md).'),
     models: perCapability((capability) =>
       z
         .union([line, z.record(z.string(), line)], {

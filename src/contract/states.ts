@@ -20,7 +20,7 @@
 export const CAPABILITIES = ['coordinator', 'lead', 'scout', 'builder', 'reviewer', 'merger', 'monitor'] as const
 export type Capability = (typeof CAPABILITIES)[number]
 
-export const WAITING_ON = ['mail', 'children', 'human', 'merge', 'rate_limit', 'budget'] as const
+export const WAITING_ON = ['mail', 'children', 'human', 'merge', 'rate_limit', 'budget', 'mode'] as const
 export type WaitingOn = (typeof WAITING_ON)[number]
 
 export const AGENT_STATES = ['queued', 'starting', 'working', 'waiting', 'done', 'failed', 'stopped'] as const
@@ -86,6 +86,15 @@ export type MergeState = (typeof MERGE_STATES)[number]
 
 /** A landing: under way, through, taken back (nothing of it is left), or left as it was found. */
 export type LandingState = 'landing' | 'landed' | 'undone' | 'left'
+
+/**
+ * How much a fleet does, from everything to nothing new:
+ * - `reduced`: half the places, no worktrees prepared ahead, no model asked about agents that hang
+ * - `minimal`: nothing new starts; what runs goes on, and is merged
+ * - `read-only`: no turn begins, nothing is merged or landed; turns that run go on to their end, mail is taken
+ */
+export const LEVELS = ['full', 'reduced', 'minimal', 'read-only'] as const
+export type Level = (typeof LEVELS)[number]
 
 /** The exact name rule: what becomes a branch, a tmux session, a mail address. */
 export const NAME_PATTERN = /^[a-z][a-z0-9-]{0,39}$/

@@ -120,4 +120,10 @@ export const MIGRATIONS: readonly string[] = [
   CREATE UNIQUE INDEX one_open_escalation ON escalations(agent_id, fence, about) WHERE state = 'open';
   CREATE INDEX escalations_pending ON escalations(created_at) WHERE state IN ('open', 'answered');
   `,
+  `
+  CREATE TABLE modes (
+    set_by TEXT PRIMARY KEY, level TEXT NOT NULL, why TEXT NOT NULL, shortages_json TEXT NOT NULL, since INTEGER NOT NULL,
+    until INTEGER
+  ) STRICT;
+  `,
 ]

@@ -5,6 +5,7 @@ import type {
   Capability,
   FailedBy,
   LandingState,
+  Level,
   MergeState,
   Mode,
   Protection,
@@ -28,6 +29,19 @@ export interface Schema {
   pool: PoolRow
   hook_calls: HookCallRow
   escalations: EscalationRow
+  modes: ModeRow
+}
+
+/** How much the fleet is to do: by a person's wish, and by what `ov` has last seen of the load. No row: everything. */
+export interface ModeRow {
+  set_by: 'human' | 'ov'
+  level: Level
+  why: string
+  /** JSON array of what there was too little of, as `memory:minimal`. */
+  shortages_json: string
+  since: number
+  /** Wall clock ms at which a person's wish ends by itself. */
+  until: number | null
 }
 
 export interface PoolRow {

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
+import { isAllowed } from '../load/mode.ts'
 import { oneLine } from '../mail/frame.ts'
 import {
   type Act,
@@ -55,6 +56,8 @@ export type LeftAlone =
   | 'rewritten'
   /** Git refused, or could not write. */
   | 'refused'
+  /** The fleet lands nothing just now. */
+  | 'held'
 
 export type Landing =
   | { readonly landed: true; readonly branch: string; readonly from: string; readonly commit: string }
@@ -86,6 +89,7 @@ const PATIENCE_MS = 2_000
  */
 export async function landTrain(project: Project, ahead?: Track): Promise<Landing> {
   const now = ahead ?? (await readTrack(project, await canonicalBranch(project)))
+  if (!(await isAllowed(project, 'land'))) return leftAlone(now, 'held', 'The fleet lands nothing just now.', 'ov mode')
   if (now.checkout !== null) {
     const mended = await mendCheckout(project, now.branch, now.checkout)
     if (mended === 'busy') return leftAlone(now, 'busy', 'Another landing is under way.', 'ov status')

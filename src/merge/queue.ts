@@ -1,6 +1,7 @@
 import { getAgent } from '../agents/store.ts'
 import { leaseHolder } from '../db/lease.ts'
 import { OvError } from '../errors.ts'
+import { requireAllowed } from '../load/mode.ts'
 import { oneLine } from '../mail/frame.ts'
 import { watchDatabase } from '../os/files.ts'
 import type { Project } from '../project.ts'
@@ -54,6 +55,7 @@ export async function mergeQueue(project: Project, request: MergeRequest): Promi
   request.onStart?.(await Promise.all(found.map((entry) => sayEntry(project, entry))))
   const reports: TrainReport[] = []
   for (;;) {
+    await requireAllowed(project, 'merge')
     const report = await driveTrain(project, {
       asked: true,
       land: request.land,
@@ -83,6 +85,7 @@ export async function landWaiting(
   waiting: Pick<MergeRequest, 'onWait' | 'gone'> = {},
 ): Promise<{ landing: Landing; blocked: Block | null }> {
   for (;;) {
+    await requireAllowed(project, 'land')
     const landing = await landTrain(project)
     if (landing.landed || (landing.why !== 'diverged' && landing.why !== 'rewritten')) return { landing, blocked: null }
     const report = await driveTrain(project, { asked: true, rebuildOnly: true, gone: waiting.gone })

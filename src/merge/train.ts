@@ -2,6 +2,7 @@ import { claimLease, leaseHolder, ownsLease, releaseLease, renewLease } from '..
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
+import { isAllowed } from '../load/mode.ts'
 import { oneLine } from '../mail/frame.ts'
 import { GitFailure, writeBlob } from '../os/git.ts'
 import { ownIdentity } from '../os/process.ts'
@@ -80,6 +81,7 @@ export async function driveTrain(project: Project, options: TrainOptions = {}): 
   const nothing: TrainReport = { drove: false, merged: [], rejected: [], blocked: null, landing: null }
   // Asked of every runner at every tick: first a look that costs nothing.
   if (!options.asked && (await openMerges(project.db)).length === 0) return nothing
+  if (!(await isAllowed(project, 'merge'))) return nothing
   if ((await leaseHolder(project.db, TRAIN_LEASE, project.clock)) !== null) return nothing
   const branch = await canonicalBranch(project)
   const lease = await write(project.db, (tx) => claimLease(tx, TRAIN_LEASE, ownIdentity(), project.clock, LEASE_MS))
@@ -220,8 +222,10 @@ class Drive {
   }
 
   /** The next entry, claimed. With none left to claim the lease goes back in the same transaction. */
-  #claim(): Promise<MergeEntry | null> {
+  async #claim(): Promise<MergeEntry | null> {
     const { project, lease } = this.#driver
+    // It may have been forbidden in the middle of the queue.
+    if (!(await isAllowed(project, 'merge'))) return null
     return write(project.db, async (tx) => {
       if (this.#options.rebuildOnly || !(await ownsLease(tx, lease))) return null
       const next = await claimNextMerge(tx, lease.fence, project.clock.now(), {

@@ -10,6 +10,8 @@ export interface DoingFacts {
   readonly mergesBefore: number | null
   /** Those that wait for a place before it. */
   readonly queuedBefore: number
+  /** What keeps the queue from starting though a place is free. */
+  readonly holds: string | null
   /** Names of the open agents it has slung. */
   readonly children: readonly string[]
   /** What it asked that has no answer. */
@@ -24,6 +26,7 @@ export function doingOf(agent: AgentReport, facts: DoingFacts): string {
     case 'waiting':
       return waitingFor(agent, facts)
     case 'queued':
+      if (facts.holds !== null) return oneLine(facts.holds, 200)
       return facts.queuedBefore === 0 ? 'next for a place' : `behind ${facts.queuedBefore} for a place`
     case 'done':
       return agent.task.mergedAs === null ? 'nothing to merge' : agent.task.mergedAs.slice(0, 8)
@@ -58,6 +61,7 @@ function waitingFor(agent: AgentReport, { gates, mergesBefore, children, questio
         : oneLine(question.to === 'human' ? question.subject : `${question.to}: ${question.subject}`, 200)
     case 'rate_limit':
     case 'budget':
+    case 'mode':
     case null:
       return ''
   }

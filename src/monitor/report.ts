@@ -136,7 +136,9 @@ class Reader implements FleetReader {
     return {
       ...status,
       branch: git.landing?.branch ?? null,
-      agents: treeOf(agents.map((agent) => this.#monitored(agent, agents, queue))).map(({ agent }) => agent),
+      agents: treeOf(agents.map((agent) => this.#monitored(agent, agents, queue, status.mode.holds))).map(
+        ({ agent }) => agent,
+      ),
       questions: this.#questions.flatMap(({ id, reader, sender, subject }) => {
         const asker = agents.find((agent) => agent.id === sender)
         return reader === HUMAN && asker !== undefined && isOpen(asker) ? [{ id, from: asker.name, subject }] : []
@@ -213,7 +215,12 @@ class Reader implements FleetReader {
     }
   }
 
-  #monitored(agent: AgentReport, all: readonly AgentReport[], queue: StatusReport['queue']): MonitoredAgent {
+  #monitored(
+    agent: AgentReport,
+    all: readonly AgentReport[],
+    queue: StatusReport['queue'],
+    holds: string | null,
+  ): MonitoredAgent {
     const tool = this.#toolOf(agent)
     const mergesBefore = queue.findIndex(({ branch }) => branch === agent.branch.name)
     const question = this.#questions.find(({ sender }) => sender === agent.id)
@@ -222,6 +229,7 @@ class Reader implements FleetReader {
       gates: this.#tracks.gates.get(agent.id) ?? [],
       mergesBefore: mergesBefore < 0 ? null : mergesBefore,
       queuedBefore: all.filter(({ state, createdAt }) => state === 'queued' && createdAt < agent.createdAt).length,
+      holds,
       children: all.filter((other) => other.parent === agent.name && isOpen(other)).map(({ name }) => name),
       question:
         question === undefined

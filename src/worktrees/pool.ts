@@ -6,6 +6,7 @@ import { ignoreFolder } from '../config/local.ts'
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
+import { isAllowed } from '../load/mode.ts'
 import { listFolder } from '../os/files.ts'
 import {
   addWorktree,
@@ -51,6 +52,7 @@ export async function fillPool(project: Project): Promise<void> {
   const size = project.config.worktrees.pool
   if (size === 0 || !recordsPlainly(commonDirAt(project.root))) return
   for (;;) {
+    if (!(await isAllowed(project, 'pool'))) return
     const slot = await write(project.db, (tx) => beginSlot(tx, size, ownIdentity(), project.clock.now()))
     if (slot === null) return
     const path = slotPath(project, slot)

@@ -1,0 +1,22 @@
+import type { Level } from '../contract/states.ts'
+import type { ModeReport } from '../load/mode.ts'
+import { clockTime, span } from './ages.ts'
+
+const MEANING: Readonly<Record<Level, string>> = {
+  full: 'everything is done',
+  reduced: 'half the places, no worktrees made ahead, no model asked about agents that hang',
+  minimal: 'nothing new starts; what runs goes on, and is merged',
+  'read-only': 'no turn begins, nothing is merged or landed; turns that run go on to their end',
+}
+
+/** What the fleet is at, in lines: the level with its meaning, whose wish it is, and why. */
+export function sayMode({ level, by, why, since, until, holds }: ModeReport, at: number): string[] {
+  const whose = level === 'full' ? '' : by === 'human' ? ', as you said' : ', by itself'
+  const from = since === null || level === 'full' ? '' : `, since ${clockTime(since)}`
+  const left = until === null ? '' : `, for ${span(until - at)} more`
+  return [
+    `The fleet is at "${level}"${whose}${from}${left}: ${MEANING[level]}.`,
+    ...(why === '' ? [] : [why]),
+    ...(holds === null || holds === why || holds.endsWith(` ${why}`) ? [] : [`No agent starts: ${holds}`]),
+  ]
+}
