@@ -6,6 +6,7 @@ import { type AgentState, type EndState, isFinal } from '../contract/states.ts'
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
+import { isAllowed } from '../load/mode.ts'
 import { plainText } from '../mail/frame.ts'
 import { unansweredBy } from '../mail/questions.ts'
 import { nameOf, reportsTo } from '../mail/send.ts'
@@ -161,6 +162,8 @@ class Runner {
   #lastEventAt = 0
   #ticks = 0
   #parkedUntil: number | null = null
+  /** A turn ended of which nothing has followed yet, since none may begin. */
+  #owed = false
   /** What a person was told to do, so that it goes on. */
   #held: string | null = null
 
@@ -588,8 +591,9 @@ class Runner {
       if (this.#session?.alive && quietFor < ECHO_PATIENCE_MS) return null
       await this.#handover.withdraw()
     }
+    const mayBegin = await isAllowed(this.#project, 'turn')
     if (this.#parkedUntil !== null) {
-      if (this.#project.clock.now() < this.#parkedUntil) return null
+      if (!mayBegin || this.#project.clock.now() < this.#parkedUntil) return null
       this.#parkedUntil = null
       return this.#beginTurn((await this.#handover.nextPrompt()) ?? GO_ON)
     }
@@ -606,7 +610,7 @@ class Runner {
       persistent: this.#persistent,
       attended: this.#session?.attended ?? false,
     })
-    const prompt = (await this.#isWokenByMail()) ? await this.#handover.nextPrompt() : null
+    const prompt = mayBegin && (await this.#isWokenByMail()) ? await this.#handover.nextPrompt() : null
     if (prompt !== null) return this.#beginTurn(prompt)
     switch (next.do) {
       case 'finish':
@@ -625,10 +629,21 @@ class Runner {
         return null
       case 'remind':
       case 'fail':
+        if (!mayBegin) return this.#hold(turnEnded)
+        turnEnded ||= this.#owed
+        this.#owed = false
         // Whose wait is over without mail (children that ended, a question that came back) is told so before it is judged.
         if (!turnEnded) return me?.state === 'waiting' && this.#runtime.can.prompts ? this.#remind(WAIT_OVER) : null
         return next.do === 'fail' ? { name: 'failed', reason: next.reason } : this.#remind(TURN_OVER)
     }
+  }
+
+  /** No turn begins just now (ov mode): what would follow from the end of this one follows later. */
+  async #hold(turnEnded: boolean): Promise<null> {
+    this.#owed ||= turnEnded
+    const me = await getAgent(this.#project.db, this.#agent.id)
+    if (me?.waiting_on !== 'mode') await this.#become({ name: 'waiting', on: 'mode' })
+    return null
   }
 
   /** Who has a task takes any mail; who waits for whatever may come is not woken for what can wait itself. */

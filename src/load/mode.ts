@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from 'node:path'
 import type { Kysely } from 'kysely'
 import { countLive, countParked, countStarting } from '../agents/store.ts'
 import type { Clock } from '../clock.ts'
+import { recallSettings } from '../config/remembered.ts'
 import type { Level } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
@@ -130,7 +131,10 @@ export async function assess(db: Kysely<Schema>, clock: Clock, spec: LoadSpec): 
 
 /** The same in a transaction that goes on to start somebody: says who may. */
 export async function admit(tx: Db, project: Project): Promise<Admission> {
-  const spec = loadSpec(project)
+  // A runner may have been started under an older configuration than the one that holds now.
+  const { root, stateDir } = project
+  const config = recallSettings(root, stateDir)?.config ?? project.config
+  const spec = loadSpec({ config, root, stateDir })
   return (await settle(tx, project.clock.now(), spec, readMachine(spec.folders))).admission
 }
 

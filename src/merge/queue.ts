@@ -50,6 +50,7 @@ export interface MergeRequest {
  * @throws {OvError} `merge.not-queued`
  */
 export async function mergeQueue(project: Project, request: MergeRequest): Promise<MergeOutcome> {
+  await requireAllowed(project, 'merge')
   const wanted = request.branch === undefined ? undefined : await queuedBranch(project, request.branch)
   const found = (await openMerges(project.db)).filter((entry) => wanted === undefined || entry.branch === wanted)
   request.onStart?.(await Promise.all(found.map((entry) => sayEntry(project, entry))))

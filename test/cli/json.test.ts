@@ -113,6 +113,7 @@ test('what every command prints with --json has that shape', async () => {
 
   for (const words of [
     'overview',
+    'mode',
     'monitor --once',
     'monitor status',
     'monitor stop',

@@ -90,6 +90,7 @@ function report(more: Partial<StatusReport> = {}): StatusReport {
     at: NOW,
     project: { name: 'shop', root: '/home/me/shop' },
     run: { id: 'r', name: 'run-1', createdAt: NOW - 10 * MINUTE, endedAt: null },
+    mode: { level: 'full', by: 'ov', why: '', since: null, until: null, places: 5, holds: null },
     problems: problemsOf({
       agents,
       questions: [{ id: '0190aaaa-bbbb-7ccc-8ddd-eeeeffff0001', from: 'asker', subject: 'Which database?' }],

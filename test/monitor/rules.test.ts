@@ -5,7 +5,15 @@ import { follow, noTracks, withPending } from '../../src/monitor/track.ts'
 import { treeOf, worthARow } from '../../src/monitor/tree.ts'
 import { monitored, NOW } from '../rig/monitor-report.ts'
 
-const FACTS = { tool: undefined, gates: [], mergesBefore: null, queuedBefore: 0, children: [], question: null }
+const FACTS = {
+  tool: undefined,
+  gates: [],
+  mergesBefore: null,
+  queuedBefore: 0,
+  holds: null,
+  children: [],
+  question: null,
+}
 
 function event(type: string, data: unknown, at = 1) {
   return { at, agent_id: 'a', type, data_json: JSON.stringify(data) }

@@ -168,6 +168,7 @@ export function monitorReport(
     project: { name: 'shop', root: '/home/me/shop' },
     branch: 'main',
     run: { id: 'r', name: 'run-3', createdAt: NOW - 125 * MINUTE, endedAt: null },
+    mode: { level: 'full', by: 'ov', why: '', since: null, until: null, places: 5, holds: null },
     problems: problemsOf({ agents, questions, unread: 1, landing: null, noLanding: null }),
     agents,
     questions,

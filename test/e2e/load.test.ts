@@ -1,0 +1,134 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { eventsBeyond } from '../../src/events/store.ts'
+import { type Fleet, makeFleet } from '../rig/fleet.ts'
+import { configure, git, type Home, makeHome } from '../rig/sandbox-home.ts'
+
+let home: Home
+let fleet: Fleet
+beforeEach(() => {
+  home = makeHome()
+})
+afterEach(async () => {
+  await fleet.db.destroy()
+  await home.dispose()
+})
+
+const HANG = 'while :; do sleep 0.1; done'
+const UNMET = 'load: { minMemory: 900TB }\n'
+
+/** A command that goes on until a file of this name lies in the home. */
+const until = (name: string) => `while [ ! -e '${join(home.path, name)}' ]; do sleep 0.05; done`
+const allow = (name: string) => writeFileSync(join(home.path, name), '')
+
+async function changes(): Promise<Record<string, unknown>[]> {
+  const events = await eventsBeyond(fleet.db, 0, 10_000)
+  return events.filter(({ type }) => type === 'mode.changed').map(({ data_json: data }) => JSON.parse(data))
+}
+
+async function say(...args: string[]): Promise<string> {
+  const { code, output } = await home.ov(fleet.repo, args)
+  expect(code, output).toBe(0)
+  return output
+}
+
+test('a task waits while a reserve is missing, says so everywhere, and starts when it is there', async () => {
+  fleet = await makeFleet(home, { config: UNMET })
+  // With nobody at work one may start whatever is missing.
+  await fleet.sling('first', HANG)
+  await fleet.expectState('first', 'working')
+  await fleet.sling('second', HANG)
+  expect((await fleet.agent('second')).state).toBe('queued')
+  const why = /GB of memory are free, 921600 GB are kept \(load\.minMemory\)\./
+  expect(await say('status')).toMatch(why)
+  expect(await say('inspect', 'second')).toMatch(why)
+  const status = await fleet.status()
+  expect(status.mode).toMatchObject({ level: 'minimal', by: 'ov', why: expect.stringMatching(why), places: 5 })
+  expect(status.mode.holds).toMatch(why)
+  expect(await changes()).toEqual([{ level: 'minimal', by: 'ov', why: expect.stringMatching(why) }])
+  await say('watch', '--background')
+  configure(home, fleet.repo)
+  await fleet.expectState('second', 'working')
+  await expect.poll(async () => (await changes()).at(-1)).toMatchObject({ level: 'full', by: 'ov' })
+  expect((await fleet.status()).mode).toMatchObject({ level: 'full', holds: null })
+})
+
+test('without a watcher too: what waits for a reserve starts when those at work have ended', async () => {
+  fleet = await makeFleet(home, { config: UNMET })
+  await fleet.sling('first', until('go'))
+  await fleet.expectState('first', 'working')
+  await fleet.sling('second', 'echo s > s.txt')
+  expect((await fleet.agent('second')).state).toBe('queued')
+  allow('go')
+  await fleet.expectState('second', 'done')
+  expect(git(home, fleet.repo, 'show', 'main:s.txt')).toBe('s')
+})
+
+test('minimal: nothing new starts, what runs goes on and is merged; auto takes it back', async () => {
+  fleet = await makeFleet(home)
+  await fleet.sling('running', `echo r > r.txt; ${until('go')}`)
+  await fleet.expectState('running', 'working')
+  expect(await say('mode', 'minimal', '--why', 'The release is built')).toMatch(
+    /The fleet is at "minimal", as you said, since .*: nothing new starts; .*\nThe release is built\n/,
+  )
+  await fleet.sling('waits', 'echo w > w.txt')
+  allow('go')
+  await fleet.expectState('running', 'done')
+  expect(git(home, fleet.repo, 'show', 'main:r.txt')).toBe('r')
+  expect((await fleet.agent('waits')).state).toBe('queued')
+  expect(await say('status')).toContain('The release is built')
+  expect(await say('mode', 'auto')).toBe('The fleet is at "full": everything is done.\n')
+  await fleet.expectState('waits', 'done')
+  expect(await changes()).toEqual([
+    { level: 'minimal', by: 'human', why: 'The release is built' },
+    { level: 'full', by: 'human', why: '' },
+  ])
+})
+
+test('read-only: no turn begins, nothing is merged or landed; afterwards all of it goes on by itself', async () => {
+  fleet = await makeFleet(home)
+  await fleet.sling('busy', `echo b > b.txt; ${until('go')}`)
+  await fleet.expectState('busy', 'working')
+  await say('mode', 'read-only')
+  allow('go')
+  await expect.poll(async () => (await fleet.agent('busy')).waiting_on, { timeout: 15_000 }).toBe('merge')
+  const refused = await home.ov(fleet.repo, ['merge'])
+  expect(refused.code).toBe(4)
+  expect(refused.output).toBe('✖ The fleet is at "read-only", as you said.\nHint: ov mode auto\n')
+  expect((await home.ov(fleet.repo, ['land'])).code).toBe(4)
+  await say('mail', 'send', '--to', 'busy', '--subject', 'Mail is taken')
+  expect((await fleet.agent('busy')).state).toBe('waiting')
+  await say('mode', 'auto')
+  await fleet.expectState('busy', 'done')
+  expect(git(home, fleet.repo, 'show', 'main:b.txt')).toBe('b')
+})
+
+test('reduced: half of the places; a wish with an end ends by itself', async () => {
+  fleet = await makeFleet(home, { config: 'agents: { maxConcurrent: 2 }\n' })
+  await say('mode', 'reduced', '--for', '3s')
+  await fleet.sling('one', HANG)
+  await fleet.sling('two', HANG)
+  await fleet.expectState('one', 'working')
+  expect((await fleet.agent('two')).state).toBe('queued')
+  expect((await fleet.status()).mode.holds).toBe('1 of 2 places are used at "reduced".')
+  await fleet.expectState('two', 'working')
+  expect(await changes()).toEqual([
+    { level: 'reduced', by: 'human', why: '' },
+    { level: 'full', by: 'ov', why: 'The time of "reduced" is up.' },
+  ])
+})
+
+test('what makes no sense is refused', async () => {
+  fleet = await makeFleet(home)
+  for (const args of [
+    ['mode', 'sleepy'],
+    ['mode', 'minimal', '--for', 'ever'],
+    ['mode', 'auto', '--for', '2h'],
+    ['mode', '--why', 'x'],
+  ])
+    expect((await home.ov(fleet.repo, args)).code, args.join(' ')).toBe(2)
+  expect(JSON.parse(await say('mode', '--json'))).toEqual({
+    mode: { level: 'full', by: 'ov', why: '', since: null, until: null, places: 5, holds: null },
+  })
+})
