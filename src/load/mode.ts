@@ -31,7 +31,7 @@ export interface LoadSpec {
   readonly maxConcurrent: number
 }
 
-export function loadSpec({ config, root, stateDir }: Pick<Project, 'config' | 'root' | 'stateDir'>): LoadSpec {
+function loadSpec({ config, root, stateDir }: Pick<Project, 'config' | 'root' | 'stateDir'>): LoadSpec {
   const { baseDir } = config.worktrees
   const { minMemory = null, minDisk = null, ...limits } = config.load
   return {
@@ -39,6 +39,11 @@ export function loadSpec({ config, root, stateDir }: Pick<Project, 'config' | 'r
     folders: [stateDir, isAbsolute(baseDir) ? baseDir : resolve(root, baseDir)],
     maxConcurrent: config.agents.maxConcurrent,
   }
+}
+
+/** By the configuration as it is now: a runner may have been started under an older one. */
+export function loadSpecNow({ config, root, stateDir }: Pick<Project, 'config' | 'root' | 'stateDir'>): LoadSpec {
+  return loadSpec({ config: recallSettings(root, stateDir)?.config ?? config, root, stateDir })
 }
 
 /** How much the fleet does just now, and why. Times are ms since the epoch. */
@@ -131,10 +136,7 @@ export async function assess(db: Kysely<Schema>, clock: Clock, spec: LoadSpec): 
 
 /** The same in a transaction that goes on to start somebody: says who may. */
 export async function admit(tx: Db, project: Project): Promise<Admission> {
-  // A runner may have been started under an older configuration than the one that holds now.
-  const { root, stateDir } = project
-  const config = recallSettings(root, stateDir)?.config ?? project.config
-  const spec = loadSpec({ config, root, stateDir })
+  const spec = loadSpecNow(project)
   return (await settle(tx, project.clock.now(), spec, readMachine(spec.folders))).admission
 }
 

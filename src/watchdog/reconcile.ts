@@ -7,6 +7,7 @@ import { type EndState, isFinal } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
+import { assess, loadSpecNow } from '../load/mode.ts'
 import { bounceStranded } from '../mail/bounce.ts'
 import { mendLandings } from '../merge/land.ts'
 import { mergesOfTask } from '../merge/store.ts'
@@ -70,6 +71,7 @@ export async function reconcile(project: Project, { persistent = false } = {}): 
   await mendLandings(project)
   await sweepPool(project)
   await bounceStranded(project)
+  await assess(project.db, project.clock, loadSpecNow(project))
   await dispatchQueued(project)
   return ended
 }
