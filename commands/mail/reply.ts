@@ -1,4 +1,5 @@
 import { Args, Flags } from '@oclif/core'
+import { sayDecided } from '../../src/cli/ask-screen.ts'
 import { OvCommand } from '../../src/cli/command.ts'
 import { shortId } from '../../src/cli/letter-text.ts'
 import { textOf } from '../../src/cli/mail-command.ts'
@@ -36,7 +37,8 @@ export default class MailReply extends OvCommand {
       ...(flags.type === undefined ? {} : { type: flags.type }),
       ...(flags.priority === undefined ? {} : { priority: flags.priority }),
     })
-    this.log(`Sent to ${result.sent.map((mail) => `${mail.to} (${shortId(mail.id)})`).join(', ')}.`)
+    if (result.decided !== null) this.log(sayDecided(result.decided))
+    else this.log(`Sent to ${result.sent.map((mail) => `${mail.to} (${shortId(mail.id)})`).join(', ')}.`)
     return result
   }
 }

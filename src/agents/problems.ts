@@ -1,31 +1,60 @@
-import type { Capability, WaitingOn } from '../contract/states.ts'
+import type { Capability } from '../contract/states.ts'
 import type { OvError } from '../errors.ts'
+import {
+  type Blocks,
+  blockedByAgent,
+  blockedByTrain,
+  type FleetMember,
+  NOTHING_BLOCKED,
+  sayBlocked,
+  weightOf,
+} from '../escalation/blocked.ts'
 import { oneLine } from '../mail/frame.ts'
 import type { Behind } from '../merge/behind.ts'
 import type { Condition } from './condition.ts'
 
 /** Something a person should know of, and what to type next. */
 export interface Problem {
-  readonly kind: 'runner_gone' | 'branch' | 'train' | 'question' | 'waits_for_human' | 'failed' | 'landing' | 'mail'
+  readonly kind:
+    | 'runner_gone'
+    | 'branch'
+    | 'train'
+    | 'escalation'
+    | 'question'
+    | 'waits_for_human'
+    | 'failed'
+    | 'landing'
+    | 'mail'
   /** The agent it is about, if it is about one. */
   readonly agent: string | null
   readonly message: string
   readonly hint: string | null
+  /** What waits until it is settled. */
+  readonly blocks: Blocks
 }
 
-interface AgentFacts {
-  readonly name: string
+type Unweighed = Omit<Problem, 'blocks'>
+
+interface AgentFacts extends FleetMember {
   readonly capability: Capability
-  readonly persistent: boolean
   readonly condition: Condition
-  readonly waitingOn: WaitingOn | null
   readonly reason: string | null
 }
 
 export interface ProblemFacts {
   readonly agents: readonly AgentFacts[]
-  /** Questions to the human that have no answer. */
-  readonly questions: readonly { readonly id: string; readonly from: string; readonly subject: string }[]
+  /** Agents that may be at work at once. */
+  readonly maxConcurrent: number
+  /** Entries of the merge queue. */
+  readonly merges: number
+  /** Questions to the human that have no answer, and what he is to decide. */
+  readonly questions: readonly {
+    readonly id: string
+    readonly kind: 'question' | 'decision_gate' | 'escalation'
+    readonly agent: string
+    readonly subject: string
+    readonly options: readonly string[]
+  }[]
   /** Mail of the human's that waits, questions among it. */
   readonly unread: number
   readonly landing: Behind | null
@@ -33,9 +62,12 @@ export interface ProblemFacts {
   readonly noLanding: OvError | null
 }
 
-/** What needs a person, most urgent first. */
-export function problemsOf(facts: ProblemFacts): Problem[] {
-  return [
+/**
+ * What needs a person: that which holds up most first. Of those that hold up as much, what does not go on at all comes
+ * before what only waits for a word.
+ */
+export function attention(facts: ProblemFacts): Problem[] {
+  const found: Unweighed[] = [
     ...facts.agents.filter(({ condition }) => condition === 'runner_gone').map(runnerGone),
     ...(facts.noLanding === null
       ? []
@@ -54,9 +86,43 @@ export function problemsOf(facts: ProblemFacts): Problem[] {
     ...landing(facts.landing),
     ...mail(facts.unread),
   ]
+  return found
+    .map((problem) => ({ ...problem, blocks: blocksOf(problem, facts) }))
+    .map((problem) => ({ ...problem, message: withBlocked(problem) }))
+    .sort((a, b) => importance(b, facts) - importance(a, facts))
 }
 
-function runnerGone({ name, capability, persistent }: AgentFacts): Problem {
+function blocksOf({ kind, agent }: Unweighed, facts: ProblemFacts): Blocks {
+  switch (kind) {
+    case 'branch':
+    case 'train':
+      return blockedByTrain(facts)
+    case 'runner_gone':
+    case 'escalation':
+    case 'question':
+    case 'waits_for_human':
+      return agent === null ? NOTHING_BLOCKED : blockedByAgent(agent, facts)
+    case 'failed':
+    case 'landing':
+    case 'mail':
+      return NOTHING_BLOCKED
+  }
+}
+
+/** Everybody who works will have to be merged: where nothing can be, all of them count. */
+function importance({ kind, blocks }: Problem, { agents }: ProblemFacts): number {
+  if (kind !== 'branch' && kind !== 'train') return weightOf(blocks)
+  return blocks.merges + agents.filter(({ condition }) => OPEN.includes(condition)).length + 1
+}
+
+const OPEN: readonly Condition[] = ['queued', 'starting', 'working', 'waiting', 'runner_gone']
+
+function withBlocked({ message, agent, blocks }: Problem): string {
+  const others = sayBlocked(blocks, agent)
+  return others === '' ? message : `${message} (${others})`
+}
+
+function runnerGone({ name, capability, persistent }: AgentFacts): Unweighed {
   if (persistent) {
     const message = `${name} has lost its runner and does nothing. What it knows is kept, and its mail waits for it.`
     return { kind: 'runner_gone', agent: name, message, hint: `ov ${capability} start` }
@@ -69,22 +135,20 @@ function runnerGone({ name, capability, persistent }: AgentFacts): Problem {
   }
 }
 
-function question({ id, from, subject }: ProblemFacts['questions'][number]): Problem {
-  return {
-    kind: 'question',
-    agent: from,
-    message: `${from} asks: ${subject}`,
-    hint: `ov mail reply ${id.slice(-8)} --body "…"`,
-  }
+function question({ id, kind, agent, subject, options }: ProblemFacts['questions'][number]): Unweighed {
+  if (kind === 'escalation') return { kind, agent, message: oneLine(subject, 300), hint: 'ov ask list' }
+  const choice = options.length === 0 ? '' : ` [${options.map((one) => oneLine(one, 40)).join(' / ')}]`
+  const message = `${agent} asks: ${subject}${choice}`
+  return { kind: 'question', agent, message, hint: `ov ask answer ${id.slice(-8)} "…"` }
 }
 
 /** Waits for a person for another reason than a question that is listed already. */
 function waitsUnasked({ name, condition, waitingOn, reason }: AgentFacts, { questions }: ProblemFacts): boolean {
   const forHuman = waitingOn === 'human' || waitingOn === 'budget'
-  return condition === 'waiting' && forHuman && (reason !== null || !questions.some(({ from }) => from === name))
+  return condition === 'waiting' && forHuman && (reason !== null || !questions.some(({ agent }) => agent === name))
 }
 
-function waits({ name, waitingOn, reason }: AgentFacts): Problem {
+function waits({ name, waitingOn, reason }: AgentFacts): Unweighed {
   const message = waitingOn === 'budget' ? `${name} has used up its budget.` : `${name} waits for you.`
   if (reason === null) return { kind: 'waits_for_human', agent: name, message, hint: `ov inspect ${name}` }
   return {
@@ -95,7 +159,7 @@ function waits({ name, waitingOn, reason }: AgentFacts): Problem {
   }
 }
 
-function failed({ name, reason }: AgentFacts): Problem {
+function failed({ name, reason }: AgentFacts): Unweighed {
   const why = reason?.split('\n')[0] ?? ''
   return {
     kind: 'failed',
@@ -105,13 +169,13 @@ function failed({ name, reason }: AgentFacts): Problem {
   }
 }
 
-function train(behind: Behind | null): Problem[] {
+function train(behind: Behind | null): Unweighed[] {
   const blocked = behind?.blocked
   if (!blocked) return []
   return [{ kind: 'train', agent: null, message: `Nothing is merged: ${blocked.why}`, hint: blocked.hint || null }]
 }
 
-function landing(behind: Behind | null): Problem[] {
+function landing(behind: Behind | null): Unweighed[] {
   if (behind === null) return []
   const { branch, commits, changedFiles, diverged, blocked } = behind
   if (blocked !== null)
@@ -131,7 +195,7 @@ function landing(behind: Behind | null): Problem[] {
   return [{ kind: 'landing', agent: null, message: `${message}.`, hint: 'ov land' }]
 }
 
-function mail(unread: number): Problem[] {
+function mail(unread: number): Unweighed[] {
   if (unread === 0) return []
   return [{ kind: 'mail', agent: null, message: `You have ${count(unread, 'unread mail')}.`, hint: 'ov mail check' }]
 }

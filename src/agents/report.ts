@@ -9,8 +9,9 @@ import type {
   WaitingOn,
 } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
+import { listQuestions } from '../escalation/questions.ts'
 import { type ModeReport, modeNow } from '../load/mode.ts'
-import { countWaiting, openQuestions } from '../mail/store.ts'
+import { countWaiting } from '../mail/store.ts'
 import { type Behind, behindTrain } from '../merge/behind.ts'
 import { openMerges } from '../merge/store.ts'
 import { trainRef } from '../merge/track.ts'
@@ -20,9 +21,9 @@ import { chosenRun, listRuns, type Run } from '../tasks/runs.ts'
 import { getTask, type Task, tasksOfRun } from '../tasks/store.ts'
 import { type BranchFacts, unmergedBranches } from '../worktrees/unmerged.ts'
 import { type Condition, conditionOf, type RunnerSeen, urgency } from './condition.ts'
-import { type Problem, problemsOf } from './problems.ts'
+import { attention, type Problem } from './problems.ts'
 import { look, type Sight } from './sight.ts'
-import { type Agent, agentsOfRun, getAgent, isOpen } from './store.ts'
+import { type Agent, agentsOfRun, getAgent } from './store.ts'
 
 /** One agent as `ov status --json` shows it. Times are ms since the epoch; null where nothing is known or applies. */
 export interface AgentReport {
@@ -135,32 +136,28 @@ export async function reportStatus(
   const git = options.git ?? (await viewGit(project, run === null ? 'ov' : `ov/${run.name}`))
   const { landing, noLanding } = git
   const agents = (await Promise.all(shown.map((one) => reportRun(project, one, git.branches)))).flat()
-  const questions = await questionsToHuman(project)
+  const questions = await listQuestions(project, 'human')
+  const queue = await reportQueue(project)
   const unread = await countWaiting(project.db, HUMAN)
   return {
     at: project.clock.now(),
     project: { name: project.name, root: project.root },
     run: run === null ? null : { id: run.id, name: run.name, createdAt: run.created_at, endedAt: run.ended_at },
     mode: await modeNow(project),
-    problems: problemsOf({ agents, questions, unread, landing, noLanding }),
+    problems: attention({
+      agents,
+      maxConcurrent: project.config.agents.maxConcurrent,
+      merges: queue.length,
+      questions,
+      unread,
+      landing,
+      noLanding,
+    }),
     agents: agents.sort((a, b) => urgency(a.condition, a.waitingOn) - urgency(b.condition, b.waitingOn) || order(a, b)),
-    queue: await reportQueue(project),
+    queue,
     landing,
     mail: { unread, questions: questions.length },
   }
-}
-
-/** What somebody still waits to hear from the human; who has ended waits no more. */
-async function questionsToHuman({ db }: Project): Promise<{ id: string; from: string; subject: string }[]> {
-  const asked = await Promise.all(
-    (await openQuestions(db, { reader: HUMAN })).map(async (mail) => ({
-      mail,
-      sender: await getAgent(db, mail.sender),
-    })),
-  )
-  return asked.flatMap(({ mail, sender }) =>
-    sender && isOpen(sender) ? [{ id: mail.id, from: sender.name, subject: mail.subject }] : [],
-  )
 }
 
 /** Among those at work the oldest first; among those that have ended the newest. */

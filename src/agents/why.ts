@@ -99,7 +99,7 @@ function whyWaiting({ agent, mergesBefore, children, question, holds }: WhyFacts
       if (question === null) return { text: 'It waits for mail.', hint: `ov nudge ${agent.name} "…"` }
       return {
         text: `It asked ${question.to}: ${question.subject}`,
-        hint: agent.waitingOn === 'human' ? `ov mail reply ${question.id.slice(-8)} --body "…"` : null,
+        hint: agent.waitingOn === 'human' ? `ov ask answer ${question.id.slice(-8)} "…"` : null,
       }
     case 'rate_limit':
       return { text: 'Its provider lets it do nothing for now; it goes on by itself.', hint: null }

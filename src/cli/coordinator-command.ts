@@ -69,7 +69,7 @@ export abstract class CoordinatorCommand extends MailCommand {
       tell: (line) => this.say(line),
       asked: (question) =>
         this.say(
-          `${agent.name} asks: ${oneLine(question.subject, 300)}\nAnswer it: ov mail reply ${shortId(question.id)} --body "…"`,
+          `${agent.name} asks: ${oneLine(question.subject, 300)}\nAnswer it: ov ask answer ${shortId(question.id)} "…"`,
         ),
       ...(timeout === undefined ? {} : { timeoutMs: timeout * 1000 }),
       gone: this.gone,

@@ -19,9 +19,7 @@ export function coordinatorScreen(report: CoordinatorReport, now: number): strin
     ...(coordinator.reason === null || runs ? [] : [oneLine(coordinator.reason, 500)]),
     ...(unread === 0 ? [] : [`${unread} mail${unread === 1 ? '' : 's'} wait${unread === 1 ? 's' : ''} for it.`]),
     ...(workers.length === 0 ? [] : [`At work for it: ${workers.join(', ')}`]),
-    ...questions.map(
-      ({ id, subject }) => `It asks you: ${oneLine(subject, 200)} → ov mail reply ${shortId(id)} --body "…"`,
-    ),
+    ...questions.map(({ id, subject }) => `It asks you: ${oneLine(subject, 200)} → ov ask answer ${shortId(id)} "…"`),
     ...(lastWords.length === 0 ? [] : ['', ...lastWords.map((line) => style.dim(line))]),
     ...(runs ? [] : ['', 'Start it again, with what it knew: ov coordinator start']),
   ]

@@ -41,7 +41,7 @@ function payloadLines(mail: MailView): string[] {
   const options = optionsOf(mail.payload)
   const carried =
     options.length > 0 ? [`Options: ${options.map((one) => oneLine(one)).join(' · ')}`] : carriedLines(mail)
-  const how = asks(mail.type) ? [`Answer: ov mail reply ${shortId(mail.id)} --body "…"`] : []
+  const how = asks(mail.type) || options.length > 0 ? [`Answer: ov mail reply ${shortId(mail.id)} --body "…"`] : []
   const lines = [...carried, ...how]
   return lines.length === 0 ? [] : ['', ...lines]
 }

@@ -1,9 +1,11 @@
+import { join } from 'node:path'
 import { type Agent, getAgent, isOpen } from '../agents/store.ts'
 import { HUMAN, SYSTEM } from '../contract/mail.ts'
 import { type Db, write } from '../db/open.ts'
 import { recordEvent } from '../events/store.ts'
 import { nameOf, postMail } from '../mail/send.ts'
 import type { Mail } from '../mail/store.ts'
+import { fileState } from '../os/files.ts'
 import { bootId } from '../os/process.ts'
 import type { Project } from '../project.ts'
 import { getTask } from '../tasks/store.ts'
@@ -13,14 +15,14 @@ import { canAnswer, DECISIONS } from './rules.ts'
 import { insertEscalation, isEscalated, openEscalation } from './store.ts'
 
 /** What escalating needs of a project. */
-export type Asking = Pick<Project, 'db' | 'clock' | 'config'>
+export type Asking = Pick<Project, 'db' | 'clock' | 'config' | 'stateDir'>
 
 /** What somebody above is to decide about. */
 export interface Escalating {
   readonly trouble: Trouble
   /** Why nobody below could settle it, in a sentence. */
   readonly why: string
-  /** Answers to choose from; all that code can carry out unless said otherwise. */
+  /** Answers to choose from, beside those that code can carry out. */
   readonly options?: readonly string[]
 }
 
@@ -32,7 +34,8 @@ export interface Escalating {
 export async function escalate(project: Asking, agent: Agent, what: Escalating): Promise<void> {
   const { enabled, answerWithin } = project.config.watchdog.tier3
   if (!enabled) return
-  const { trouble, why, options = DECISIONS } = what
+  const { trouble, why } = what
+  const options = [...new Set([...(what.options ?? []), ...DECISIONS])]
   await write(project.db, async (tx) => {
     const row = await getAgent(tx, agent.id)
     if (row === undefined || !isOpen(row) || row.fence !== trouble.fence) return
@@ -47,8 +50,18 @@ export async function escalate(project: Asking, agent: Agent, what: Escalating):
       { agentId: row.id, fence: trouble.fence, about: trouble.about, ...facts },
       { reader: mail.reader, question: mail.id, at: now, mono: project.clock.monotonic(), boot: bootId() },
     )
-    await noteEscalated(tx, row, { about: trouble.about, why, mail }, now)
+    await noteEscalated(tx, row, { about: trouble.about, why, mail, logSize: logSizeOf(project, row) }, now)
   })
+}
+
+/** How long an agent's log is, in bytes. What it says afterwards is a sign of its own. */
+export function logSizeOf({ stateDir }: Pick<Project, 'stateDir'>, { id }: Pick<Agent, 'id'>): number {
+  return fileState(logOf(stateDir, id))?.size ?? 0
+}
+
+/** Where an agent's output is kept. */
+export function logOf(stateDir: string, id: string): string {
+  return join(stateDir, 'logs', id, 'output.ndjson')
 }
 
 /** The nearest above who can be asked about an agent, by id: an agent's, at last `human`. */
@@ -115,7 +128,7 @@ export async function putQuestion(tx: Db, agent: Agent, question: Question, now:
 export async function noteEscalated(
   tx: Db,
   agent: Agent,
-  { about, why, mail }: { about: string; why: string; mail: Mail },
+  { about, why, mail, logSize }: { about: string; why: string; mail: Mail; logSize: number },
   now: number,
 ): Promise<void> {
   await recordEvent(tx, {
@@ -124,6 +137,6 @@ export async function noteEscalated(
     runId: agent.run_id,
     agentId: agent.id,
     taskId: agent.task_id,
-    data: { about, to: await nameOf(tx, mail.reader), question: mail.id, why },
+    data: { about, to: await nameOf(tx, mail.reader), question: mail.id, why, logSize },
   })
 }

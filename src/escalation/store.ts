@@ -1,5 +1,6 @@
 import type { Db } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
+import { standingQuery } from '../db/standing.ts'
 import { newId } from '../ids.ts'
 import type { TroubleKind } from '../watchdog/trouble.ts'
 
@@ -75,4 +76,56 @@ export async function isEscalated(db: Db, agent: string): Promise<boolean> {
     .where('state', '=', 'open')
     .executeTakeFirst()
   return row !== undefined
+}
+
+/** Those that wait for an answer, or whose answer is not carried out yet, oldest first. */
+export const pendingEscalations: (db: Db) => Promise<Escalation[]> = standingQuery((db) =>
+  db
+    .selectFrom('escalations')
+    .selectAll()
+    .where('state', 'in', ['open', 'answered'])
+    .orderBy('created_at')
+    .orderBy('id'),
+)
+
+/** The escalation that a mail of this thread is about. */
+export function escalationOfThread(db: Db, thread: string): Promise<Escalation | undefined> {
+  return db.selectFrom('escalations').selectAll().where('thread', '=', thread).executeTakeFirst()
+}
+
+/** The newest escalation about an agent, whatever became of it. */
+export function lastEscalation(db: Db, agent: string): Promise<Escalation | undefined> {
+  return db
+    .selectFrom('escalations')
+    .selectAll()
+    .where('agent_id', '=', agent)
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+}
+
+/** What changes of an escalation. */
+type Change = Partial<
+  Pick<
+    Escalation,
+    'state' | 'answer' | 'answered_by' | 'question' | 'reader' | 'asked_at' | 'asked_mono' | 'asked_boot'
+  >
+>
+
+/** Changes an escalation that is in this state and with this reader still. False: it is not. */
+export async function changeEscalation(
+  tx: Db,
+  escalation: Pick<Escalation, 'id' | 'state' | 'question'>,
+  change: Change,
+  now: number,
+): Promise<boolean> {
+  const result = await tx
+    .updateTable('escalations')
+    .set({ ...change, updated_at: now })
+    .where('id', '=', escalation.id)
+    .where('state', '=', escalation.state)
+    .where('question', '=', escalation.question)
+    .executeTakeFirst()
+  return result.numUpdatedRows === 1n
 }

@@ -1,14 +1,15 @@
 import * as z from 'zod'
 import { whileWaiting } from '../agents/waiting.ts'
 import { operation, readerOf, type Speaker, senderOf } from '../broker/operation.ts'
-import { MAIL_TYPES, PRIORITIES, SENDABLE_TYPES } from '../contract/mail.ts'
+import { MAIL_TYPES, PRIORITIES, SENDABLE_TYPES, SYSTEM } from '../contract/mail.ts'
 import { OvError } from '../errors.ts'
+import type { Project } from '../project.ts'
 import { lettersOf, type Post, takeMail } from './deliver.ts'
 import { meantMail, meantParty } from './find.ts'
 import { excerptOf, framesOf } from './frame.ts'
 import { unansweredBy } from './questions.ts'
 import { replyTo } from './reply.ts'
-import { checkMail, confirmMail, handed, receiptsOf, sendFrom } from './service.ts'
+import { checkMail, confirmMail, handed, receiptsOf, type Sent, sendFrom } from './service.ts'
 import { findMail, type Mail, type MailQuery, type Wanted } from './store.ts'
 import { headsOf, type MailHead, viewsOf } from './view.ts'
 import { waitForMail } from './wait.ts'
@@ -41,14 +42,16 @@ export const MAIL_OPERATIONS = {
         type: z.enum(SENDABLE_TYPES).optional(),
         priority: z.enum(PRIORITIES).optional(),
       }),
-    async (project, speaker, { id, body, type, priority }) => {
+    async (project, speaker, { id, body, type, priority }): Promise<Replied> => {
       const mail = await meantMail(project.db, id, visibleTo(speaker))
+      const answered = type === undefined ? await decided(project, speaker, mail, body) : null
+      if (answered !== null) return answered
       const sent = await replyTo(project, senderOf(speaker), mail, {
         body,
         ...(type === undefined ? {} : { type }),
         ...(priority === undefined ? {} : { priority }),
       })
-      return { sent: await receiptsOf(project, [sent]) }
+      return { sent: await receiptsOf(project, [sent]), decided: null }
     },
   ),
   /** Takes what waits. The caller shows it and then confirms; hanging up before lets go of it. */
@@ -139,6 +142,23 @@ export const MAIL_OPERATIONS = {
     },
   ),
 } as const
+
+/** Answers what is to become of an agent in trouble, where that is what a mail asks; null where it is not. */
+async function decided(project: Project, speaker: Speaker, mail: Mail, body: string): Promise<Replied | null> {
+  if (mail.sender !== SYSTEM || mail.type !== 'escalation') return null
+  // Only here: what can be decided about an agent takes much to carry out.
+  const { answerEscalation, escalationOf } = await import('../escalation/answer.ts')
+  const escalation = await escalationOf(project.db, mail)
+  if (escalation === undefined) return null
+  const { agent, did, mail: sent } = await answerEscalation(project, senderOf(speaker), escalation, body)
+  return { sent: sent === null ? [] : [{ ...sent, to: agent }], decided: did === 'sent' ? null : { agent, did } }
+}
+
+/** A reply: the mail that was sent, or what it decided about an agent in trouble. */
+interface Replied {
+  readonly sent: readonly Sent[]
+  readonly decided: { readonly agent: string; readonly did: 'waits' | 'restarted' | 'stopped' } | null
+}
 
 /** Whose mail a speaker may see: an agent its own, the human everybody's (undefined). */
 function visibleTo(speaker: Speaker): string | undefined {

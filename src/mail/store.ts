@@ -232,6 +232,22 @@ export async function withdrawMail(
     .execute()
 }
 
+/**
+ * Closes a thread that needs nobody's attention any more: who has answered it has had it, and from others it is taken back
+ * as long as they have not been offered it.
+ */
+export async function closeThread(tx: Db, thread: string, answeredBy: string | null, now: number): Promise<void> {
+  const waits = () =>
+    tx
+      .updateTable('mail')
+      .where('thread_id', '=', thread)
+      .where('type', '=', 'escalation')
+      .where('delivered_at', 'is', null)
+      .where('bounced_at', 'is', null)
+  if (answeredBy !== null) await waits().set({ delivered_at: now }).where('reader', '=', answeredBy).execute()
+  await waits().set({ bounced_at: now }).where('offer_id', 'is', null).execute()
+}
+
 const waiting = standingQuery((db) =>
   db.selectFrom('mail').select('reader').distinct().where('delivered_at', 'is', null).where('bounced_at', 'is', null),
 )

@@ -6,6 +6,7 @@ import { type Agent, getAgent, openAgents, ownerOf, takeOver } from '../agents/s
 import { type EndState, isFinal } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
+import { tendEscalations } from '../escalation/tend.ts'
 import { recordEvent } from '../events/store.ts'
 import { assess, loadSpecNow } from '../load/mode.ts'
 import { bounceStranded } from '../mail/bounce.ts'
@@ -72,6 +73,7 @@ export async function reconcile(project: Project, { persistent = false } = {}): 
   await sweepPool(project)
   await bounceStranded(project)
   await assess(project.db, project.clock, loadSpecNow(project))
+  await tendEscalations(project)
   await dispatchQueued(project)
   return ended
 }

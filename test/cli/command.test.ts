@@ -72,7 +72,6 @@ test.each([
 test.each([
   ['nudge', 'AGENT and TEXT are missing.'],
   ['inspect', 'AGENT is missing.'],
-  ['ask', 'QUESTION is missing.'],
   ['mail send --to human', '--subject is missing.'],
   ['mail send --to human --subject', '--subject needs a value.'],
   ['sling --task x --timeout 5', '--timeout goes only with --wait.'],

@@ -128,6 +128,8 @@ test('what every command prints with --json has that shape', async () => {
     'mail list',
     'mail list --unread',
     'mail search Hello',
+    'ask list',
+    'ask list --all',
     'run list',
     'run show',
     'runtime list',
@@ -161,6 +163,10 @@ test('what every command prints with --json has that shape', async () => {
   await ask(`mail read ${question.id}`)
   await ask(`mail reply ${question.id} --body a`)
   await fleet.expectState('asker', 'done')
+  await fleet.sling('other', 'ov ask Why? --wait')
+  await fleet.expectState('other', 'waiting')
+  const { questions } = JSON.parse((await home.ov(fleet.repo, ['ask', 'list', '--json'])).stdout)
+  await ask(`ask answer ${questions[0].id} Because`)
   await ask('mail check')
   await fleet.sling('teller', 'ov mail send --to human --subject One --body more')
   await ask('mail wait --timeout 20')

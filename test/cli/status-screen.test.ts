@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
-import { problemsOf } from '../../src/agents/problems.ts'
+import { attention } from '../../src/agents/problems.ts'
 import type { AgentReport, StatusReport } from '../../src/agents/report.ts'
 import { span } from '../../src/cli/ages.ts'
 import { statusScreen } from '../../src/cli/status-screen.ts'
@@ -91,9 +91,19 @@ function report(more: Partial<StatusReport> = {}): StatusReport {
     project: { name: 'shop', root: '/home/me/shop' },
     run: { id: 'r', name: 'run-1', createdAt: NOW - 10 * MINUTE, endedAt: null },
     mode: { level: 'full', by: 'ov', why: '', since: null, until: null, places: 5, holds: null },
-    problems: problemsOf({
+    problems: attention({
       agents,
-      questions: [{ id: '0190aaaa-bbbb-7ccc-8ddd-eeeeffff0001', from: 'asker', subject: 'Which database?' }],
+      maxConcurrent: 10,
+      merges: 0,
+      questions: [
+        {
+          id: '0190aaaa-bbbb-7ccc-8ddd-eeeeffff0001',
+          kind: 'question',
+          agent: 'asker',
+          subject: 'Which database?',
+          options: [],
+        },
+      ],
       unread: 2,
       landing: LANDING,
       noLanding: null,
@@ -123,7 +133,7 @@ test('a wide screen shows problems first, each with what to type, then everybody
     shop · run-1, 10m ago · 2 at work · 3 waiting · 1 queued · 1 without runner · 1 merged · 1 failed · 1 stopped
 
     ! lost has lost its runner and does nothing. What it has done is kept.  → ov up
-    ! asker asks: Which database?  → ov mail reply ffff0001 --body "…"
+    ! asker asks: Which database?  → ov ask answer ffff0001 "…"
     ! broken failed: Gate tests-pass is red after 3 attempts.  → ov inspect broken
     ! main is 3 commits behind what was merged: 2 tracked files are changed in your checkout.  → Commit or stash, then: ov land
     ! You have 2 unread mails.  → ov mail check
@@ -154,7 +164,7 @@ test('80 columns keep what matters', () => {
     1 merged · 1 failed · 1 stopped
 
     ! lost has lost its runner and does nothing. What it has done is kept.  → ov up
-    ! asker asks: Which database?  → ov mail reply ffff0001 --body "…"
+    ! asker asks: Which database?  → ov ask answer ffff0001 "…"
     ! broken failed: Gate tests-pass is red after 3 attempts.  → ov inspect broken
     ! main is 3 commits behind what was merged: 2 tracked files are changed in your
       checkout.
@@ -192,7 +202,7 @@ test('40 columns keep who does what', () => {
       nothing. What it has done is kept.
       → ov up
     ! asker asks: Which database?
-      → ov mail reply ffff0001 --body "…"
+      → ov ask answer ffff0001 "…"
     ! broken failed: Gate tests-pass is red
       after 3 attempts.
       → ov inspect broken
@@ -242,9 +252,8 @@ test('20 columns keep names and states', () => {
       → ov up
     ! asker asks: Which
       database?
-      → ov mail reply
-        ffff0001 --body
-        "…"
+      → ov ask answer
+        ffff0001 "…"
     ! broken failed:
       Gate tests-pass is
       red after 3
@@ -339,8 +348,16 @@ test('without a canonical branch the reason is a problem, and everything else is
   const noLanding = new OvError('user', 'project.no-commits', 'The repository has no commit yet.', {
     hint: 'git commit',
   })
-  expect(problemsOf({ agents: [], questions: [], unread: 0, landing: null, noLanding })).toEqual([
-    { kind: 'branch', agent: null, message: 'The repository has no commit yet.', hint: 'git commit' },
+  expect(
+    attention({ agents: [], maxConcurrent: 1, merges: 0, questions: [], unread: 0, landing: null, noLanding }),
+  ).toEqual([
+    {
+      kind: 'branch',
+      agent: null,
+      message: 'The repository has no commit yet.',
+      hint: 'git commit',
+      blocks: { agents: [], tasks: 0, merges: 0 },
+    },
   ])
 })
 

@@ -1,4 +1,4 @@
-import { problemsOf } from '../../src/agents/problems.ts'
+import { attention } from '../../src/agents/problems.ts'
 import type { MailHead } from '../../src/mail/view.ts'
 import type { MonitoredAgent, MonitoredEvent, MonitoredMerge, MonitorReport } from '../../src/monitor/report.ts'
 
@@ -169,7 +169,21 @@ export function monitorReport(
     branch: 'main',
     run: { id: 'r', name: 'run-3', createdAt: NOW - 125 * MINUTE, endedAt: null },
     mode: { level: 'full', by: 'ov', why: '', since: null, until: null, places: 5, holds: null },
-    problems: problemsOf({ agents, questions, unread: 1, landing: null, noLanding: null }),
+    problems: attention({
+      agents,
+      maxConcurrent: 10,
+      merges: 0,
+      questions: questions.map(({ id, from, subject }) => ({
+        id,
+        kind: 'question' as const,
+        agent: from,
+        subject,
+        options: [],
+      })),
+      unread: 1,
+      landing: null,
+      noLanding: null,
+    }),
     agents,
     questions,
     merges: MERGES,

@@ -1,7 +1,8 @@
 import { Args, Flags } from '@oclif/core'
-import { shortId } from '../src/cli/letter-text.ts'
-import { MailCommand } from '../src/cli/mail-command.ts'
-import { markOf, oneLine, plainText } from '../src/mail/frame.ts'
+import { shortId } from '../../src/cli/letter-text.ts'
+import { MailCommand } from '../../src/cli/mail-command.ts'
+import { OvError } from '../../src/errors.ts'
+import { markOf, oneLine, plainText } from '../../src/mail/frame.ts'
 
 export default class Ask extends MailCommand {
   static override summary = 'Inside an agent: ask whom you report to'
@@ -14,7 +15,7 @@ Exit codes with --wait: 0 answered · 1 none will come · 7 --timeout is over.`
     '<%= config.bin %> ask "May I drop the old table?" --option yes --option no --wait --timeout 600',
   ]
   static override args = {
-    question: Args.string({ required: true, description: 'the question' }),
+    question: Args.string({ description: 'the question' }),
   }
   static override flags = {
     wait: Flags.boolean({ char: 'w', description: 'wait for the answer and print it' }),
@@ -36,8 +37,10 @@ Exit codes with --wait: 0 answered · 1 none will come · 7 --timeout is over.`
 
   async run() {
     const { args, flags } = await this.parse(Ask)
+    const { question } = args
+    if (question === undefined) throw this.nothingAsked()
     const asked = await this.call('ask', {
-      question: args.question,
+      question,
       ...(flags.to === undefined ? {} : { to: flags.to }),
       ...(flags.option === undefined ? {} : { options: flags.option }),
     })
@@ -57,5 +60,13 @@ Exit codes with --wait: 0 answered · 1 none will come · 7 --timeout is over.`
     if (answer === null) process.exitCode = 1
     this.log(plainText((answer ?? mail[0])?.body ?? ''))
     return { ...asked, answer }
+  }
+
+  private nothingAsked(): OvError {
+    return this.insideAgent
+      ? new OvError('user', 'ask.empty', 'What do you want to ask?', { hint: 'ov ask "Which database do we use?"' })
+      : new OvError('user', 'ask.for-agents', 'Agents ask by ov ask "…"; you answer.', {
+          hint: 'What waits for your answer: ov ask list. To ask the fleet something: ov coordinator ask "…"',
+        })
   }
 }

@@ -1,0 +1,29 @@
+import { stopAgents } from '../agents/stop.ts'
+import { getAgent, isOpen } from '../agents/store.ts'
+import { type Db, write } from '../db/open.ts'
+import { nameOf } from '../mail/send.ts'
+import type { Project } from '../project.ts'
+import { intervene } from '../watchdog/intervene.ts'
+import { decisionOf } from './rules.ts'
+import { changeEscalation, type Escalation } from './store.ts'
+
+/**
+ * Carries out what was decided about an agent: ends it, or has it begin anew. Who is killed at it leaves the rest to
+ * whoever looks after the fleet next; an agent that has another owner by then is left alone.
+ */
+export async function carryOut(project: Project, escalation: Escalation): Promise<void> {
+  const { db, clock } = project
+  const done = (tx: Db) => changeEscalation(tx, escalation, { state: 'done' }, clock.now())
+  const agent = await getAgent(db, escalation.agent_id)
+  const decision = decisionOf(escalation.answer ?? '', JSON.parse(escalation.options_json))
+  if (agent !== undefined && isOpen(agent) && agent.fence === escalation.fence && 'reason' in decision) {
+    const by = await nameOf(db, escalation.answered_by ?? '')
+    const reason = decision.reason === '' ? '.' : `: ${decision.reason}`
+    if (decision.do === 'stop') await stopAgents(project, [agent], { reason: `Stopped by ${by}${reason}` })
+    else {
+      const digest = `${by} wants you to begin anew${reason}`
+      await intervene(project, agent, { verdict: 'restart-fresh', digest, why: digest }, done)
+    }
+  }
+  await write(db, done)
+}
