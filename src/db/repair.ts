@@ -25,12 +25,16 @@ const GROWING = ['events', 'usage']
 /** What belongs to a database file, itself last. */
 const ENDS = ['-wal', '-shm', '']
 
-/** Reads a database through, in a moment: all of it when it is small. */
-export function inspectDatabase(path: string): DatabaseHealth {
+/**
+ * Reads a database through, in a moment: all of it when it is small.
+ *
+ * @param options.wholly all of it whatever its size, and its indexes held against its tables
+ */
+export function inspectDatabase(path: string, { wholly = false } = {}): DatabaseHealth {
   if (!existsSync(path)) return { is: 'missing' }
   if (!isWritable(path) || !isWritable(dirname(path))) return { is: 'read-only' }
   try {
-    return inspect(path, statSync(path).size <= SMALL_BYTES)
+    return inspect(path, wholly ? 'wholly' : statSync(path).size <= SMALL_BYTES ? 'tables' : 'few')
   } catch (error) {
     const code = codeOf(error) ?? ''
     if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB')
@@ -41,21 +45,22 @@ export function inspectDatabase(path: string): DatabaseHealth {
   }
 }
 
-function inspect(path: string, whole: boolean): DatabaseHealth {
+function inspect(path: string, depth: 'wholly' | 'tables' | 'few'): DatabaseHealth {
   const database = new Database(path, { readonly: true, fileMustExist: true, timeout: 500 })
   try {
     const version = Number(database.pragma('user_version', { simple: true }))
     const tables = tablesOf(database)
-    const checks = whole
-      ? ['quick_check(1)']
-      : tables.filter((table) => !GROWING.includes(table)).map((table) => `quick_check('${table}')`)
+    const checks =
+      depth === 'few'
+        ? tables.filter((table) => !GROWING.includes(table)).map((table) => `quick_check('${table}')`)
+        : [depth === 'wholly' ? 'integrity_check(1)' : 'quick_check(1)']
     for (const check of checks) {
       const verdict = String(database.pragma(check, { simple: true }))
       if (verdict !== 'ok') return { is: 'corrupt', detail: verdict }
     }
     if (version > MIGRATIONS.length) return { is: 'newer', version, known: MIGRATIONS.length }
     if (version < MIGRATIONS.length) return { is: 'old', version }
-    return { is: 'good', unchecked: whole ? [] : tables.filter((table) => GROWING.includes(table)) }
+    return { is: 'good', unchecked: depth !== 'few' ? [] : tables.filter((table) => GROWING.includes(table)) }
   } finally {
     database.close()
   }

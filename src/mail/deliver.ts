@@ -91,7 +91,10 @@ export async function takeMail(post: Post, reader: Reader, wanted: Wanted = {}):
       const free = new Set(fallen.map((one) => one.offer))
       const held = [...offersOf(await unconfirmedMail(tx, reader.id)).keys()].filter((id) => !free.has(id))
       const batch = batchWithin(await offerableMail(tx, reader.id, wanted, held, BATCH), BATCH_CHARACTERS)
-      return claimMail(tx, batch, held, offer, now)
+      const claimed = await claimMail(tx, batch, held, offer, now)
+      // Whoever asks for a mail by its id may get it before earlier ones: that is told, so that it is not taken for a fault.
+      if (wanted.ids !== undefined && claimed.length > 0) await recordPick(tx, reader.id, claimed, now)
+      return claimed
     })
     if (mails.length > 0) return { offer: offer.id, letters: await lettersOf(post.db, mails) }
     standing.delete(offer.id)
@@ -190,6 +193,11 @@ async function recordDelivery(
     agentId: reader === HUMAN ? null : reader,
     data: { mail, by },
   })
+}
+
+function recordPick(tx: Db, reader: string, mails: readonly Mail[], now: number): Promise<void> {
+  const data = { mail: mails.map(({ id }) => id) }
+  return recordEvent(tx, { at: now, type: 'mail.picked', agentId: reader === HUMAN ? null : reader, data })
 }
 
 /** Mails with their senders' names. */

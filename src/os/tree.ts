@@ -37,11 +37,25 @@ export function runnerCommand(main: string, agentId: string, fence: number): str
   return [process.execPath, main, 'runner', agentId, String(fence)]
 }
 
-/** The agent whose runner this process is, or null. (tmux's server carries the same words, but further back.) */
-function agentRunBy(pid: number): string | null {
+/** The agent whose runner this process is, and the fence it was started with, or null. (tmux's server carries the same words, but further back.) */
+function runnerAt(pid: number): { readonly agentId: string; readonly fence: number } | null {
   const [, main = '', verb, agentId = '', fence = '', ...rest] = argumentsOf(pid)
   const isRunner = /^main\.[jt]s$/.test(basename(main)) && verb === 'runner' && /^\d+$/.test(fence) && rest.length === 0
-  return isRunner ? agentId : null
+  return isRunner ? { agentId, fence: Number(fence) } : null
+}
+
+function agentRunBy(pid: number): string | null {
+  return runnerAt(pid)?.agentId ?? null
+}
+
+/** The runners among these processes, with the fence each was started with: its own is one more. */
+export function runnersIn(
+  processes: readonly Stat[],
+): { readonly pid: number; readonly agentId: string; readonly fence: number }[] {
+  return processes.flatMap(({ pid }) => {
+    const runner = runnerAt(pid)
+    return runner === null ? [] : [{ pid, ...runner }]
+  })
 }
 
 /** False when a process is for certain not this agent's runner; one whose command line may not be read could be. */

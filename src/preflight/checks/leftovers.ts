@@ -1,12 +1,13 @@
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { basename, isAbsolute, join, resolve } from 'node:path'
-import { type Agent, findAgent, getAgent, isOpen, openAgents, ownerOf } from '../../agents/store.ts'
-import { codeOf } from '../../errors.ts'
+import { existsSync, rmSync, statSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { findAgent, getAgent, isOpen, openAgents } from '../../agents/store.ts'
+import { hasLivingOwner } from '../../fsck/invariant.ts'
+import { locksOf, lostWorktrees, recordsOf } from '../../fsck/left.ts'
 import { sweepScratch } from '../../merge/scratch.ts'
 import { openMerges } from '../../merge/store.ts'
-import { isWithin, listFolder, readText } from '../../os/files.ts'
-import { type Git, listWorktrees, removeWorktree } from '../../os/git.ts'
-import { liveness, processesHolding } from '../../os/process.ts'
+import { isWithin, listFolder } from '../../os/files.ts'
+import { removeWorktree } from '../../os/git.ts'
+import { processesHolding } from '../../os/process.ts'
 import { agentsWithProcesses, processesIn, processesOf, runnersOf, stopProcessesOf } from '../../os/tree.ts'
 import type { Project } from '../../project.ts'
 import { isOrphaned, reconcile } from '../../watchdog/reconcile.ts'
@@ -69,7 +70,7 @@ export async function checkLeftovers(project: Project): Promise<Check> {
   const found = (
     await Promise.all([
       processesLeft(project),
-      lostWorktrees(project),
+      worktreesLeft(project),
       poolLeft(project),
       scratchLeft(project),
       locksLeft(project),
@@ -82,7 +83,7 @@ export async function checkLeftovers(project: Project): Promise<Check> {
 /** Processes of agents that have ended, where nobody is about to end them: by the marker that each of them carries. */
 async function processesLeft(project: Project): Promise<Found[]> {
   const agents = await Promise.all([...agentsWithProcesses()].map((id) => getAgent(project.db, id)))
-  const left = agents.filter((agent) => agent !== undefined).filter((agent) => !isOpen(agent) && !isOwned(agent))
+  const left = agents.filter((agent) => agent !== undefined).filter((agent) => !isOpen(agent) && !hasLivingOwner(agent))
   if (left.length === 0) return []
   const names = some(left.map(({ name }) => name))
   return [
@@ -103,23 +104,8 @@ async function processesLeft(project: Project): Promise<Found[]> {
   ]
 }
 
-function isOwned(agent: Agent): boolean {
-  const owner = ownerOf(agent)
-  return owner !== null && liveness(owner) !== 'gone'
-}
-
-/** Folders in which all worktrees are `ov`'s. */
-function ownFolders(project: Project): string[] {
-  const base = project.config.worktrees.baseDir
-  return [isAbsolute(base) ? base : resolve(project.root, base), join(project.stateDir, 'scratch')]
-}
-
-/** Only ours: `git worktree prune` would also forget the human's that lie on a disk which is not mounted now. */
-async function lostWorktrees(project: Project): Promise<Found[]> {
-  const folders = ownFolders(project)
-  const lost = (await listWorktrees(project.git)).filter(
-    (tree) => tree.prunable && folders.some((folder) => tree.path !== folder && isWithin(folder, tree.path)),
-  )
+async function worktreesLeft(project: Project): Promise<Found[]> {
+  const lost = await lostWorktrees(project)
   if (lost.length === 0) return []
   return [
     {
@@ -128,7 +114,7 @@ async function lostWorktrees(project: Project): Promise<Found[]> {
       message: `The folder of ${countOf(lost.length, 'worktree')} is gone, but git still has a record: ${some(lost.map((tree) => tree.path))}.`,
       hint: 'Keep their commits and drop the records: ov doctor --fix',
       fix: async () => {
-        const admin = await adminFolders(project.git)
+        const admin = recordsOf(project)
         let kept = 0
         for (const tree of lost) {
           const record = admin.get(tree.path)
@@ -164,23 +150,6 @@ async function poolLeft(project: Project): Promise<Found[]> {
   ]
 }
 
-/** Where git keeps the record of each linked worktree, by the path of the worktree. */
-async function adminFolders(git: Git): Promise<Map<string, string>> {
-  const records = join(await commonDir(git), 'worktrees')
-  return new Map(
-    listFolder(records).flatMap((name) => {
-      const path = readText(join(records, name, 'gitdir'))
-        ?.trim()
-        .replace(/\/\.git$/, '')
-      return path === undefined ? [] : [[path, join(records, name)] as const]
-    }),
-  )
-}
-
-async function commonDir(git: Git): Promise<string> {
-  return resolve(git.directory, (await git.raw('rev-parse', '--git-common-dir')).replace(/\n$/, ''))
-}
-
 /** Scratch worktrees hold a commit to be checked and what its gates made, nothing else. */
 async function scratchLeft(project: Project): Promise<Found[]> {
   const folder = join(project.stateDir, 'scratch')
@@ -199,15 +168,8 @@ async function scratchLeft(project: Project): Promise<Found[]> {
   ]
 }
 
-interface Lock {
-  readonly path: string
-  /** Left by `ov` or an agent for certain; the others are only named. */
-  readonly ours: boolean
-}
-
 async function locksLeft(project: Project): Promise<Found[]> {
-  const git = await commonDir(project.git)
-  const old = (await locksIn(project, git)).filter((lock) => isOlder(lock.path, LOCK_AGE_MS))
+  const old = (await locksOf(project)).filter((lock) => isOlder(lock.path, LOCK_AGE_MS))
   if (old.length === 0) return []
   const stale = old.filter((lock) => processesHolding([lock.path]).length === 0)
   const ours = stale.filter((lock) => lock.ours).map((lock) => lock.path)
@@ -234,31 +196,6 @@ async function locksLeft(project: Project): Promise<Found[]> {
     })
   }
   return found
-}
-
-/** Locks on what only `ov` and its agents write, on the canonical branch, and those of the human's checkout. */
-async function locksIn(project: Project, git: string): Promise<Lock[]> {
-  const own = ['refs/ov', 'refs/heads/ov'].flatMap((folder) =>
-    filesBelow(join(git, folder)).filter((path) => path.endsWith('.lock')),
-  )
-  const folders = ownFolders(project)
-  const trees = [...(await adminFolders(project.git))]
-    .filter(([path]) => folders.some((folder) => isWithin(folder, path)) && processesIn(path).length === 0)
-    .flatMap(([, record]) => ['index.lock', 'HEAD.lock'].map((name) => join(record, name)))
-  const human = ['index.lock', 'HEAD.lock', 'config.lock', 'packed-refs.lock'].map((name) => join(git, name))
-  return [
-    ...[...own, ...trees].map((path) => ({ path, ours: true })),
-    ...human.map((path) => ({ path, ours: false })),
-  ].filter((lock) => existsSync(lock.path))
-}
-
-function filesBelow(folder: string): string[] {
-  try {
-    return readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name))
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return []
-    throw error
-  }
 }
 
 /** Drafts of files that were to be written whole; what they were to become was never there. */
