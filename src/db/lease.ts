@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { bootId, liveness, type ProcessIdentity } from '../os/process.ts'
 import type { Db } from './open.ts'
+import type { Schema } from './schema.ts'
 
 /**
  * A leased right: one owner at a time, known by its process. `fence` rises with every owner, so that one who
@@ -91,6 +92,18 @@ export async function releaseLease(tx: Db, lease: Lease): Promise<void> {
 /** Gives a lease up for good: its resource will not be leased again. */
 export async function dropLease(tx: Db, lease: Lease): Promise<void> {
   await tx.deleteFrom('leases').where('resource', '=', lease.resource).where('fence', '=', lease.fence).execute()
+}
+
+/** Leases that were taken and not given up, whatever became of their owners. */
+export function heldLeases(db: Db): Promise<Schema['leases'][]> {
+  return db.selectFrom('leases').selectAll().where('expires_at', 'is not', null).orderBy('resource').execute()
+}
+
+/** Those of them whose owner is dead for certain. */
+export async function deadLeases(db: Db): Promise<Schema['leases'][]> {
+  return (await heldLeases(db)).filter(({ owner_pid: pid, owner_start: start, owner_boot: boot }) => {
+    return pid === null || liveness({ pid, start: start ?? '', boot: boot ?? '' }) === 'gone'
+  })
 }
 
 /** Who holds a lease now, or null. */

@@ -1,11 +1,14 @@
 import { existsSync, readdirSync, realpathSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { codeOf } from '../errors.ts'
+import { scratchLease } from '../merge/scratch.ts'
 import { isWithin, listFolder, readText } from '../os/files.ts'
 import { listWorktrees, type WorktreeInfo } from '../os/git.ts'
 import { commonDirAt } from '../os/git-folder.ts'
+import { argumentsOf, environmentOf, type Stat, workingFolderOf } from '../os/process.ts'
 import { processesIn } from '../os/tree.ts'
 import type { Project } from '../project.ts'
+import { hasLivingOwner, type Owned } from './invariant.ts'
 
 /*
  * What killed processes can leave in a repository. `ov fsck` tells of it, `ov doctor --fix` removes it.
@@ -71,6 +74,33 @@ function filesBelow(folder: string): string[] {
     if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return []
     throw error
   }
+}
+
+/** Whether a git, of whomever, may be at work in this repository: by where it works, or by what it was given. */
+export function gitAtWork(
+  project: Pick<Project, 'root'>,
+  trees: readonly { readonly path: string }[],
+  processes: readonly Stat[],
+): boolean {
+  const folders = [project.root, commonDirAt(project.root), ...trees.map(({ path }) => path)].map(realFolder)
+  return processes.some(({ name, pid, parent }) => {
+    // What this process itself runs meanwhile only reads.
+    if (!/^git(-|$)/.test(name) || parent === process.pid) return false
+    const cwd = workingFolderOf(pid)
+    const given = [...argumentsOf(pid), ...environmentOf(pid)]
+    return folders.some(
+      (folder) => (cwd !== undefined && isWithin(folder, cwd)) || given.some((word) => word.includes(folder)),
+    )
+  })
+}
+
+/** Ids of the scratch worktrees that no live process checks anything in. */
+export function scratchLeft(
+  { stateDir }: Pick<Project, 'stateDir'>,
+  leases: readonly (Owned & { readonly resource: string })[],
+): string[] {
+  const held = new Set(leases.filter(hasLivingOwner).map(({ resource }) => resource))
+  return listFolder(join(stateDir, 'scratch')).filter((id) => !held.has(scratchLease(id)))
 }
 
 /** Git names worktrees by their real path, which the configured one may reach by a link. */

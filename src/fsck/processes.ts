@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { isOpen } from '../agents/store.ts'
 import { hookFolder, privateFolder } from '../hooks/folder.ts'
 import { listFolder } from '../os/files.ts'
-import { isListening } from '../os/sockets.ts'
+import { deadSocketsIn, isListening } from '../os/sockets.ts'
 import { runnersIn } from '../os/tree.ts'
 import type { Breach, Invariant } from './invariant.ts'
 
@@ -48,10 +48,8 @@ export const PROCESS_INVARIANTS: readonly Invariant[] = [
         if (agent === undefined || !isOpen(agent) || (await isListening(path))) continue
         breaches.push({ what: `Nobody answers ${agent.name} on its socket.`, hint: `ov inspect ${agent.name}` })
       }
-      for (const name of listFolder(project.socketDir)) {
-        const path = join(project.socketDir, name)
-        if (!name.endsWith('.sock') || name === 'tmux.sock' || wanted.has(path) || (await isListening(path))) continue
-        breaches.push({ what: `Nobody listens on the socket ${path}.`, hint: 'ov clean' })
+      for (const path of await deadSocketsIn(project.socketDir, ['tmux.sock'])) {
+        if (!wanted.has(path)) breaches.push({ what: `Nobody listens on the socket ${path}.`, hint: 'ov up' })
       }
       return breaches
     },

@@ -1,15 +1,14 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { isOpen } from '../agents/store.ts'
-import { isWithin, listFolder } from '../os/files.ts'
+import { listFolder } from '../os/files.ts'
 import { GitFailure } from '../os/git.ts'
 import { adminDirOf, commonDirAt } from '../os/git-folder.ts'
-import { argumentsOf, environmentOf, workingFolderOf } from '../os/process.ts'
 import { isStub } from '../os/worktree-record.ts'
 import { strangersInPool } from '../worktrees/pool.ts'
 import { gitIn, worktreePath } from '../worktrees/prepare.ts'
 import { type Breach, hasLivingOwner, type Invariant, type Look } from './invariant.ts'
-import { locksOf, lostWorktrees, realFolder } from './left.ts'
+import { gitAtWork, locksOf, lostWorktrees, realFolder, scratchLeft } from './left.ts'
 
 /** Where agents work, and where merges are tried. */
 export const WORKTREE_INVARIANTS: readonly Invariant[] = [
@@ -77,12 +76,11 @@ export const WORKTREE_INVARIANTS: readonly Invariant[] = [
   {
     name: 'scratch-in-use',
     promise: 'A worktree in which a merge is checked has a live process that checks it.',
-    check({ project, rows }) {
-      const held = new Set(rows.leases.filter(hasLivingOwner).map(({ resource }) => resource))
-      return listFolder(join(project.stateDir, 'scratch'))
-        .filter((id) => !held.has(`scratch:${id}`))
-        .map((id) => ({ what: `The scratch worktree ${id} was left by a check that was killed.`, hint: 'ov up' }))
-    },
+    check: ({ project, rows }) =>
+      scratchLeft(project, rows.leases).map((id) => ({
+        what: `The scratch worktree ${id} was left by a check that was killed.`,
+        hint: 'ov up',
+      })),
   },
   {
     name: 'pool-whole',
@@ -100,7 +98,7 @@ export const WORKTREE_INVARIANTS: readonly Invariant[] = [
     name: 'locks',
     promise: 'A lock of git’s is held by a live git.',
     async check(look) {
-      if (gitAtWork(look)) return []
+      if (gitAtWork(look.project, look.trees, look.processes)) return []
       const landings = look.rows.landings.length
       return (await locksOf(look.project)).map(({ path, ours }) => ({
         what: `No git is at work here, but ${path} is there.`,
@@ -120,18 +118,4 @@ async function unreadable(project: Look['project'], path: string): Promise<strin
     if (!(error instanceof GitFailure)) throw error
     return error.message.split('\n')[0] ?? ''
   }
-}
-
-/** Whether a git, of whomever, may be at work in this repository: by where it works, or by what it was given. */
-function gitAtWork({ project, processes, trees }: Look): boolean {
-  const folders = [project.root, commonDirAt(project.root), ...trees.map(({ path }) => path)].map(realFolder)
-  return processes.some(({ name, pid }) => {
-    if (!/^git(-|$)/.test(name)) return false
-    const cwd = workingFolderOf(pid)
-    const given = [...argumentsOf(pid), ...environmentOf(pid)]
-    return (
-      cwd === undefined ||
-      folders.some((folder) => isWithin(folder, cwd) || given.some((word) => word.includes(folder)))
-    )
-  })
 }

@@ -33,7 +33,9 @@ export async function inScratch<T>(
 ): Promise<T> {
   const id = newId()
   const path = join(scratchDir(project), id)
-  const lease = await write(project.db, (tx) => claimLease(tx, leaseOf(id), ownIdentity(), project.clock, LEASE_MS))
+  const lease = await write(project.db, (tx) =>
+    claimLease(tx, scratchLease(id), ownIdentity(), project.clock, LEASE_MS),
+  )
   if (lease === null) throw new Error(`scratch ${id} belongs to somebody else`)
   try {
     mkdirSync(scratchDir(project), { recursive: true })
@@ -50,7 +52,9 @@ export async function sweepScratch(project: Project): Promise<number> {
   let removed = 0
   sweepDrafts(commonDirAt(project.root))
   for (const id of listFolder(scratchDir(project)).filter((name) => UUID.test(name))) {
-    const lease = await write(project.db, (tx) => claimLease(tx, leaseOf(id), ownIdentity(), project.clock, LEASE_MS))
+    const lease = await write(project.db, (tx) =>
+      claimLease(tx, scratchLease(id), ownIdentity(), project.clock, LEASE_MS),
+    )
     if (lease === null) continue
     await discard(project, id, null)
     await write(project.db, (tx) => dropLease(tx, lease))
@@ -61,7 +65,8 @@ export async function sweepScratch(project: Project): Promise<number> {
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
-function leaseOf(id: string): string {
+/** The lease of whoever checks something in a scratch worktree. */
+export function scratchLease(id: string): string {
   return `scratch:${id}`
 }
 

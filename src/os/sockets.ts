@@ -1,5 +1,7 @@
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { codeOf } from '../errors.ts'
+import { listFolder } from './files.ts'
 
 /** True when somebody listens on a unix socket, or when that can't be told. */
 export function isListening(path: string): Promise<boolean> {
@@ -12,4 +14,14 @@ export function isListening(path: string): Promise<boolean> {
     socket.on('connect', () => answer(true))
     socket.on('error', (error) => answer(!['ECONNREFUSED', 'ENOENT'].includes(codeOf(error) ?? '')))
   })
+}
+
+/** Paths of the sockets in a folder on which nobody listens any more. */
+export async function deadSocketsIn(folder: string, spared: readonly string[]): Promise<string[]> {
+  const dead: string[] = []
+  for (const name of listFolder(folder)) {
+    const path = join(folder, name)
+    if (name.endsWith('.sock') && !spared.includes(name) && !(await isListening(path))) dead.push(path)
+  }
+  return dead
 }

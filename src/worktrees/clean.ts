@@ -5,7 +5,7 @@ import { recordEvent } from '../events/store.ts'
 import { trainRef } from '../merge/track.ts'
 import { changedAt, listFolder } from '../os/files.ts'
 import { commitOf, GitFailure, isAncestor, listWorktrees, removeWorktree, uncommitted } from '../os/git.ts'
-import { isListening } from '../os/sockets.ts'
+import { deadSocketsIn } from '../os/sockets.ts'
 import { processesIn } from '../os/tree.ts'
 import { canonicalBranch, type Project } from '../project.ts'
 import { step } from '../steps.ts'
@@ -58,7 +58,12 @@ export async function planClean(
     branch: () => planBranches(project, agents),
     folder: async () => ({ litter: folders(project, agents), spared: [] }),
     log: async () => ({ litter: logs(project, agents, logDays), spared: [] }),
-    socket: async () => ({ litter: await sockets(project), spared: [] }),
+    socket: async () => ({
+      litter: (await deadSocketsIn(project.socketDir, ['tmux.sock'])).map((what) => {
+        return { kind: 'socket', what, agent: null, why: 'nobody listens on it' }
+      }),
+      spared: [],
+    }),
   }
   const plans = await Promise.all(kinds.map((kind) => looks[kind]()))
   return { litter: plans.flatMap((plan) => plan.litter), spared: plans.flatMap((plan) => plan.spared) }
@@ -133,18 +138,6 @@ function logs(project: Project, agents: readonly Agent[], days: number): Litter[
     if (ended === null || ended > before) return []
     return [{ kind: 'log' as const, what, agent: agent?.name ?? null, why: `ended more than ${days} days ago` }]
   })
-}
-
-/** Brokers' sockets on which nobody listens any more. */
-async function sockets(project: Project): Promise<Litter[]> {
-  const paths = listFolder(project.socketDir)
-    .filter((name) => name.endsWith('.sock') && name !== 'tmux.sock')
-    .map((name) => join(project.socketDir, name))
-  const dead: Litter[] = []
-  for (const what of paths) {
-    if (!(await isListening(what))) dead.push({ kind: 'socket', what, agent: null, why: 'nobody listens on it' })
-  }
-  return dead
 }
 
 /** What became of a plan. */

@@ -139,6 +139,7 @@ test('what every command prints with --json has that shape', async () => {
     'watch status',
     'up --dry-run',
     'up',
+    'fsck',
     'merge --dry-run',
     'merge',
     'land',

@@ -10,11 +10,12 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { MIGRATIONS } from '../../src/db/migrations.ts'
@@ -22,6 +23,8 @@ import { write } from '../../src/db/open.ts'
 import { recordEvent } from '../../src/events/store.ts'
 import { newId } from '../../src/ids.ts'
 import { insertMail } from '../../src/mail/store.ts'
+import { argumentsOf, ownIdentity } from '../../src/os/process.ts'
+import { processesIn } from '../../src/os/tree.ts'
 import { type Diagnosis, diagnose, diagnoseAndFix } from '../../src/preflight/doctor.ts'
 import { initProject } from '../../src/preflight/init.ts'
 import { canonicalBranch } from '../../src/project.ts'
@@ -358,7 +361,7 @@ describe('leftovers', () => {
       async ({ db }) => (await db.selectFrom('agents').select('owner_pid').executeTakeFirst())?.owner_pid,
     )
     process.kill(Number(pid), 'SIGKILL')
-    await expect.poll(async () => codes(await look()), { timeout: 10_000 }).toEqual(['agent.orphaned'])
+    await expect.poll(async () => codes(await look()), { timeout: 10_000 }).toEqual(['agent.orphaned', 'sockets.left'])
     const diagnosis = await mend()
     expect(diagnosis).toMatchObject({ ready: true, issues: [] })
     expect(diagnosis.fixed.join()).toContain('1 agent that could not ended')
@@ -400,6 +403,10 @@ describe('leftovers', () => {
     const lockFile = openSync(join(gitDir, 'refs/heads/ov/run/held.lock'), 'r')
     const held = spawn('sleep', ['1000'], { stdio: ['ignore', 'ignore', 'ignore', lockFile], detached: true })
     closeSync(lockFile)
+    const elsewhere = join(home.path, 'bin', 'git-waits')
+    symlinkSync('/bin/sleep', elsewhere)
+    const living = spawn('sh', ['-c', `'${elsewhere}' 1000 & echo $!; wait`], { cwd: repo })
+    await new Promise((resolve) => living.stdout.on('data', resolve))
     try {
       expect(codes(await look()).sort()).toEqual(['git.old-lock', 'git.stale-lock'])
       expect(codes(await mend())).toEqual(['git.old-lock'])
@@ -408,8 +415,13 @@ describe('leftovers', () => {
       expect(existsSync(join(gitDir, 'refs/ov/train/main.lock'))).toBe(false)
       expect(existsSync(join(gitDir, 'refs/ov/train/fresh.lock'))).toBe(true)
       expect(existsSync(join(gitDir, 'index.lock'))).toBe(true)
+      living.kill('SIGKILL')
+      for (const { pid } of processesIn(repo)) if (argumentsOf(pid)[0] === elsewhere) process.kill(pid, 'SIGKILL')
+      await expect.poll(async () => codes(await mend())).toEqual(['git.old-lock'])
+      expect(existsSync(join(gitDir, 'refs/ov/train/fresh.lock'))).toBe(false)
     } finally {
       held.kill('SIGKILL')
+      living.kill('SIGKILL')
     }
   })
 
@@ -418,8 +430,16 @@ describe('leftovers', () => {
     git(home, repo, 'worktree', 'add', '--quiet', '--detach', scratch)
     const draft = join(repo, 'overstory.yaml.123.0a1b2c3d.tmp')
     writeFileSync(draft, 'half')
+    const held = { resource: `scratch:${basename(scratch)}`, fence: 1, expires_at: 1 }
+    const { pid, start, boot } = ownIdentity()
+    await inProject(home, repo, ({ db }) =>
+      db
+        .insertInto('leases')
+        .values({ ...held, owner_pid: pid, owner_start: start, owner_boot: boot })
+        .execute(),
+    )
     expect(codes(await look())).toEqual([])
-    old(scratch)
+    await inProject(home, repo, ({ db }) => db.updateTable('leases').set({ owner_pid: 999_999 }).execute())
     old(draft)
     expect(codes(await look()).sort()).toEqual(['files.drafts', 'scratch.left'])
     expect(codes(await mend())).toEqual([])

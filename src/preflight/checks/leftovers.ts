@@ -1,14 +1,18 @@
 import { existsSync, rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { findAgent, getAgent, isOpen, openAgents } from '../../agents/store.ts'
+import { claimLease, deadLeases, heldLeases, releaseLease } from '../../db/lease.ts'
+import { write } from '../../db/open.ts'
 import { hasLivingOwner } from '../../fsck/invariant.ts'
-import { locksOf, lostWorktrees, recordsOf } from '../../fsck/left.ts'
-import { sweepScratch } from '../../merge/scratch.ts'
-import { openMerges } from '../../merge/store.ts'
-import { isWithin, listFolder } from '../../os/files.ts'
-import { removeWorktree } from '../../os/git.ts'
-import { processesHolding } from '../../os/process.ts'
-import { agentsWithProcesses, processesIn, processesOf, runnersOf, stopProcessesOf } from '../../os/tree.ts'
+import { gitAtWork, locksOf, lostWorktrees, recordsOf, scratchLeft } from '../../fsck/left.ts'
+import { scratchLease, sweepScratch } from '../../merge/scratch.ts'
+import { openMerges, TRAIN_LEASE } from '../../merge/store.ts'
+import { driveTrain } from '../../merge/train.ts'
+import { fileMark, isWithin, listFolder } from '../../os/files.ts'
+import { listWorktrees, removeWorktree } from '../../os/git.ts'
+import { allProcesses, ownIdentity, processesHolding } from '../../os/process.ts'
+import { deadSocketsIn } from '../../os/sockets.ts'
+import { agentsWithProcesses, processesOf, runnersOf, stopProcessesOf } from '../../os/tree.ts'
 import type { Project } from '../../project.ts'
 import { isOrphaned, reconcile } from '../../watchdog/reconcile.ts'
 import { keepFromRecord } from '../../worktrees/keep.ts'
@@ -72,7 +76,9 @@ export async function checkLeftovers(project: Project): Promise<Check> {
       processesLeft(project),
       worktreesLeft(project),
       poolLeft(project),
-      scratchLeft(project),
+      checksLeft(project),
+      leasesLeft(project),
+      socketsLeft(project),
       locksLeft(project),
       draftsLeft(project),
     ])
@@ -151,11 +157,8 @@ async function poolLeft(project: Project): Promise<Found[]> {
 }
 
 /** Scratch worktrees hold a commit to be checked and what its gates made, nothing else. */
-async function scratchLeft(project: Project): Promise<Found[]> {
-  const folder = join(project.stateDir, 'scratch')
-  const left = listFolder(folder)
-    .map((name) => join(folder, name))
-    .filter((path) => isOlder(path, LEFTOVER_AGE_MS) && processesIn(path).length === 0)
+async function checksLeft(project: Project): Promise<Found[]> {
+  const left = scratchLeft(project, await heldLeases(project.db))
   if (left.length === 0) return []
   return [
     {
@@ -168,21 +171,78 @@ async function scratchLeft(project: Project): Promise<Found[]> {
   ]
 }
 
+/** Rights that dead processes held. Each is taken over and given up, as its next holder would do. */
+async function leasesLeft(project: Project): Promise<Found[]> {
+  const left = (await deadLeases(project.db)).map(({ resource }) => resource)
+  // What was checked there is another matter.
+  const scratch = new Set(listFolder(join(project.stateDir, 'scratch')).map(scratchLease))
+  const free = left.filter((resource) => !scratch.has(resource))
+  if (free.length === 0) return []
+  return [
+    {
+      severity: 'info',
+      code: 'lease.left',
+      message: `A process that is dead held ${some(free)}.`,
+      hint: 'The next one takes it over. Give it up now: ov doctor --fix',
+      fix: async () => {
+        for (const resource of free) await giveUp(project, resource)
+        return `${some(free)}: given up for a dead process.`
+      },
+    },
+  ]
+}
+
+async function giveUp(project: Project, resource: string): Promise<void> {
+  // A train may have been killed while its git was at work: it is shut out first, as by the next train.
+  if (resource === TRAIN_LEASE) {
+    await driveTrain(project, { asked: true, rebuildOnly: true, land: false })
+    return
+  }
+  await write(project.db, async (tx) => {
+    const lease = await claimLease(tx, resource, ownIdentity(), project.clock, LEFTOVER_AGE_MS)
+    if (lease !== null) await releaseLease(tx, lease)
+  })
+}
+
+/** Brokers' sockets of runners that were killed. */
+async function socketsLeft(project: Project): Promise<Found[]> {
+  const left = await deadSocketsIn(project.socketDir, ['tmux.sock'])
+  if (left.length === 0) return []
+  return [
+    {
+      severity: 'info',
+      code: 'sockets.left',
+      message: `Nobody listens on ${countOf(left.length, 'socket')} of agents.`,
+      hint: 'ov doctor --fix',
+      fix: async () => {
+        for (const path of left) rmSync(path, { force: true })
+        return `${countOf(left.length, 'socket')} that nobody listens on removed.`
+      },
+    },
+  ]
+}
+
 async function locksLeft(project: Project): Promise<Found[]> {
-  const old = (await locksOf(project)).filter((lock) => isOlder(lock.path, LOCK_AGE_MS))
+  const there = (await locksOf(project)).flatMap((lock) => {
+    return existsSync(lock.path) ? [{ ...lock, mark: fileMark(lock.path) }] : []
+  })
+  // Git has no lock open while it holds it. What lay there before no git was at work is held by none.
+  const isQuiet = !gitAtWork(project, await listWorktrees(project.git), allProcesses())
+  const old = there.filter(({ path, ours }) => (isQuiet && ours) || isOlder(path, LOCK_AGE_MS))
   if (old.length === 0) return []
   const stale = old.filter((lock) => processesHolding([lock.path]).length === 0)
-  const ours = stale.filter((lock) => lock.ours).map((lock) => lock.path)
+  const ours = stale.filter((lock) => lock.ours)
   const others = stale.filter((lock) => !lock.ours && isOlder(lock.path, LEFTOVER_AGE_MS)).map((lock) => lock.path)
   const found: Found[] = []
   if (ours.length > 0) {
     found.push({
       severity: 'warning',
       code: 'git.stale-lock',
-      message: `A killed git left ${countOf(ours.length, 'lock')}: ${some(ours)}.`,
+      message: `A killed git left ${countOf(ours.length, 'lock')}: ${some(ours.map(({ path }) => path))}.`,
       hint: 'ov doctor --fix',
       fix: async () => {
-        for (const path of ours) if (isOlder(path, LOCK_AGE_MS)) rmSync(path, { force: true })
+        for (const { path, mark } of ours)
+          if (existsSync(path) && fileMark(path) === mark) rmSync(path, { force: true })
         return `${countOf(ours.length, 'stale lock')} removed.`
       },
     })
