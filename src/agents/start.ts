@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
-import { admit } from '../load/mode.ts'
+import { assess } from '../load/look.ts'
+import { admissionNow, loadSpecNow } from '../load/mode.ts'
 import { ownIdentity, spawnDetached } from '../os/process.ts'
 import { openSession } from '../os/tmux.ts'
 import { runnerCommand } from '../os/tree.ts'
@@ -20,11 +21,12 @@ import { type Agent, oldestQueued, takeOver } from './store.ts'
 export async function dispatchQueued(project: Project): Promise<Agent[]> {
   const started: Agent[] = []
   if (project.misconfigured !== null) return started
+  // What the machine has left is looked at only for somebody who would start.
+  if ((await oldestQueued(project.db, 'anybody')) === undefined) return started
+  await assess(project.db, project.clock, loadSpecNow(project))
   for (;;) {
     const agent = await write(project.db, async (tx) => {
-      // What the machine has left is looked at only for somebody who would start.
-      if ((await oldestQueued(tx, 'anybody')) === undefined) return null
-      const next = await oldestQueued(tx, (await admit(tx, project)).admits)
+      const next = await oldestQueued(tx, (await admissionNow(tx, project)).admits)
       if (!next) return null
       const now = project.clock.now()
       const taken = await takeOver(tx, next, ['queued'], ownIdentity(), 'starting', now)

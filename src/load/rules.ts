@@ -187,6 +187,11 @@ export function placesAt(level: Level, maxConcurrent: number): number {
   return level === 'reduced' ? Math.max(1, Math.floor(maxConcurrent / 2)) : maxConcurrent
 }
 
+/** The most that may be at work for the queue to be looked at: at `minimal` one may start when there is nobody. */
+export function placesWatched(level: Level, maxConcurrent: number): number {
+  return level === 'read-only' ? 0 : level === 'minimal' ? 1 : placesAt(level, maxConcurrent)
+}
+
 export interface Wish {
   readonly mode: Mode
   readonly live: number

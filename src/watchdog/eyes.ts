@@ -2,11 +2,14 @@ import { join } from 'node:path'
 import { ownerOf, type WatchedAgent, watchedAgents } from '../agents/store.ts'
 import type { Clock } from '../clock.ts'
 import { HUMAN } from '../contract/mail.ts'
+import type { Level } from '../contract/states.ts'
 import { leaseHolder } from '../db/lease.ts'
 import type { Db } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
 import { eventsBeyond, lastEventId, recentEvents } from '../events/store.ts'
 import { hookFolder, privateFolder } from '../hooks/folder.ts'
+import { recordedLevel } from '../load/look.ts'
+import { mayAt, placesWatched } from '../load/rules.ts'
 import { waitingReaders } from '../mail/store.ts'
 import { openLandings, openMerges, TRAIN_LEASE } from '../merge/store.ts'
 import { fileState, readFrom } from '../os/files.ts'
@@ -38,8 +41,11 @@ interface Facts {
   /** Open agents for whom mail waits. */
   readonly waiting: readonly string[]
   readonly merges: readonly string[]
+  readonly level: Level
   readonly landings: Awaited<ReturnType<typeof openLandings>>
 }
+
+const NO_FACTS: Facts = { agents: [], stranded: [], waiting: [], merges: [], landings: [], level: 'full' }
 
 /** What an agent has shown of itself. */
 interface Signs {
@@ -90,11 +96,13 @@ export class Eyes {
     const landings = await openLandings(this.#db)
     const entries = place.mergeAuto ? await openMerges(this.#db) : []
     const driven = entries.length > 0 && (await leaseHolder(this.#db, TRAIN_LEASE, this.#clock)) !== null
+    const level = await recordedLevel(this.#db, this.#clock.now())
     this.#facts = {
       agents,
       stranded: readers.filter((reader) => reader !== HUMAN && !open.has(reader)),
       waiting: readers.filter((reader) => open.has(reader)),
-      merges: driven ? [] : entries.map(({ id }) => id),
+      level,
+      merges: driven || !mayAt(level, 'merge') ? [] : entries.map(({ id }) => id),
       landings,
     }
     for (const id of this.#signs.keys()) if (!open.has(id)) this.#forget(id)
@@ -110,11 +118,11 @@ export class Eyes {
    * @param nudged whether an agent was nudged in its present silence: then its log may have grown by the nudge alone
    */
   look(place: Place, nudged: (id: string) => boolean, shown: Shown = null): Seen {
-    const facts = this.#facts ?? { agents: [], stranded: [], waiting: [], merges: [], landings: [] }
+    const facts = this.#facts ?? NO_FACTS
     return {
       at: { wall: this.#clock.now(), mono: this.#clock.monotonic() },
       agents: facts.agents.map((agent) => this.#lookAt(agent, place, nudged, shown)),
-      places: place.maxConcurrent,
+      places: placesWatched(facts.level, place.maxConcurrent),
       stranded: facts.stranded,
       merges: facts.merges,
       landings: facts.landings.filter((landing) => isGone(landing)).map(({ id }) => id),

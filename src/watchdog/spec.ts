@@ -1,4 +1,6 @@
 import { join } from 'node:path'
+import type { LoadSpec } from '../load/look.ts'
+import { loadSpecNow } from '../load/mode.ts'
 import type { Project } from '../project.ts'
 import type { Place } from './eyes.ts'
 import type { Limits } from './rules.ts'
@@ -19,6 +21,7 @@ export interface WatchSpec extends Place {
   readonly interval: number
   /** Null where agents are not to be nudged. */
   readonly limits: Limits | null
+  readonly load: LoadSpec
 }
 
 /** For whom nothing is ever too long. */
@@ -47,5 +50,6 @@ export function watchSpec(project: Project): WatchSpec {
     mergeAuto: merge.auto,
     interval,
     limits: enabled ? limits : null,
+    load: loadSpecNow(project),
   }
 }

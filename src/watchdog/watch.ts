@@ -6,6 +6,7 @@ import { write } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
 import { OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
+import { assess } from '../load/look.ts'
 import { fileState, watchDatabase } from '../os/files.ts'
 import { tmuxAt } from '../os/tmux.ts'
 import { type SessionWatch, watchSessions } from '../os/tmux-control.ts'
@@ -28,6 +29,8 @@ const READ_PAUSE_MS = 50
  * a while.
  */
 const SETTLE_MS = 2_000
+/** While there are agents, the load of the machine is looked at this often, in ms. */
+const LOAD_MS = 5_000
 /** A database that can't be written to is tried again after this long. */
 const TROUBLE_PAUSE_MS = 1_000
 /** So often in a row the same work may fail before the watcher gives up, and with it the right to watch. */
@@ -93,6 +96,8 @@ class Watch {
   #lastRead = 0
   #readAt = 0
   #complaint = ''
+  /** Monotonic ms by which the load is looked at again. */
+  #loadAt = 0
 
   constructor(db: Kysely<Schema>, clock: Clock, lease: Lease, spec: WatchSpec, watching: Watching) {
     this.#db = db
@@ -149,6 +154,10 @@ class Watch {
     if (read) this.#tell(events)
     if (events.length === MOST_EVENTS) this.#dirty = true
     await this.#troubles.record(this.#db, this.#clock)
+    if (eyes.agents.length > 0 && now >= this.#loadAt) {
+      this.#loadAt = now + LOAD_MS
+      await assess(this.#db, this.#clock, this.#spec.load)
+    }
     if (eyes.agents.some(({ state }) => state !== 'queued')) this.#sessions?.connect()
     if (eyes.agents.some(({ mode, state }) => mode === 'interactive' && state === 'working')) this.#sessions?.refresh()
     this.#complaint = ''

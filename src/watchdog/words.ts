@@ -64,6 +64,8 @@ export function wordsFor(event: EventRow, nameOf: (agent: string) => string): Wo
     case 'merge.trouble':
     case 'merge.landing-failed':
       return say('bad', `the merge train has trouble${because(data.why)}`)
+    case 'mode.changed':
+      return say(data.level === 'full' ? 'good' : 'plain', `${who} is at "${data.level}"${because(data.why)}`)
     case 'watch.gap':
       return say(
         'plain',
