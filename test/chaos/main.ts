@@ -133,8 +133,15 @@ function withinTime<T>(work: Promise<T>, overdue: AbortSignal): Promise<T> {
 
 function newHome(): Home {
   const home = makeHome()
-  undo.push(() => home.dispose())
-  return home
+  const dispose = () => home.dispose()
+  undo.push(dispose)
+  return {
+    ...home,
+    async dispose() {
+      undo.splice(undo.indexOf(dispose), 1)
+      await home.dispose()
+    },
+  }
 }
 
 /** One that fails doesn't keep the others from being undone. */

@@ -12,10 +12,10 @@ import { processesOf, runnersOf } from '../../src/os/tree.ts'
 import type { Project } from '../../src/project.ts'
 import { getTask } from '../../src/tasks/store.ts'
 import { reconcile } from '../../src/watchdog/reconcile.ts'
-import { slingShell } from '../rig/fleet.ts'
 import { herd } from '../rig/processes.ts'
 import { inProject } from '../rig/project.ts'
 import { git, type Home, makeHome, makeRepo, OV } from '../rig/sandbox-home.ts'
+import { slingShell } from '../rig/shell-sling.ts'
 
 let home: Home
 let repo: string

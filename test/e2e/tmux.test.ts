@@ -6,9 +6,9 @@ import { findAgent } from '../../src/agents/store.ts'
 import { findProgram } from '../../src/os/files.ts'
 import { run } from '../../src/os/process.ts'
 import { runnersOf } from '../../src/os/tree.ts'
-import { slingShell } from '../rig/fleet.ts'
 import { inProject } from '../rig/project.ts'
 import { configure, git, type Home, makeHome, makeRepo, readyRepo } from '../rig/sandbox-home.ts'
+import { slingShell } from '../rig/shell-sling.ts'
 
 let home: Home
 let repo: string

@@ -11,6 +11,7 @@ import { allProcesses, environmentOf } from '../../src/os/process.ts'
 import { type Tmux, tmuxAt } from '../../src/os/tmux.ts'
 import { getTask, type Task } from '../../src/tasks/store.ts'
 import { configure, type Home, makeRepo } from './sandbox-home.ts'
+import { slingShell } from './shell-sling.ts'
 
 /** A repository set up for `ov`, with shell agents driven as a person would. */
 export interface Fleet {
@@ -27,11 +28,6 @@ export interface Fleet {
   status(...args: string[]): Promise<StatusReport>
   /** The fleet's own tmux server. */
   tmux(): Tmux
-}
-
-/** What slings a shell agent of this name. */
-export function slingShell(name: string, command: string, ...more: string[]): string[] {
-  return ['sling', '--runtime', 'shell', '--name', name, '--task', `Task of ${name}`, '--command', command, ...more]
 }
 
 /** @param options.config more lines for `overstory.yaml` */

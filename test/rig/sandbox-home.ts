@@ -12,11 +12,11 @@ export const OV = resolve(import.meta.dirname, '..', '..', 'dist', 'src', 'main.
 export interface Home {
   readonly path: string
   readonly env: Readonly<Record<string, string>>
-  /** Runs `ov` in a folder, as a person would. */
+  /** Runs `ov` in a folder, as a person would; `binary`: another build of it. */
   ov(
     cwd: string,
     args: readonly string[],
-    options?: { env?: Record<string, string>; input?: string; timeoutMs?: number },
+    options?: { env?: Record<string, string>; input?: string; timeoutMs?: number; binary?: string },
   ): Promise<Outcome>
   /** What was started in this home and still runs. */
   processes(): { readonly pid: number; readonly program: string; readonly argv: readonly string[] }[]
@@ -32,8 +32,8 @@ export function makeHome(): Home {
   return {
     path,
     env,
-    ov: (cwd, args, { env, input, timeoutMs = 60_000 } = {}) =>
-      run([process.execPath, OV, ...args], {
+    ov: (cwd, args, { env, input, timeoutMs = 60_000, binary = OV } = {}) =>
+      run([process.execPath, binary, ...args], {
         cwd,
         timeoutMs,
         maxOutput: 4_000_000,

@@ -1,0 +1,168 @@
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { MIGRATIONS } from '../../../src/db/migrations.ts'
+import { fakeScreenClaude } from '../../rig/fake-claude.ts'
+import { type Home, readyRepo } from '../../rig/sandbox-home.ts'
+import { slingShell } from '../../rig/shell-sling.ts'
+import { talkingClaude } from '../../rig/talking-claude.ts'
+import { takingDown } from '../oracle.ts'
+import type { Ground, Hand, Job } from './job.ts'
+
+const plain =
+  (config = '') =>
+  async (home: Home): Promise<Ground> => ({ repo: await readyRepo(home, config), env: {} })
+
+/** A command that commits a file and takes down the commit. */
+function commits({ ledger }: Hand, file: string): string {
+  return `echo ${file} > ${file} && git add ${file} && git commit -qm ${file} && sha=$(git rev-parse HEAD) && ${takingDown(ledger, '{"sha":"$sha"}')}`
+}
+
+/** Commands as agents: one commits, one leaves that to `ov`, one meets a red gate, one leaves mail unread, one fails. */
+const shell: Job = {
+  name: 'shell',
+  prepare: plain(),
+  async act(hand) {
+    const go = `${hand.ledger}.go`
+    await hand.types(...slingShell('one', commits(hand, 'one.txt')))
+    await hand.types(...slingShell('two', 'echo two > two.txt'))
+    await hand.types(
+      ...slingShell('red', `[ -n "$OV_FEEDBACK" ] && git rm -q bad || touch bad; ${commits(hand, 'red.txt')}`),
+    )
+    await hand.types(...slingShell('busy', `while [ ! -e ${go} ]; do sleep 0.02; done; ${commits(hand, 'busy.txt')}`))
+    await hand.types(...slingShell('fails', `${commits(hand, 'fails.txt')}; exit 3`))
+    await hand.asks('mail', 'send', '--to', 'busy', '--subject', 'Never read', '--body', 'By nobody.')
+    writeFileSync(go, '')
+    await hand.untilSettled('one', 'two', 'red', 'busy', 'fails')
+    await hand.until('the agents have ended', async () =>
+      (await hand.agents()).every((agent) => agent.ended_at !== null),
+    )
+    await hand.asks('clean', '--yes')
+  },
+}
+
+/** Worktrees prepared ahead, taken and used again. */
+const pool: Job = {
+  name: 'pool',
+  prepare: plain('worktrees: { pool: 1 }\n'),
+  async act(hand) {
+    await hand.types(...slingShell('first', commits(hand, 'first.txt')))
+    await hand.untilSettled('first')
+    await hand.types(...slingShell('second', commits(hand, 'second.txt')))
+    await hand.untilSettled('second')
+  },
+}
+
+/** An agent that asks a person, and goes on when it is answered; what it was told it keeps in mind. */
+const claude: Job = {
+  name: 'claude',
+  async prepare(home) {
+    const repo = await readyRepo(home, 'runtime: { default: claude }\n')
+    const ledger = join(home.path, 'claude-ledger')
+    const commit = (file: string) =>
+      `[ -e ${file} ] || { echo ${file} > ${file}; git add -A; git commit -qm ${file}; sha=$(git rev-parse HEAD); ${takingDown(ledger, '{"sha":"$sha"}')}; }`
+    const talking = talkingClaude(
+      home,
+      `case "$(cat)" in *Blue.*) touch '${home.path}/blue';; esac
+      ${commit('one.txt')}
+      if [ -e '${home.path}/blue' ]; then ${commit('two.txt')}; ov done --summary Both; else ov ask 'Which colour?'; fi`,
+    )
+    return { repo, env: talking.env, ledger, heard: () => talking.heard().map(({ prompt }) => prompt) }
+  },
+  async act(hand) {
+    await hand.types('sling', '--name', 'asks', '--task', 'Write two files')
+    await hand.until('it asks or is done', async () => {
+      const [agent] = await hand.agents()
+      const state = (await hand.taskStates()).get('asks')
+      return agent?.waiting_on === 'human' || state === 'merged' || state === 'failed'
+    })
+    if ((await hand.taskStates()).get('asks') === 'running')
+      await hand.types('mail', 'send', '--to', 'asks', '--subject', 'Colour', '--body', 'Blue.')
+    await hand.untilSettled('asks')
+  },
+}
+
+/** An agent on its CLI's own screen, which reports by hooks. */
+const screen: Job = {
+  name: 'screen',
+  async prepare(home) {
+    const repo = await readyRepo(home, 'runtime: { default: claude, claude: { mode: interactive } }\n')
+    const turn = '[ -e a.txt ] || { echo a > a.txt; git add -A; git commit -qm a; }; ov done --summary "It is in"'
+    const { PATH } = fakeScreenClaude(
+      home,
+      Array.from({ length: 9 }, () => turn),
+      { hooks: true },
+    )
+    return { repo, env: { PATH } }
+  },
+  async act(hand) {
+    await hand.types('sling', '--interactive', '--name', 'seen', '--task', 'Write a file')
+    await hand.untilSettled('seen')
+  },
+}
+
+/** What was merged beneath a person at work, landed when nobody has the branch checked out any more. */
+const detached: Job = {
+  name: 'detached',
+  async prepare(home) {
+    const repo = await readyRepo(home)
+    writeFileSync(join(repo, 'README.md'), '# Changed by a person\n')
+    return { repo, env: {}, dirty: ' M README.md' }
+  },
+  async act(hand) {
+    await hand.types(...slingShell('aside', commits(hand, 'aside.txt')))
+    await hand.untilSettled('aside')
+    hand.git('checkout', '--quiet', '--detach')
+    await hand.asks('land')
+  },
+}
+
+/** One command as an agent, cut off somewhere; what is tried is bringing it back. */
+const cutOff = (name: string, step: string): Job => ({
+  name,
+  before: { step, hit: 1 },
+  prepare: plain(),
+  async act(hand) {
+    await hand.types(...slingShell('cut', commits(hand, 'cut.txt')))
+    await hand.untilSettled('cut')
+  },
+})
+
+/** The same with an agent that goes on. */
+const goesOn: Job = { ...claude, name: 'goes-on', before: { step: 'turn.prompted', hit: 1 } }
+
+/** A database of an older version, which the first command brings up to this one. */
+const upgrade: Job = {
+  name: 'upgrade',
+  async prepare(home) {
+    const repo = await readyRepo(home)
+    const file = join(repo, '.overstory', 'state.db')
+    for (const each of [file, `${file}-wal`, `${file}-shm`]) rmSync(each, { force: true })
+    const old = new Database(file)
+    old.pragma('journal_mode = WAL')
+    const version = MIGRATIONS.length - 1
+    for (const sql of MIGRATIONS.slice(0, version)) old.exec(sql)
+    old.prepare("INSERT INTO runs (id, name, created_at) VALUES ('old', 'run-of-old', 1)").run()
+    old.pragma(`user_version = ${version}`)
+    old.close()
+    return { repo, env: {} }
+  },
+  async act(hand) {
+    const outcome = await hand.asks('run', 'list', '--json')
+    if (!outcome.stdout.includes('run-of-old'))
+      throw new Error(`the run of the older version is gone: ${outcome.output}`)
+  },
+}
+
+export const JOBS: readonly Job[] = [
+  shell,
+  claude,
+  pool,
+  detached,
+  upgrade,
+  cutOff('landing', 'land.brought'),
+  cutOff('starting', 'runner.owned'),
+  cutOff('working', 'turn.prompted'),
+  goesOn,
+  screen,
+]

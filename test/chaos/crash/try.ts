@@ -1,0 +1,141 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Outcome } from '../../../src/os/process.ts'
+import type { Up } from '../../../src/watchdog/up.ts'
+import { git, type Home } from '../../rig/sandbox-home.ts'
+import { doubled, fsck, isGreen, takenDown, unreachable } from '../oracle.ts'
+import { Died, type Job, Stage } from './job.ts'
+import type { Kill } from './steps.ts'
+
+/** Processes that end by themselves have so long for it, in ms. */
+const ENDING_MS = 10_000
+
+/** What came of one try. */
+export interface Tried {
+  /** Steps that were reached where the kill was to be. */
+  readonly reached: readonly string[]
+  readonly died: boolean
+  readonly problems: readonly string[]
+  readonly acknowledged: number
+  readonly commits: number
+  readonly reachable: number
+  readonly orphans: number
+  /** From the kill until all was done, in ms. */
+  readonly recoveredMs: number
+}
+
+/** Does a job with a build of `ov` that dies, brings the fleet back with the one that doesn't, and takes stock. */
+export async function tryJob(
+  home: Home,
+  job: Job,
+  crashing: string,
+  kill: Kill | null,
+  gone: AbortSignal,
+): Promise<Tried> {
+  const stage = new Stage(home, await job.prepare(home))
+  const hand = stage.hand(gone)
+  const problems: string[] = []
+  /** True when it was cut off. */
+  const acts = async () => {
+    try {
+      await job.act(hand, stage.ground)
+      return false
+    } catch (error) {
+      if (error instanceof Died) return true
+      throw error
+    }
+  }
+  try {
+    stage.use(crashing, job.before ?? kill)
+    await acts()
+    if (job.before !== undefined) {
+      if (!stage.died) problems.push(`${job.before.step} was not reached, so nothing was there to be brought back`)
+      stage.use(crashing, kill)
+      await stage.ov('up')
+      if (!stage.died) await acts()
+    }
+    const { died } = stage
+    const reached = stage.reached()
+    const diedAt = performance.now()
+
+    stage.use(undefined, null)
+    const up = await stage.ov('up', '--json')
+    if (!up.ok) problems.push(`ov up ended with ${up.code}: ${up.output}`)
+    await acts()
+    const recoveredMs = performance.now() - diedAt
+    const orphans = await leftRunning(home)
+    problems.push(...orphans.map((one) => `it still runs: ${one}`))
+    problems.push(...(await unsettled(stage)))
+    problems.push(...(await fsck(home, stage.ground.repo)))
+    problems.push(...changesOf(await stage.ov('up', '--json')))
+    const commits = takenDown<{ sha: string }>(stage.ground.ledger ?? stage.ledger).map(({ sha }) => sha)
+    const lost = unreachable(home, stage.ground.repo, commits)
+    problems.push(...lost.map((sha) => `no ref reaches the commit ${sha} any more`))
+    problems.push(...standOf(home, stage))
+    return {
+      reached,
+      died,
+      problems,
+      acknowledged: stage.acknowledged().length,
+      commits: commits.length,
+      reachable: commits.length - lost.length,
+      orphans: orphans.length,
+      recoveredMs,
+    }
+  } finally {
+    await stage.close()
+  }
+}
+
+/** What of a fleet still runs that should have come to its end. The tmux server goes with its last session. */
+async function leftRunning(home: Home): Promise<string[]> {
+  const deadline = performance.now() + ENDING_MS
+  for (;;) {
+    const left = home.processes()
+    if (left.length === 0) return []
+    if (performance.now() > deadline) return left.map(({ pid, argv }) => `${pid} ${argv.join(' ').slice(0, 200)}`)
+    await delay(30)
+  }
+}
+
+/** Agents that have not ended, or badly: a command that was cut off is not run again, all else has to come to its good end. */
+async function unsettled(stage: Stage): Promise<string[]> {
+  const rows = await stage.db
+    .selectFrom('agents')
+    .innerJoin('tasks', 'tasks.id', 'agents.task_id')
+    .select(['agents.name', 'agents.runtime', 'agents.state', 'agents.reason', 'tasks.state as task'])
+    .execute()
+  const problems = doubled(rows.map(({ name }) => name)).map((name) => `there are two of ${name}`)
+  for (const { name, runtime, state, reason, task } of rows) {
+    const isCutOff = runtime === 'shell' && state === 'failed' && /runner died/.test(reason ?? '')
+    const isGood = name === 'fails' ? state === 'failed' : state === 'done' && task === 'merged'
+    if (!isGood && !isCutOff) problems.push(`${name} is ${state}, its task ${task}: ${reason}`)
+  }
+  return problems
+}
+
+/** What a second `ov up` did, which should have had nothing to do. */
+function changesOf(second: Outcome): string[] {
+  if (!second.ok) return [`the second ov up ended with ${second.code}: ${second.output}`]
+  const { planned, leftovers, did }: Up = JSON.parse(second.stdout)
+  return [
+    ...planned.map((one) => `the second ov up found something to do: ${one.do} ${one.agent}`),
+    ...leftovers.map((one) => `the second ov up found something left: ${one}`),
+    ...did.map(({ type, agent }) => `the second ov up did something: ${type} ${agent ?? ''}`),
+  ]
+}
+
+/** The repository, and what agents were told, as they stand in the end. */
+function standOf(home: Home, { ground }: Stage): string[] {
+  const { repo, heard, dirty = '' } = ground
+  const problems: string[] = []
+  const found = git(home, repo, 'fsck', '--connectivity-only', '--no-dangling')
+  if (found !== '') problems.push(`git fsck: ${found}`)
+  if (!isGreen(home, repo, 'main')) problems.push('main is red')
+  const status = git(home, repo, 'status', '--porcelain')
+  if (status !== dirty.trim()) problems.push(`the checkout is not as its person left it: ${status}`)
+  if (heard !== undefined) {
+    const marks = heard().flatMap((prompt) => [...prompt.matchAll(/ov-mail id=([0-9a-f-]{36})/g)].map(([mark]) => mark))
+    for (const mark of doubled(marks)) problems.push(`a mail was heard twice: ${mark}`)
+  }
+  return problems
+}

@@ -1,0 +1,110 @@
+import { messageOf } from '../../../src/errors.ts'
+import type { Job } from '../crash/job.ts'
+import { JOBS } from '../crash/jobs.ts'
+import { crashingOv, type Kill, stepsInSources } from '../crash/steps.ts'
+import { type Tried, tryJob } from '../crash/try.ts'
+import { emptyTally, type OpenTally, type Part, type Run } from '../part.ts'
+
+/** So many fleets at once: what they do most is wait. */
+const AT_ONCE = 4
+
+/** One try: this job, killed there. */
+interface Case {
+  readonly job: Job
+  readonly kill: Kill
+  readonly name: string
+}
+
+/**
+ * Every point at which a flow may be cut off, cut off there: small jobs with a build of `ov` whose process kills itself
+ * at a step, its first, second and last time; then `ov up` with the real one.
+ */
+export default {
+  name: 'crash-points',
+  what: 'SIGKILL at every named step of every flow, then ov up',
+  seconds: 120,
+  async run(run) {
+    const { problem, note, afterwards } = run
+    const variant = await crashingOv()
+    afterwards(variant.dispose)
+    const tally = { ...emptyTally(), acknowledged: 0, delivered: 0, commits: 0, reachable: 0, orphans: 0 }
+    const perform = async (job: Job, kill: Kill | null, name: string): Promise<Tried | null> => {
+      const home = run.home()
+      try {
+        const tried = await tryJob(home, job, variant.binary, kill, run.gone)
+        for (const what of tried.problems) problem(`${name}: ${what}`, name)
+        count(tally, tried, kill)
+        return tried
+      } catch (error) {
+        if (!run.gone.aborted) problem(`${name}: ${messageOf(error)}`, name)
+        return null
+      } finally {
+        await home.dispose()
+      }
+    }
+
+    const rehearsed = new Map<string, readonly string[]>()
+    const wanted = JOBS.filter((job) => run.only === null || run.only.startsWith(`${job.name}/`))
+    await several(wanted, async (job) => {
+      const tried = await perform(job, null, `${job.name}/`)
+      if (tried !== null) rehearsed.set(job.name, tried.reached)
+    })
+    const steps = stepsInSources()
+    const reached = new Set([...rehearsed.values()].flat())
+    note(`${reached.size} of ${steps.length} steps are reached by ${JOBS.length} jobs`)
+    if (run.only === null)
+      for (const step of steps) if (!reached.has(step)) problem(`no job reaches ${step}: add one that does`)
+    const cases = casesOf(run, steps, rehearsed)
+    note(`${cases.length} kills`)
+    await several(cases, async ({ job, kill, name }, index) => {
+      if (run.gone.aborted) return
+      const tried = await perform(job, kill, name)
+      if (tried !== null && !tried.died) note(`${name} was not reached this time`)
+      if (index % 20 === 19) note(`${index + 1} of ${cases.length}`)
+    })
+    return { ...tally, load: `${JOBS.length} jobs, ${reached.size} steps` }
+  },
+} satisfies Part
+
+/** Each step once, chosen by the seed among first, second and last, in a job that reaches it; all of them in the long form. */
+function casesOf(run: Run, steps: readonly string[], rehearsed: ReadonlyMap<string, readonly string[]>): Case[] {
+  const all = steps.flatMap((step): Case[][] => {
+    const reaching = JOBS.flatMap((job) => {
+      const hits = rehearsed.get(job.name)?.filter((name) => name === step).length ?? 0
+      return hits === 0 ? [] : [{ job, hits }]
+    })
+    return reaching.map(({ job, hits }) =>
+      [...new Set([1, 2, hits])]
+        .filter((hit) => hit <= hits)
+        .map((hit) => ({ job, kill: { step, hit }, name: `${job.name}/${step}@${hit}` })),
+    )
+  })
+  if (run.only !== null) return all.flat().filter(({ name }) => name === run.only)
+  if (run.long) return run.random.shuffled(all.flat())
+  const byStep = Map.groupBy(all.flat(), ({ kill }) => kill.step)
+  return run.random.shuffled([...byStep.values()].map((cases) => run.random.pick(cases)))
+}
+
+function count(tally: OpenTally, tried: Tried, kill: Kill | null): void {
+  if (kill !== null && tried.died) {
+    tally.faults++
+    tally.recovered.push(tried.recoveredMs)
+  }
+  tally.acknowledged = (tally.acknowledged ?? 0) + tried.acknowledged
+  tally.commits = (tally.commits ?? 0) + tried.commits
+  tally.reachable = (tally.reachable ?? 0) + tried.reachable
+  tally.orphans = (tally.orphans ?? 0) + tried.orphans
+}
+
+/** Does work on all of them, so many at once. */
+async function several<T>(all: readonly T[], work: (one: T, index: number) => Promise<void>): Promise<void> {
+  let next = 0
+  const worker = async () => {
+    while (next < all.length) {
+      const index = next++
+      const one = all[index]
+      if (one !== undefined) await work(one, index)
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+}
