@@ -1,5 +1,6 @@
 import { findProgram } from './files.ts'
 import { runShort } from './process.ts'
+import { isListening } from './sockets.ts'
 
 /** The size of a window that nobody looks at, in columns and lines. */
 const SIZE = { columns: 200, lines: 50 } as const
@@ -43,6 +44,7 @@ export async function openSession(
   { cwd, env }: { cwd: string; env: Readonly<Record<string, string>> },
 ): Promise<string | null> {
   const clientEnv = { ...env, TERM: env.TERM ?? 'xterm-256color' }
+  if (!(await isListening(tmux.socket))) await startServer(tmux, clientEnv)
   const args = [
     ['start-server'],
     // Between two agents there may be no session for a moment: the server stays until `letServerEnd`.
@@ -72,6 +74,20 @@ export async function openSession(
     const ending = /server exited|lost server|no server running|error connecting/.test(outcome.output)
     if (!ending || attempt >= 5) return outcome.output.trim()
   }
+}
+
+/** What a server itself needs to know of whoever starts it. */
+const SERVER_ENVIRONMENT = ['PATH', 'HOME', 'TERM', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TMPDIR', 'XDG_RUNTIME_DIR']
+
+/**
+ * Starts the server with little in its environment: sessions inherit what is in it, and what somebody had set for the
+ * first of them would be in all later ones, though it has been taken back since.
+ */
+async function startServer(tmux: Tmux, env: Readonly<Record<string, string>>): Promise<void> {
+  const own = Object.fromEntries(Object.entries(env).filter(([name]) => SERVER_ENVIRONMENT.includes(name)))
+  const args = command(tmux, 'start-server', ';', 'set-option', '-s', 'exit-empty', 'off')
+  // What is wrong with it shows when the session is opened.
+  await runShort(args, { env: own, timeoutMs: START_MS })
 }
 
 /** Lets the server end with its last session: nothing runs when nobody uses it. */

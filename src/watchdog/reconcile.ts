@@ -86,6 +86,12 @@ export function isOrphaned(project: Project, agent: Agent): boolean {
   return agent.state !== 'starting' || !stillStarting(project, agent)
 }
 
+/** Whether a start has lost its starter, and may still have a runner on its way. */
+export function isStartInDoubt(project: Project, agent: Agent): boolean {
+  const owner = ownerOf(agent)
+  return agent.state === 'starting' && owner !== null && liveness(owner) === 'gone' && stillStarting(project, agent)
+}
+
 /** What everybody does who lives and looks around: nothing while a watcher is at it, which acts at once. */
 export async function reconcileUnwatched(project: Project): Promise<void> {
   if (!(await isWatched(project))) await reconcile(project)

@@ -4,10 +4,11 @@ import type { AgentStateName } from '../contract/states.ts'
 import { untilFound } from '../db/changes.ts'
 import { eventsBeyond, lastEventId } from '../events/store.ts'
 import { openMerges } from '../merge/store.ts'
+import { letServerEnd } from '../os/tmux.ts'
 import { checkLeftovers } from '../preflight/checks/leftovers.ts'
 import type { Project } from '../project.ts'
 import { step } from '../steps.ts'
-import { isOrphaned, reconcile } from './reconcile.ts'
+import { isOrphaned, isStartInDoubt, reconcile } from './reconcile.ts'
 import { tendMerges } from './tend.ts'
 import { wordsFor } from './words.ts'
 
@@ -34,6 +35,8 @@ export interface Up {
   readonly pending: readonly string[]
 }
 
+/** Longer than a start whose starter died is given, in ms. */
+const START_DOUBT_MS = 5_000
 /** So many events are told. */
 const MANY = 1_000
 
@@ -48,6 +51,7 @@ export async function bringUp(
   project: Project,
   { dryRun, gone, waitMs }: { dryRun: boolean; gone: AbortSignal; waitMs: number },
 ): Promise<Up> {
+  await untilStartsAreDecided(project, gone)
   const planned = await planOf(project)
   const merges = (await openMerges(project.db)).length
   const mendable = (await checkLeftovers(project)).found.filter(({ fix }) => fix !== undefined)
@@ -62,6 +66,10 @@ export async function bringUp(
   const pending = await untilUp(project, wanted, waitMs, gone)
   if (project.config.merge.auto) await tendMerges(project, gone)
   step('up.merged')
+  // Whose work has been merged just now is at its end, whether or not it could be brought back.
+  if (merges > 0) await reconcile(project, { persistent: true })
+  // A runner that was killed could not do it.
+  if (project.tmux !== null && (await openAgents(project.db)).length === 0) await letServerEnd(project.tmux)
   const events = await eventsBeyond(project.db, before, MANY)
   const names = new Map((await allAgents(project.db)).map(({ id, name }) => [id, name]))
   const nameOf = (id: string) => names.get(id) ?? id
@@ -73,6 +81,13 @@ export async function bringUp(
     said: [...cleared, ...events.flatMap((event) => wordsFor(event, nameOf)?.text ?? [])],
     pending,
   }
+}
+
+/** A start that has just died may have a runner on its way: that is known within seconds, and nobody is to ask twice. */
+async function untilStartsAreDecided(project: Project, gone: AbortSignal): Promise<void> {
+  const decided = async () =>
+    (await openAgents(project.db)).some((agent) => isStartInDoubt(project, agent)) ? undefined : true
+  await untilFound(project, decided, { timeoutMs: START_DOUBT_MS, gone })
 }
 
 async function planOf(project: Project): Promise<Planned[]> {

@@ -92,7 +92,6 @@ export function movesOf(home: Home, repo: string, from: string, branch = 'main')
 /** What `ov fsck` finds broken, a sentence each; empty when all is sound. */
 export async function fsck(home: Home, repo: string): Promise<string[]> {
   const { code, stdout, output } = await home.ov(repo, ['fsck', '--json'])
-  if (output.includes('unknown-command')) return []
   if (code !== 0 && code !== 3) return [`ov fsck ended with ${code}: ${output.slice(-2_000)}`]
   const found: { readonly problems: readonly { invariant: string; what: string }[] } = JSON.parse(stdout)
   return found.problems.map(({ invariant, what }) => `${invariant}: ${what}`)

@@ -97,6 +97,30 @@ test('agents whose tmux server is killed go on and finish; the next gets a new o
   expect(git(home, repo, 'show', 'main:b.txt')).toBe('b')
 })
 
+test('what a person has taken out of the environment since the first agent was slung reaches no later one', async () => {
+  const go = join(home.path, 'go with')
+  const hold = `while [ ! -e '${go}' ]; do sleep 0.05; done; echo $OV_AGENT > $OV_AGENT.txt`
+  const runnerOf = (name: string) =>
+    inProject(home, repo, async (project) => {
+      const agent = await findAgent(project.db, name)
+      const found = () => runnersOf(agent?.id ?? '')[0]?.pid
+      await expect.poll(found, { timeout: 15_000 }).toBeDefined()
+      return readFileSync(`/proc/${found()}/environ`, 'utf8')
+    })
+  await home.ov(repo, slingShell('before', hold), { env: { TAKEN_BACK: 'a key' } })
+  expect(await runnerOf('before')).toContain('TAKEN_BACK=a key')
+  await home.ov(repo, slingShell('after', hold), { env: { NEW: 'another' } })
+  const environment = await runnerOf('after')
+  expect(environment).toContain('NEW=another')
+  expect(environment).not.toContain('TAKEN_BACK')
+  writeFileSync(go, '')
+  await inProject(home, repo, async (project) => {
+    const stateOf = async (name: string) => (await findAgent(project.db, name))?.state
+    const states = async () => [await stateOf('before'), await stateOf('after')]
+    await expect.poll(states, { timeout: 15_000 }).toEqual(['done', 'done'])
+  })
+})
+
 async function socketOf(where: string): Promise<string> {
   return inProject(home, where, async (project) => project.tmux?.socket ?? '')
 }

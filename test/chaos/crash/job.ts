@@ -56,6 +56,7 @@ export interface Hand {
   /** The rows of the agents. */
   agents(): Promise<readonly Schema['agents'][]>
   taskStates(): Promise<ReadonlyMap<string, string>>
+  hasEvent(type: string): Promise<boolean>
 }
 
 /** One try of a job: what was reached, what was killed, what was acknowledged. */
@@ -147,6 +148,8 @@ export class Stage {
       agents,
       taskStates,
       until,
+      hasEvent: async (type) =>
+        (await this.db.selectFrom('events').select('id').where('type', '=', type).executeTakeFirst()) !== undefined,
       types: async (...args) => {
         alive()
         const command = args.join(' ')

@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { MIGRATIONS } from '../../../src/db/migrations.ts'
@@ -53,6 +53,29 @@ const pool: Job = {
   },
 }
 
+/** A worktree that the pool has room for when its agent is done: what prepares one stumbled before. */
+const recycled: Job = {
+  name: 'recycled',
+  async prepare(home) {
+    const repo = await readyRepo(home, 'worktrees: { pool: 1 }\n')
+    const folder = join(repo, '.overstory', 'worktrees')
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, '.pool'), 'in the way\n')
+    return { repo, env: {} }
+  },
+  async act(hand) {
+    const go = `${hand.ledger}.go`
+    const inTheWay = join(hand.repo, '.overstory', 'worktrees', '.pool')
+    const command = `while [ ! -e ${go} ]; do sleep 0.02; done; ${commits(hand, 'used.txt')}`
+    await hand.types(...slingShell('used', command))
+    await hand.until('the pool stumbles', async () => (await hand.hasEvent('pool.trouble')) || existsSync(go))
+    if (!existsSync(go)) rmSync(inTheWay, { force: true })
+    writeFileSync(go, '')
+    await hand.untilSettled('used')
+    await hand.until('it has ended', async () => (await hand.agents()).every((agent) => agent.ended_at !== null))
+  },
+}
+
 /** An agent that asks a person, and goes on when it is answered; what it was told it keeps in mind. */
 const claude: Job = {
   name: 'claude',
@@ -93,7 +116,7 @@ const screen: Job = {
       Array.from({ length: 9 }, () => turn),
       { hooks: true },
     )
-    return { repo, env: { PATH } }
+    return { repo, env: { PATH, ANTHROPIC_API_KEY: 'sk-fake' } }
   },
   async act(hand) {
     await hand.types('sling', '--interactive', '--name', 'seen', '--task', 'Write a file')
@@ -158,6 +181,7 @@ export const JOBS: readonly Job[] = [
   shell,
   claude,
   pool,
+  recycled,
   detached,
   upgrade,
   cutOff('landing', 'land.brought'),
