@@ -49,7 +49,7 @@ export async function judgeDeath(project: Project, agent: Agent, persistent: boo
 }
 
 /** Its program and its login are there for whom this process starts: another terminal may have neither. */
-function isUsable({ config }: Project, runtime: AgentRuntime): boolean {
+export function isUsable({ config }: Project, runtime: AgentRuntime): boolean {
   try {
     programOf(config, runtime)
     requireLogin(config, runtime, '')

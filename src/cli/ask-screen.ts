@@ -8,7 +8,7 @@ import { style } from './style.ts'
 import { widthOf, wrapTo } from './width.ts'
 
 /** What was decided about an agent, in a line. */
-export function sayDecided({ agent, did }: { agent: string; did: 'waits' | 'restarted' | 'stopped' }): string {
+export function sayDecided({ agent, did }: { agent: string; did: 'waits' | 'restarted' | 'stopped' | 'left' }): string {
   switch (did) {
     case 'waits':
       return `${agent} is left alone for now.`
@@ -16,6 +16,8 @@ export function sayDecided({ agent, did }: { agent: string; did: 'waits' | 'rest
       return `${agent} begins anew, told what it has done; its commits and files stay.`
     case 'stopped':
       return `${agent} is stopped. Its commits are kept.`
+    case 'left':
+      return `${agent} is to begin anew. Its program or login is missing here: ov watch does it, or ov up from where they are.`
   }
 }
 

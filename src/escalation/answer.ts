@@ -18,8 +18,11 @@ import { settle } from './tend.ts'
 export interface Answered {
   /** The agent that was answered, or decided about. */
   readonly agent: string
-  /** What was done: the answer was sent as mail, or a decision carried out. */
-  readonly did: 'sent' | 'waits' | 'restarted' | 'stopped'
+  /**
+   * What was done: the answer was sent as mail, or a decision carried out. `left`: it is left to somebody for whom the
+   * runtime's program and login are there.
+   */
+  readonly did: 'sent' | 'waits' | 'restarted' | 'stopped' | 'left'
   /** The mail that carries the answer; null where a decision needs none. */
   readonly mail: { readonly id: string; readonly thread: string } | null
   /** ms for which it is left alone; null unless that was decided. */
@@ -114,10 +117,10 @@ export async function answerEscalation(
   })
   if ('error' in answered) throw answered.error
   const { open, mail } = answered
-  if (open.state === 'answered') await carryOut(project, open)
+  const left = open.state === 'answered' && !(await carryOut(project, open))
   return {
     agent: name,
-    did: DID[decision.do],
+    did: left ? 'left' : DID[decision.do],
     mail: mail === null ? null : { id: mail.id, thread: mail.thread_id },
     waitMs: decision.do === 'wait' ? decision.ms : null,
   }

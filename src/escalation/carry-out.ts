@@ -1,3 +1,5 @@
+import { isUsable } from '../agents/recover.ts'
+import { loadedRuntime } from '../agents/registry.ts'
 import { stopAgents } from '../agents/stop.ts'
 import { getAgent, isOpen } from '../agents/store.ts'
 import { type Db, write } from '../db/open.ts'
@@ -9,9 +11,10 @@ import { changeEscalation, type Escalation } from './store.ts'
 
 /**
  * Carries out what was decided about an agent: ends it, or has it begin anew. Who is killed at it leaves the rest to
- * whoever looks after the fleet next; an agent that has another owner by then is left alone.
+ * whoever looks after the fleet next; an agent that has another owner by then is left alone. False: it is left to
+ * somebody for whom the runtime's program and login are there.
  */
-export async function carryOut(project: Project, escalation: Escalation): Promise<void> {
+export async function carryOut(project: Project, escalation: Escalation): Promise<boolean> {
   const { db, clock } = project
   const done = (tx: Db) => changeEscalation(tx, escalation, { state: 'done' }, clock.now())
   const agent = await getAgent(db, escalation.agent_id)
@@ -21,9 +24,12 @@ export async function carryOut(project: Project, escalation: Escalation): Promis
     const reason = decision.reason === '' ? '.' : `: ${decision.reason}`
     if (decision.do === 'stop') await stopAgents(project, [agent], { reason: `Stopped by ${by}${reason}` })
     else {
+      const runtime = await loadedRuntime(agent.runtime)
+      if (runtime === null || !isUsable(project, runtime)) return false
       const digest = `${by} wants you to begin anew${reason}`
       await intervene(project, agent, { verdict: 'restart-fresh', digest, why: digest }, done)
     }
   }
   await write(db, done)
+  return true
 }

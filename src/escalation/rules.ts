@@ -116,3 +116,22 @@ export function nextStep(standing: Standing, answerWithin: number): Next {
   if (waitedMs === null) return { do: 'count-anew' }
   return waitedMs >= answerWithin ? { do: 'go-up', why: 'late' } : { do: 'keep' }
 }
+
+/** What a watcher sees of an escalation that is not settled. */
+export interface Glimpse {
+  readonly answered: boolean
+  readonly about: TroubleKind
+  readonly sameOwner: boolean
+  readonly movedOn: boolean
+  /** The newest silence of the agent is one that somebody was asked about. */
+  readonly silent: boolean
+  readonly reader: 'human' | 'able' | 'gone'
+  readonly waitedMs: number | null
+}
+
+/** Whether somebody has to look after an escalation: cheaper to tell than what is to be done. */
+export function needsTending(glimpse: Glimpse, answerWithin: number): boolean {
+  if (glimpse.answered) return true
+  const showsLife = glimpse.about === 'silence' && !glimpse.silent
+  return nextStep({ ...glimpse, showsLife }, answerWithin).do !== 'keep'
+}

@@ -157,7 +157,7 @@ async function decided(project: Project, speaker: Speaker, mail: Mail, body: str
 /** A reply: the mail that was sent, or what it decided about an agent in trouble. */
 interface Replied {
   readonly sent: readonly Sent[]
-  readonly decided: { readonly agent: string; readonly did: 'waits' | 'restarted' | 'stopped' } | null
+  readonly decided: { readonly agent: string; readonly did: 'waits' | 'restarted' | 'stopped' | 'left' } | null
 }
 
 /** Whose mail a speaker may see: an agent its own, the human everybody's (undefined). */

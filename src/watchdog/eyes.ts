@@ -6,6 +6,8 @@ import type { Level } from '../contract/states.ts'
 import { leaseHolder } from '../db/lease.ts'
 import type { Db } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
+import { needsTending } from '../escalation/rules.ts'
+import { type Escalation, pendingEscalations } from '../escalation/store.ts'
 import { eventsBeyond, lastEventId, recentEvents } from '../events/store.ts'
 import { hookFolder, privateFolder } from '../hooks/folder.ts'
 import { recordedLevel } from '../load/look.ts'
@@ -22,6 +24,8 @@ export interface Place {
   readonly stateDir: string
   readonly maxConcurrent: number
   readonly mergeAuto: boolean
+  /** ms after which an escalation goes to the next above. */
+  readonly answerWithin: number
 }
 
 export type EventRow = Schema['events']
@@ -43,9 +47,18 @@ interface Facts {
   readonly merges: readonly string[]
   readonly level: Level
   readonly landings: Awaited<ReturnType<typeof openLandings>>
+  readonly escalations: readonly Escalation[]
 }
 
-const NO_FACTS: Facts = { agents: [], stranded: [], waiting: [], merges: [], landings: [], level: 'full' }
+const NO_FACTS: Facts = {
+  agents: [],
+  stranded: [],
+  waiting: [],
+  merges: [],
+  landings: [],
+  level: 'full',
+  escalations: [],
+}
 
 /** What an agent has shown of itself. */
 interface Signs {
@@ -104,6 +117,7 @@ export class Eyes {
       level,
       merges: driven || !mayAt(level, 'merge') ? [] : entries.map(({ id }) => id),
       landings,
+      escalations: await pendingEscalations(this.#db),
     }
     for (const id of this.#signs.keys()) if (!open.has(id)) this.#forget(id)
     for (const agent of agents)
@@ -127,7 +141,24 @@ export class Eyes {
       merges: facts.merges,
       landings: facts.landings.filter((landing) => isGone(landing)).map(({ id }) => id),
       unmarked: facts.waiting.filter((reader) => isUnmarked(place, reader)),
+      escalations: facts.escalations.filter((one) => this.#isDue(one, place)).map(({ id }) => id),
     }
+  }
+
+  #isDue(escalation: Escalation, { answerWithin }: Place): boolean {
+    const agent = this.agents.find(({ id }) => id === escalation.agent_id)
+    const reads = escalation.reader === HUMAN ? 'human' : this.agents.some(({ id }) => id === escalation.reader)
+    const sameBoot = escalation.asked_boot === bootId()
+    const glimpse = {
+      answered: escalation.state === 'answered',
+      about: escalation.about,
+      sameOwner: agent?.fence === escalation.fence,
+      movedOn: agent !== undefined && agent.state_since > escalation.created_at,
+      silent: this.#signs.get(escalation.agent_id)?.tried.taken ?? true,
+      reader: reads === 'human' ? reads : reads ? 'able' : 'gone',
+      waitedMs: sameBoot ? this.#clock.monotonic() - escalation.asked_mono : null,
+    } as const
+    return needsTending(glimpse, answerWithin)
   }
 
   #lookAt(agent: WatchedAgent, place: Place, nudged: (id: string) => boolean, shown: Shown): AgentSeen {

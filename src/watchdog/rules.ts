@@ -36,6 +36,8 @@ const MERGE_GRACE_MS = 2_000
 const READ_GRACE_MS = 300
 /** A runner makes lost markers again by itself, unless it is stopped. */
 const MARKER_GRACE_MS = 3_000
+/** Who has answered carries it out by himself. */
+const ANSWER_GRACE_MS = 1_000
 /** So far wall and monotonic time may drift apart between two looks before it is a jump or a sleep. */
 const JUMP_MS = 3_000
 /** Looks that come so much later than they were due are a gap: the watcher itself was stopped or starved. */
@@ -94,6 +96,8 @@ export interface Seen {
   readonly landings: readonly string[]
   /** Readers with hooks whom no marker tells of their mail. */
   readonly unmarked: readonly string[]
+  /** Questions about agents in trouble that are to go up, to be closed, or whose answer is to be carried out. */
+  readonly escalations: readonly string[]
 }
 
 export interface Limits {
@@ -210,6 +214,7 @@ export function judge(seen: Seen, memory: Memory, limits: Limits, due: number): 
   for (const reader of seen.stranded) wanted.push({ key: `mail:${reader}`, grace: READ_GRACE_MS })
   for (const landing of seen.landings) wanted.push({ key: `landing:${landing}`, grace: READ_GRACE_MS })
   for (const reader of seen.unmarked) wanted.push({ key: `marker:${reader}`, grace: MARKER_GRACE_MS })
+  for (const one of seen.escalations) wanted.push({ key: `escalation:${one}`, grace: ANSWER_GRACE_MS })
 
   const fleet = attend(wanted, memory.needs, at.mono)
   const merges = attend(

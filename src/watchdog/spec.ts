@@ -48,6 +48,7 @@ export function watchSpec(project: Project): WatchSpec {
     configFiles: ['overstory.yaml', 'overstory.local.yaml'].map((file) => join(project.configRoot, file)),
     maxConcurrent: agents.maxConcurrent,
     mergeAuto: merge.auto,
+    answerWithin: watchdog.tier3.answerWithin,
     interval,
     limits: enabled ? limits : null,
     load: loadSpecNow(project),

@@ -38,6 +38,7 @@ function watchdog(limits = LIMITS) {
         merges: [],
         landings: [],
         unmarked: [],
+        escalations: [],
         ...more,
       }
       const judged = judge(seen, memory, limits, mono + promised)

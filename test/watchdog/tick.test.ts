@@ -16,7 +16,7 @@ beforeEach(async () => {
 })
 afterEach(() => room.dispose())
 
-const PLACE = { stateDir: '/nowhere', maxConcurrent: 5, mergeAuto: true }
+const PLACE = { stateDir: '/nowhere', maxConcurrent: 5, mergeAuto: true, answerWithin: 900_000 }
 const LIMITS = { nudgeAfter: 120_000, nudgeEvery: 60_000, nudges: 3, toolLimit: 1_800_000 }
 
 /** An agent whose owner is this process. */

@@ -157,7 +157,7 @@ class World {
       }),
     )
     const at = { wall: this.#wall, mono: this.#mono }
-    const seen = { at, agents, places: 10, stranded: [], merges: [], landings: [], unmarked: [] }
+    const seen = { at, agents, places: 10, stranded: [], merges: [], landings: [], unmarked: [], escalations: [] }
     const { verdicts, memory } = judge(seen, this.#memory, LIMITS, this.#mono + LOOK_MS)
     this.#memory = memory
     for (const verdict of verdicts) this.#check(verdict)
