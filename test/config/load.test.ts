@@ -255,7 +255,7 @@ test('explain names the source of a value, with what it stands in front of', asy
       ],
     },
   ])
-  expect(explainConfig(layers, 'watchdog').map((setting) => setting.key)).toHaveLength(6)
+  expect(explainConfig(layers, 'merge').map((setting) => setting.key)).toHaveLength(3)
   expect(() => explainConfig(layers, 'agents.maxDept')).toThrow(
     expect.objectContaining({ hint: 'Did you mean: ov config explain agents.maxDepth' }),
   )
