@@ -3,13 +3,14 @@ import type { AGENT_OPERATIONS } from './agents/operations.ts'
 import type { Operation, Speaker } from './broker/operation.ts'
 import { OvError } from './errors.ts'
 import type { MAIL_OPERATIONS } from './mail/operations.ts'
+import type { MONITOR_OPERATIONS } from './monitor/operations.ts'
 import type { Project } from './project.ts'
 
 /**
  * Everything that can be asked of `ov` from inside an agent as well as outside. A command calls one of these; inside
  * an agent the call goes through the broker, outside it runs here. One table, two doors; each domain has its part.
  */
-type Operations = typeof AGENT_OPERATIONS & typeof MAIL_OPERATIONS
+type Operations = typeof AGENT_OPERATIONS & typeof MAIL_OPERATIONS & typeof MONITOR_OPERATIONS
 
 export type OperationName = keyof Operations
 export type OperationInput<N extends OperationName> = z.input<ReturnType<Operations[N]['input']>>
@@ -40,6 +41,7 @@ export async function perform(
 
 /** The part of the table that an operation stands in; a short command loads no other. */
 async function tableOf(name: string): Promise<object> {
+  if (name.startsWith('monitor.')) return (await import('./monitor/operations.ts')).MONITOR_OPERATIONS
   return name.startsWith('mail.')
     ? (await import('./mail/operations.ts')).MAIL_OPERATIONS
     : (await import('./agents/operations.ts')).AGENT_OPERATIONS
@@ -50,6 +52,8 @@ export async function loadOperations(): Promise<void> {
   await Promise.all([
     import('./mail/operations.ts'),
     import('./contract/mail-payloads.ts'),
+    import('./monitor/operations.ts'),
+    import('./monitor/propose.ts'),
     import('./agents/operations.ts').then(({ loadStories }) => loadStories()),
   ])
 }

@@ -29,6 +29,7 @@ export function instructionsFor(project: Project, agent: Agent, task: Task, pare
         ]),
   ]
   const role = readFileSync(instructionsFile(project, agent.capability), 'utf8').trim()
-  const words = vocabulary(agentsCommands(), { hasTask: agent.persistent === 0, maySpawn })
+  const kind = { hasTask: agent.persistent === 0, maySpawn, monitors: agent.capability === 'monitor' }
+  const words = vocabulary(agentsCommands(), kind)
   return `${[role, words, overlay.join('\n')].filter((part) => part !== '').join('\n\n')}\n`
 }

@@ -114,6 +114,7 @@ export function openAgents(db: Db): Promise<Agent[]> {
 const WATCHED = [
   'id',
   'name',
+  'capability',
   'task_id',
   'state',
   'state_since',

@@ -9,9 +9,9 @@ import { MANIFEST } from '../place.ts'
 
 /**
  * Whom a command is for inside an agent: `everyone`; `task`, who has a task of its own that ends; `spawner`, who may
- * sling others.
+ * sling others; `monitor`, who looks after them.
  */
-export type Audience = 'everyone' | 'task' | 'spawner'
+export type Audience = 'everyone' | 'task' | 'spawner' | 'monitor'
 
 const flag = z.looseObject({
   name: z.string(),
@@ -28,7 +28,7 @@ const command = z.looseObject({
   id: z.string(),
   summary: z.string().optional(),
   examples: z.array(z.string()).default([]),
-  forAgents: z.enum(['everyone', 'task', 'spawner']),
+  forAgents: z.enum(['everyone', 'task', 'spawner', 'monitor']),
   flags: z.record(z.string(), flag),
 })
 export type AgentsCommand = z.infer<typeof command>
@@ -49,12 +49,17 @@ export function agentsCommands(): AgentsCommand[] {
 /** What an agent of a kind may type, as a section of its instructions; empty when there are none. */
 export function vocabulary(
   commands: readonly AgentsCommand[],
-  { hasTask, maySpawn }: { readonly hasTask: boolean; readonly maySpawn: boolean },
+  {
+    hasTask,
+    maySpawn,
+    monitors,
+  }: { readonly hasTask: boolean; readonly maySpawn: boolean; readonly monitors: boolean },
 ): string {
   const audiences: readonly Audience[] = [
     'everyone',
     ...(hasTask ? (['task'] as const) : []),
     ...(maySpawn ? (['spawner'] as const) : []),
+    ...(monitors ? (['monitor'] as const) : []),
   ]
   const lines = commands
     .filter(({ forAgents }) => audiences.includes(forAgents))
@@ -68,7 +73,7 @@ function lineOf({ id, summary = '', examples, flags }: AgentsCommand): string {
   const example = (examples[0] ?? `ov ${id.replaceAll(':', ' ')}`).replace('<%= config.bin %>', 'ov')
   const own = Object.values(flags).filter(({ helpGroup, hidden }) => helpGroup !== 'GLOBAL' && hidden !== true)
   const takes = own.length === 0 ? '' : ` Takes ${own.map((one) => `\`${usageOf(one)}\``).join(', ')}.`
-  return `- \`${example}\`: ${summary.replace(/^Inside an agent: /, '')}.${takes}`
+  return `- \`${example}\`: ${summary.replace(/^Inside an? (agent|monitor): /, '')}.${takes}`
 }
 
 /** How a flag is typed: `--wait`, `--to ADDRESS`, `--type status|question`, `--body "…"`. */

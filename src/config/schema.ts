@@ -284,6 +284,18 @@ export function configSchemaFor(runtimes: readonly string[]) {
           })
           .prefault({})
           .describe('Its triage tier: a model proposes, from a fixed list; nobody is stopped by its word alone.'),
+        tier2: z
+          .strictObject({
+            enabled: z
+              .boolean()
+              .default(true)
+              .describe('Mail the monitor agent (ov monitor start), while it runs, what patterns the fleet shows.'),
+            every: duration
+              .prefault('10m')
+              .describe('Such mail comes at most this often, and only with something new.'),
+          })
+          .prefault({})
+          .describe('Its judging tier: an agent that may only propose, and write.'),
         tier3: z
           .strictObject({
             enabled: z

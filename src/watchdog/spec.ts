@@ -22,6 +22,8 @@ export interface WatchSpec extends Place {
   /** Null where agents are not to be nudged. */
   readonly limits: Limits | null
   readonly load: LoadSpec
+  /** ms between two looks for patterns that a monitor agent is told of; null where it is not. */
+  readonly digestEvery: number | null
 }
 
 /** For whom nothing is ever too long. */
@@ -52,5 +54,6 @@ export function watchSpec(project: Project): WatchSpec {
     interval,
     limits: enabled ? limits : null,
     load: loadSpecNow(project),
+    digestEvery: watchdog.tier2.enabled ? watchdog.tier2.every : null,
   }
 }

@@ -3,6 +3,7 @@ import { messageOf } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
 import { remark } from '../hooks/remark.ts'
 import { driveTrain } from '../merge/train.ts'
+import { tellMonitor } from '../monitor/digest.ts'
 import { letServerEnd } from '../os/tmux.ts'
 import type { Project } from '../project.ts'
 import { WATCH_LEASE } from './lease.ts'
@@ -27,6 +28,7 @@ export async function tendFleet(project: Project, order: Pick<Order, 'fence' | '
   for (const one of order.nudges) await nudge(project, { resource: WATCH_LEASE, fence: order.fence }, one)
   await reconcile(project)
   for (const { id } of await openAgents(project.db)) await remark(project.db, project.stateDir, id)
+  await tellMonitor(project)
   // A runner that was killed could not do it.
   if (project.tmux !== null && (await openAgents(project.db)).length === 0) await letServerEnd(project.tmux)
 }

@@ -21,7 +21,7 @@ import { getTask } from '../tasks/store.ts'
 import { changesOf } from '../worktrees/changes.ts'
 import { hasSpoken, showsLife } from './eyes.ts'
 import type { CaseFacts, Standing } from './triage-rules.ts'
-import type { Trouble } from './trouble.ts'
+import { TROUBLES, type Trouble } from './trouble.ts'
 
 type EventRow = Schema['events']
 
@@ -101,7 +101,8 @@ export async function caseOf(project: Project, agent: Agent, trouble: Trouble): 
   return { facts, digest: sha256(JSON.stringify(same)), baseline }
 }
 
-async function baselineOf(project: Project, agent: Agent): Promise<Baseline> {
+/** What an agent has done by now. */
+export async function baselineOf(project: Project, agent: Agent): Promise<Baseline> {
   const [last] = await recentEvents(project.db, { agentId: agent.id }, 1)
   return {
     event: Number(last?.id ?? 0),
@@ -144,6 +145,25 @@ export async function standingOf(
     able: await ableRuntimes(project, agent),
     ...(await grantedTo(project, agent, trouble)),
   }
+}
+
+const raisedSchema = z.object({
+  about: z.enum(TROUBLES),
+  ms: z.number(),
+  seen: z.string(),
+  tried: z.array(z.string()),
+})
+
+/** The trouble that the mechanical tier last raised about this owner of an agent; null when it is over, or there is none. */
+export async function raisedTrouble({ db }: Pick<Project, 'db'>, agent: Agent): Promise<Trouble | null> {
+  const events = await recentEvents(db, { agentId: agent.id }, HISTORY)
+  const at = events.findLastIndex(({ type }) => type === 'agent.raised')
+  const raised = raisedSchema.safeParse(JSON.parse(events[at]?.data_json ?? 'null')).data
+  if (raised === undefined || agent.state !== 'working') return null
+  const over = events.slice(at).some((event) => {
+    return event.type === 'agent.starting' || (raised.about === 'silence' && showsLife(event))
+  })
+  return over ? null : { agent: agent.id, fence: agent.fence, ...raised }
 }
 
 /** The event by which the mechanical tier gave this trouble up, if it is still there. */

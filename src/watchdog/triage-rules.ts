@@ -39,6 +39,44 @@ export const verdictSchema = z.discriminatedUnion('verdict', [
 export type Verdict = z.output<typeof verdictSchema>
 type VerdictName = Verdict['verdict']
 
+export const VERDICT_NAMES = [
+  'wait',
+  'nudge',
+  'resume',
+  'restart-fresh',
+  'reassign',
+  'ask-human',
+  'give-up',
+] as const satisfies readonly VerdictName[]
+
+/** A verdict out of the words of a command line. What is missing is refused where it is checked. */
+export function proposedVerdict(words: {
+  readonly verdict: VerdictName
+  readonly why: string
+  readonly minutes?: number | undefined
+  readonly text?: string | undefined
+  readonly runtime?: string | undefined
+  readonly option?: readonly string[] | undefined
+}): Verdict {
+  const { verdict, why, minutes = 10, text = why, runtime = '', option } = words
+  switch (verdict) {
+    case 'wait':
+      return { verdict, minutes, why }
+    case 'nudge':
+      return { verdict, text, why }
+    case 'resume':
+      return { verdict, why }
+    case 'restart-fresh':
+      return { verdict, digest: text, why }
+    case 'reassign':
+      return { verdict, runtime, why }
+    case 'ask-human':
+      return { verdict, question: text, why, ...(option === undefined ? {} : { options: [...option] }) }
+    case 'give-up':
+      return { verdict, reason: text, why }
+  }
+}
+
 /** Verdicts that end what an agent is at. */
 const STOPS = ['resume', 'restart-fresh', 'reassign', 'give-up'] as const satisfies readonly VerdictName[]
 export type Stop = Extract<Verdict, { verdict: (typeof STOPS)[number] }>

@@ -95,6 +95,8 @@ class Watch {
   /** Monotonic ms of the last reading, and by when the next comes whatever happens. */
   #lastRead = 0
   #readAt = 0
+  /** Monotonic ms at which patterns are looked for again, while somebody is there to be told. */
+  #digestAt = 0
   #complaint = ''
   /** Monotonic ms by which the load is looked at again. */
   #loadAt = 0
@@ -181,11 +183,21 @@ class Watch {
     const troubles = verdicts.filter((verdict) => verdict.do === 'raise')
     const { fence } = this.#round.lease
     const config = stateOfConfig(this.#spec)
-    const tend = nudges.length > 0 || config !== this.#config || verdicts.some((verdict) => verdict.do === 'tend')
+    const changed = config !== this.#config || this.#isDigestDue()
+    const tend = nudges.length > 0 || changed || verdicts.some((verdict) => verdict.do === 'tend')
     this.#config = config
     if (tend) this.#hands.send('fleet', { ...NO_ORDER, fence, nudges })
     if (troubles.length > 0) this.#hands.send('troubles', { ...NO_ORDER, fence, troubles })
     if (verdicts.some((verdict) => verdict.do === 'merge')) this.#hands.send('merges', { ...NO_ORDER, fence })
+  }
+
+  #isDigestDue(): boolean {
+    const { digestEvery } = this.#spec
+    const now = this.#clock.monotonic()
+    const { agents } = this.#round.eyes
+    if (digestEvery === null || now < this.#digestAt || !agents.some(isMonitor)) return false
+    this.#digestAt = now + digestEvery
+    return true
   }
 
   #tell(events: readonly EventRow[]): void {
@@ -208,6 +220,10 @@ class Watch {
     const { interval } = this.#watching
     return interval === null ? spec : { ...spec, interval }
   }
+}
+
+function isMonitor({ capability, persistent, state }: Eyes['agents'][number]): boolean {
+  return capability === 'monitor' && persistent === 1 && state === 'waiting'
 }
 
 /** The name of an agent that came and went between two readings. */

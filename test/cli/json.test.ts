@@ -111,6 +111,10 @@ test('what every command prints with --json has that shape', async () => {
   await fleet.sling('asker', `ov ask Which? --option a --option b --wait ${inside('ask')}`)
   await expect.poll(async () => (await fleet.status()).mail.questions, { timeout: 20_000 }).toBe(1)
 
+  const advice = `ov monitor propose --agent asker --verdict wait --why "It asks" ${inside('monitor:propose')}`
+  await fleet.sling('watcher', advice, '--capability', 'monitor')
+  await fleet.expectState('watcher', 'done')
+
   for (const words of [
     'overview',
     'mode',
@@ -194,7 +198,8 @@ test('what every command prints with --json has that shape', async () => {
   ])
     await ask(words, { env })
   await ask('demo --remove', { cwd: home.path })
-  for (const id of ['mail:send', 'done', 'fail', 'ask']) check(id, readFileSync(`${out}.${id}.json`, 'utf8'))
+  for (const id of ['mail:send', 'done', 'fail', 'ask', 'monitor:propose'])
+    check(id, readFileSync(`${out}.${id}.json`, 'utf8'))
   expect(commands.map(({ id }) => id).filter((id) => !printed.has(id))).toEqual([])
 })
 
