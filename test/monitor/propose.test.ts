@@ -4,10 +4,11 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { eventsBeyond, recordEvent } from '../../src/events/store.ts'
 import { tellMonitor } from '../../src/monitor/digest.ts'
 import type { Proposed } from '../../src/monitor/propose.ts'
-import { carrying, type Fleet, makeFleet, slingShell } from '../rig/fleet.ts'
+import { carrying, type Fleet, makeFleet } from '../rig/fleet.ts'
 import { type Judging, judgingClaude } from '../rig/judging-claude.ts'
 import { inProject } from '../rig/project.ts'
 import { type Home, makeHome } from '../rig/sandbox-home.ts'
+import { slingShell } from '../rig/shell-sling.ts'
 import { talkingClaude } from '../rig/talking-claude.ts'
 
 let home: Home
