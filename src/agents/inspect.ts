@@ -1,12 +1,9 @@
 import { existsSync } from 'node:fs'
 import { eventLine, idsIn } from '../events/line.ts'
 import { recentEvents } from '../events/store.ts'
-import { modeNow } from '../load/mode.ts'
 import { oneLine } from '../mail/frame.ts'
-import { nameOf } from '../mail/send.ts'
-import { findMail, openQuestions } from '../mail/store.ts'
+import { findMail } from '../mail/store.ts'
 import { headsOf, type MailHead } from '../mail/view.ts'
-import { openMerges } from '../merge/store.ts'
 import { argumentsOf } from '../os/process.ts'
 import { processesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
@@ -17,8 +14,9 @@ import { worktreePath } from '../worktrees/prepare.ts'
 import { type Entry, lastEntries, outputFile, wordsOf } from './output.ts'
 import { loadedRuntime } from './registry.ts'
 import { type AgentReport, reportRun } from './report.ts'
-import { type Agent, namesOf, openAgents, openChildren } from './store.ts'
+import { type Agent, namesOf, openChildren } from './store.ts'
 import { type Why, whyOf } from './why.ts'
+import { whyFacts } from './why-facts.ts'
 
 /** Everything about one agent: the document of `ov inspect --json`. */
 export interface Inspection {
@@ -72,7 +70,7 @@ export async function inspectAgent(project: Project, agent: Agent): Promise<Insp
   return {
     at: project.clock.now(),
     agent: report,
-    why: await why(project, agent, report, children),
+    why: whyOf(await whyFacts(project, agent, report, children)),
     task: {
       body: task.body,
       command: task.command,
@@ -87,25 +85,4 @@ export async function inspectAgent(project: Project, agent: Agent): Promise<Insp
     events: events.map((event) => ({ at: event.at, type: event.type, line: eventLine(event, names) })),
     lastWords: words.flatMap(said).slice(-WORDS),
   }
-}
-
-async function why(project: Project, agent: Agent, report: AgentReport, children: readonly string[]): Promise<Why> {
-  const { db } = project
-  const queued = (await openAgents(db)).filter(({ state }) => state === 'queued')
-  const merges = await openMerges(db)
-  const [question] = await openQuestions(db, { sender: agent.id })
-  return whyOf({
-    agent: report,
-    queuedBefore: queued.findIndex(({ id }) => id === agent.id),
-    maxConcurrent: project.config.agents.maxConcurrent,
-    holds: (await modeNow(project)).holds,
-    mergesBefore: Math.max(
-      0,
-      merges.findIndex(({ agent_id }) => agent_id === agent.id),
-    ),
-    children,
-    question: question
-      ? { id: question.id, to: await nameOf(db, question.reader), subject: oneLine(question.subject, 200) }
-      : null,
-  })
 }

@@ -1,4 +1,6 @@
+import type { Foreseen } from '../watchdog/foresee.ts'
 import type { AgentReport } from './report.ts'
+import { MAX_RESTARTS, RESTART_WINDOW_MS } from './rules.ts'
 
 /** Why an agent is in its state, in a sentence, and what to type about it, if anything. */
 export interface Why {
@@ -110,4 +112,162 @@ function whyWaiting({ agent, mergesBefore, children, question, holds }: WhyFacts
     case null:
       return { text: 'It waits.', hint: null }
   }
+}
+
+/** Something that was seen, was done, or will be, in a sentence. `at` in ms since the epoch; null: no time belongs to it. */
+export interface Fact {
+  readonly at: number | null
+  readonly text: string
+}
+
+/** A decision about an agent in trouble that somebody was asked for. */
+export interface PendingDecision {
+  /** The mail that asks. */
+  readonly id: string
+  /** An agent's name or `human`. */
+  readonly to: string
+  readonly askedAt: number
+  readonly seen: string
+  /** When the next above is asked, ms since the epoch; null: not known, since the machine was started anew. */
+  readonly upAt: number | null
+}
+
+export interface ExplainFacts extends WhyFacts {
+  readonly at: number
+  /** The last event that only the agent itself can have caused. */
+  readonly lastSign: Fact | null
+  /** What was done about it lately, oldest first. */
+  readonly deeds: readonly Fact[]
+  /** How often it was started again within the window. */
+  readonly restarts: number
+  /** Whether somebody watches the fleet; `late`: somebody who has not looked for too long. */
+  readonly watched: 'yes' | 'late' | 'nobody'
+  /** What the watchdog will do if the agent goes on showing nothing. */
+  readonly foreseen: Foreseen | null
+  /** Nudges for one silence. */
+  readonly nudges: number
+  /** A model is asked about agents that nudges do not help. */
+  readonly triage: boolean
+  readonly decision: PendingDecision | null
+}
+
+/** The document of `ov why --json`. */
+export interface Explanation {
+  readonly at: number
+  readonly agent: AgentReport
+  readonly why: Why
+  /** What is seen of it now. */
+  readonly seen: readonly Fact[]
+  /** What it met and what was done about it lately, oldest first. */
+  readonly done: readonly Fact[]
+  /** What happens next if nobody does anything. */
+  readonly next: readonly Fact[]
+}
+
+/** Why an agent is in its state, and what happens next, when. */
+export function explain(facts: ExplainFacts): Explanation {
+  const { at, agent, deeds } = facts
+  return { at, agent, why: whyOf(facts), seen: seenOf(facts), done: deeds, next: nextOf(facts) }
+}
+
+function seenOf({ at, agent, lastSign }: ExplainFacts): Fact[] {
+  const { runner, lastOutput } = agent
+  const lives = {
+    alive: 'lives',
+    gone: 'is gone',
+    replaced: 'is being ended by another process',
+    unknown: 'may live or not: the kernel does not tell',
+  } as const
+  return [
+    ...(runner === null ? [] : [{ at, text: `Its runner (process ${runner.pid ?? '?'}) ${lives[runner.seen]}.` }]),
+    ...(lastOutput === null ? [] : [{ at: lastOutput, text: 'Its log was last written to.' }]),
+    ...(lastSign === null ? [] : [{ at: lastSign.at, text: `Its last sign of its own: ${lastSign.text}` }]),
+  ]
+}
+
+function nextOf(facts: ExplainFacts): Fact[] {
+  const { decision } = facts
+  return [...stateNext(facts), ...(decision === null ? [] : [decisionNext(decision)]), ...restartsNext(facts)]
+}
+
+function stateNext(facts: ExplainFacts): Fact[] {
+  const { agent, watched } = facts
+  switch (agent.condition) {
+    case 'working':
+      return workingNext(facts)
+    case 'waiting':
+      return waitingNext(facts)
+    case 'queued':
+      return [{ at: null, text: 'It starts as soon as there is a place for it.' }]
+    case 'starting':
+      return [{ at: null, text: 'Its first turn begins when its worktree is ready.' }]
+    case 'runner_gone':
+      if (agent.persistent) return [{ at: null, text: `It stays so until ov ${agent.capability} start, or ov up.` }]
+      return [
+        {
+          at: null,
+          text:
+            watched === 'yes'
+              ? 'The watcher brings it back at once, where its program and login are there.'
+              : 'Whoever is at work brings it back within seconds; with nobody there, ov up does.',
+        },
+      ]
+    case 'ending':
+      return [{ at: null, text: 'It has ended within seconds.' }]
+    case 'done':
+      return [{ at: null, text: 'Nothing: it has ended.' }]
+    case 'failed':
+    case 'stopped':
+      return [{ at: null, text: `Nothing by itself. To have it go on: ov retry ${agent.name}` }]
+  }
+}
+
+function workingNext({ at, agent, watched, foreseen, nudges, triage, decision }: ExplainFacts): Fact[] {
+  const ends = {
+    at: null,
+    text: 'When its turn ends, its mail is handed over, or it waits, or is asked how it stands.',
+  }
+  if (agent.runner?.seen !== 'alive') return [ends]
+  if (watched === 'nobody')
+    return [ends, { at: null, text: 'Nobody watches this fleet, so nobody hears its silence: ov watch --background' }]
+  if (watched === 'late') return [ends, { at: null, text: 'The watcher itself is late, or stopped: ov watch status' }]
+  if (foreseen === null || decision !== null) return [ends]
+  const when = at + foreseen.inMs
+  const then =
+    foreseen.do === 'nudge'
+      ? `it is nudged (${foreseen.nth} of ${nudges})`
+      : `it is raised: ${triage ? 'a model judges it' : 'whom it reports to is asked'}`
+  return [ends, { at: when, text: `If it has shown nothing until then, ${then}.` }]
+}
+
+function waitingNext({ agent, question }: ExplainFacts): Fact[] {
+  switch (agent.waitingOn) {
+    case 'rate_limit':
+      return [{ at: agent.waitingUntil, text: 'It tries again.' }]
+    case 'merge':
+      return [{ at: null, text: 'Its branch is merged when its gates pass; red or in conflict, it gets another turn.' }]
+    case 'children':
+      return [{ at: null, text: 'Word of any of them begins its next turn.' }]
+    case 'human':
+    case 'mail':
+      return [{ at: null, text: question === null ? 'Mail begins its next turn.' : 'The answer begins its next turn.' }]
+    case 'budget':
+      return [{ at: null, text: 'It goes on when there is budget for it.' }]
+    case 'mode':
+      return [{ at: null, text: 'Its next turn begins when the fleet is at a level that allows it: ov mode' }]
+    case null:
+      return []
+  }
+}
+
+function decisionNext({ to, upAt, id }: PendingDecision): Fact {
+  if (to === 'human') return { at: null, text: `You decide what becomes of it: ov ask answer ${id.slice(-8)} "…"` }
+  return { at: upAt, text: `If ${to} has not decided until then, the next above is asked.` }
+}
+
+function restartsNext({ agent, restarts }: ExplainFacts): Fact[] {
+  if (restarts === 0 || agent.endedAt !== null) return []
+  const minutes = RESTART_WINDOW_MS / 60_000
+  const text = `It was started again ${restarts} of ${MAX_RESTARTS} times within ${minutes} minutes; beyond that it is put aside.`
+  return [{ at: null, text }]
 }

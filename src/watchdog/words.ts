@@ -42,6 +42,10 @@ export function wordsFor(event: EventRow, nameOf: (agent: string) => string): Wo
       return say('bad', `${who} is not helped by nudges${because(data.seen)}`)
     case 'agent.triaged':
       return say('plain', `${who} is judged: ${VERDICTS[String(data.verdict)] ?? data.verdict}${because(data.why)}`)
+    case 'agent.escalated':
+      return say('bad', `${data.to} is asked what is to become of ${who}${because(data.why)}`)
+    case 'agent.escalation-settled':
+      return say('good', `nobody needs to decide about ${who} any more${because(data.why)}`)
     case 'triage.failed':
       return say('bad', `${who} could not be judged${because(data.why)}`)
     case 'agent.survivors':

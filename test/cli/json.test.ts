@@ -125,6 +125,8 @@ test('what every command prints with --json has that shape', async () => {
     'status --all',
     'inspect hello',
     'inspect asker',
+    'why hello',
+    'why asker',
     'logs hello',
     'attach asker',
     'nudge asker Hurry',

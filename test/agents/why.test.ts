@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest'
+import { type ExplainFacts, explain } from '../../src/agents/why.ts'
+import { whyScreen } from '../../src/cli/why-screen.ts'
+import { monitored, NOW } from '../rig/monitor-report.ts'
+
+const MINUTE = 60_000
+
+const facts = (more: Partial<ExplainFacts> = {}): ExplainFacts => ({
+  at: NOW,
+  agent: monitored('builder-1'),
+  queuedBefore: -1,
+  maxConcurrent: 5,
+  holds: null,
+  mergesBefore: 0,
+  children: [],
+  question: null,
+  lastSign: { at: NOW - 2 * MINUTE, text: 'tool.end ok=true' },
+  deeds: [{ at: NOW - MINUTE, text: 'builder-1 has been silent for 120 s, and is nudged' }],
+  restarts: 0,
+  watched: 'yes',
+  foreseen: { do: 'nudge', nth: 2, inMs: 40_000 },
+  nudges: 3,
+  triage: true,
+  decision: null,
+  ...more,
+})
+
+const next = (more: Partial<ExplainFacts>) => explain(facts(more)).next.map(({ text }) => text)
+
+test('an agent at work: what is seen, what was done, and when it is nudged next', () => {
+  const screen = whyScreen(explain(facts()), 80).join('\n')
+  expect(screen).toMatchInlineSnapshot(`
+    "builder-1 · working for 4m
+    It is in the middle of a turn.
+
+    Seen
+      just now  Its runner (process 4711) lives.
+      3s ago    Its log was last written to.
+      2m ago    Its last sign of its own: tool.end ok=true
+
+    Done about it
+      1m ago  builder-1 has been silent for 120 s, and is nudged
+
+    Next
+              When its turn ends, its mail is handed over, or it waits, or is asked
+              how it stands.
+      in 40s  If it has shown nothing until then, it is nudged (2 of 3).
+
+    → ov logs builder-1 -f"
+  `)
+})
+
+test('what follows is told for every state', () => {
+  const inState = (more: Parameters<typeof monitored>[1], also: Partial<ExplainFacts> = {}) =>
+    next({ agent: monitored('builder-1', more), ...also })
+  expect(next({ foreseen: { do: 'raise', nth: null, inMs: 0 } })[1]).toContain('it is raised: a model judges it')
+  expect(next({ foreseen: { do: 'raise', nth: null, inMs: 0 }, triage: false })[1]).toContain('whom it reports to')
+  expect(next({ watched: 'nobody' })[1]).toContain('ov watch --background')
+  expect(next({ watched: 'late' })[1]).toContain('ov watch status')
+  const limited = { condition: 'waiting', waitingOn: 'rate_limit', waitingUntil: NOW + MINUTE } as const
+  expect(explain(facts({ agent: monitored('builder-1', limited) })).next).toEqual([
+    { at: NOW + MINUTE, text: 'It tries again.' },
+  ])
+  expect(inState({ condition: 'runner_gone' }, { restarts: 2 })).toEqual([
+    'The watcher brings it back at once, where its program and login are there.',
+    'It was started again 2 of 3 times within 10 minutes; beyond that it is put aside.',
+  ])
+  expect(inState({ condition: 'runner_gone' }, { watched: 'nobody' })[0]).toContain('ov up')
+  expect(inState({ condition: 'failed', reason: 'Gate red' })).toEqual([
+    'Nothing by itself. To have it go on: ov retry builder-1',
+  ])
+})
+
+test('an open decision says who is asked, and when the next above is', () => {
+  const decision = {
+    id: '0190aaaa-bbbb-7ccc-8ddd-eeeeffff0001',
+    to: 'lead-1',
+    askedAt: NOW,
+    seen: 'It hangs.',
+    upAt: NOW + MINUTE,
+  }
+  expect(explain(facts({ decision })).next.at(-1)).toEqual({
+    at: NOW + MINUTE,
+    text: 'If lead-1 has not decided until then, the next above is asked.',
+  })
+  expect(next({ decision: { ...decision, to: 'human' } }).at(-1)).toBe(
+    'You decide what becomes of it: ov ask answer ffff0001 "…"',
+  )
+})

@@ -1,0 +1,74 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { type Foreseen, foresee } from '../../src/watchdog/foresee.ts'
+import { type AgentSeen, judge, type Memory, NOTHING_TRIED, NOTHING_YET } from '../../src/watchdog/rules.ts'
+
+const LIMITS = { nudgeAfter: 120_000, nudgeEvery: 60_000, nudges: 3, toolLimit: 1_800_000 }
+const NOW = { wall: 1_700_000_000_000, mono: 9_000_000 }
+
+const agent = (more: Partial<AgentSeen> = {}): AgentSeen => ({
+  id: 'a',
+  state: 'working',
+  fence: 1,
+  runner: 'alive',
+  mark: 'm0',
+  busy: false,
+  persistent: false,
+  reads: true,
+  tried: NOTHING_TRIED,
+  ...more,
+})
+
+/** What a watcher does that looks every second from the moment from which it counts. */
+function watched(seen: AgentSeen, countsFromMs: number): Foreseen | null {
+  let memory: Memory = NOTHING_YET
+  for (let ms = -countsFromMs; ms < 4_000_000; ms += 1_000) {
+    const at = { wall: NOW.wall + ms, mono: NOW.mono + ms }
+    const nothing = { places: 0, stranded: [], merges: [], landings: [], unmarked: [], escalations: [] }
+    const judged = judge({ at, agents: [seen], ...nothing }, memory, LIMITS, at.mono + 1_000)
+    memory = judged.memory
+    for (const verdict of judged.verdicts) {
+      if (verdict.do === 'nudge' && 'nth' in verdict) return { do: 'nudge', nth: verdict.nth, inMs: Math.max(0, ms) }
+      if (verdict.do === 'raise') return { do: 'raise', nth: null, inMs: Math.max(0, ms) }
+    }
+  }
+  return null
+}
+
+test('what is foreseen of an agent that goes on showing nothing is what a watcher then does, to a second', () => {
+  fc.assert(
+    fc.property(
+      fc.record({
+        state: fc.constantFrom('working', 'waiting', 'starting'),
+        runner: fc.constantFrom('alive', 'unknown'),
+        busy: fc.boolean(),
+        reads: fc.boolean(),
+        tried: fc.record({
+          nudges: fc.integer({ min: 0, max: 4 }),
+          taken: fc.boolean(),
+          verdict: fc.option(fc.record({ id: fc.constant(7), until: fc.constant(NOW.wall + 600_000) })),
+        }),
+      }),
+      fc.integer({ min: 0, max: 500 }),
+      (more, seconds) => {
+        const seen = agent(more as Partial<AgentSeen>)
+        const [foreseen, done] = [foresee(seen, NOW, seconds * 1_000, LIMITS), watched(seen, seconds * 1_000)]
+        expect(foreseen?.do).toBe(done?.do)
+        expect(foreseen?.nth).toBe(done?.nth)
+        expect(Math.abs((foreseen?.inMs ?? 0) - (done?.inMs ?? 0))).toBeLessThanOrEqual(1_000)
+      },
+    ),
+    { numRuns: 60 },
+  )
+})
+
+test('the next nudge, the raise after the last, and nothing for whom somebody decides', () => {
+  expect(foresee(agent(), NOW, 20_000, LIMITS)).toEqual({ do: 'nudge', nth: 1, inMs: 100_000 })
+  const second = agent({ tried: { ...NOTHING_TRIED, nudges: 1 } })
+  expect(foresee(second, NOW, 20_000, LIMITS)).toEqual({ do: 'nudge', nth: 2, inMs: 40_000 })
+  const last = agent({ tried: { ...NOTHING_TRIED, nudges: 3 } })
+  expect(foresee(last, NOW, 20_000, LIMITS)).toEqual({ do: 'raise', nth: null, inMs: 40_000 })
+  const taken = agent({ tried: { ...NOTHING_TRIED, nudges: 3, taken: true } })
+  expect(foresee(taken, NOW, 20_000, LIMITS)).toBeNull()
+  expect(foresee(agent({ state: 'waiting' }), NOW, 20_000, LIMITS)).toBeNull()
+})
