@@ -26,6 +26,8 @@ export const WORKTREE_INVARIANTS: readonly Invariant[] = [
       const ours = (path: string) => [realFolder(base), realFolder(join(base, '.pool'))].includes(dirname(path))
       const lost = await lostWorktrees(project)
       const stubs = listFolder(base)
+        // Empty until one is prepared.
+        .filter((name) => name !== '.pool')
         .map((name) => join(base, name))
         .filter((path) => isStub(path, common))
         // Its agent is just being given it.

@@ -68,11 +68,13 @@ const recycled: Job = {
     const inTheWay = join(hand.repo, '.overstory', 'worktrees', '.pool')
     const command = `while [ ! -e ${go} ]; do sleep 0.02; done; ${commits(hand, 'used.txt')}`
     await hand.types(...slingShell('used', command))
-    await hand.until('the pool stumbles', async () => (await hand.hasEvent('pool.trouble')) || existsSync(go))
+    const hasEnded = async () => (await hand.agents()).every((agent) => agent.ended_at !== null)
+    const stumbles = async () => existsSync(go) || (await hand.hasEvent('pool.trouble')) || (await hasEnded())
+    await hand.until('the pool stumbles', stumbles)
     if (!existsSync(go)) rmSync(inTheWay, { force: true })
     writeFileSync(go, '')
     await hand.untilSettled('used')
-    await hand.until('it has ended', async () => (await hand.agents()).every((agent) => agent.ended_at !== null))
+    await hand.until('it has ended', hasEnded)
   },
 }
 
@@ -86,9 +88,9 @@ const claude: Job = {
       `[ -e ${file} ] || { echo ${file} > ${file}; git add -A; git commit -qm ${file}; sha=$(git rev-parse HEAD); ${takingDown(ledger, '{"sha":"$sha"}')}; }`
     const talking = talkingClaude(
       home,
-      `case "$(cat)" in *Blue.*) touch '${home.path}/blue';; esac
-      ${commit('one.txt')}
-      if [ -e '${home.path}/blue' ]; then ${commit('two.txt')}; ov done --summary Both; else ov ask 'Which colour?'; fi`,
+      // What is in its conversation it knows, though the turn in which it heard of it was cut off.
+      `cat > /dev/null; ${commit('one.txt')}
+      if grep -q 'Blue[.]' "$(dirname "$0")/heard.ndjson"; then ${commit('two.txt')}; ov done --summary Both; else ov ask 'Which colour?'; fi`,
     )
     return { repo, env: talking.env, ledger, heard: () => talking.heard().map(({ prompt }) => prompt) }
   },

@@ -38,6 +38,8 @@ export async function tryJob(
   const acts = async () => {
     try {
       await job.act(hand, stage.ground)
+      // Runners do their last things after their agents have ended.
+      await leftRunning(home, () => stage.died)
       return false
     } catch (error) {
       if (error instanceof Died) return true
@@ -87,11 +89,11 @@ export async function tryJob(
 }
 
 /** What of a fleet still runs that should have come to its end. The tmux server goes with its last session. */
-async function leftRunning(home: Home): Promise<string[]> {
+async function leftRunning(home: Home, orElse: () => boolean = () => false): Promise<string[]> {
   const deadline = performance.now() + ENDING_MS
   for (;;) {
     const left = home.processes()
-    if (left.length === 0) return []
+    if (left.length === 0 || orElse()) return []
     if (performance.now() > deadline) return left.map(({ pid, argv }) => `${pid} ${argv.join(' ').slice(0, 200)}`)
     await delay(30)
   }

@@ -1,189 +1,677 @@
+import { afterDeath, afterFailure, afterTurn, MAX_RESTARTS, RESTART_WINDOW_MS } from '../../../src/agents/rules.ts'
+import type { FailureCause } from '../../../src/contract/runtime.ts'
+import type { Liveness } from '../../../src/os/process.ts'
 import {
   type AgentSeen,
   judge,
   type Limits,
   type Memory,
-  NOTHING_TRIED,
   NOTHING_YET,
+  type Tried,
   type Verdict,
 } from '../../../src/watchdog/rules.ts'
+
+/*
+ * A world of agents, runners, a kernel that sometimes does not answer, watchers that come and go, and two clocks. What
+ * decides in it are the real rules; all they are told is made here, and all they decide is carried out here, as the
+ * stories around them do it. What must never be is an error as soon as it is.
+ */
 
 /** What a world has to show in the end, added up over all of them. */
 export interface Counts {
   faults: number
-  /** How long each death went unnoticed, in ms of that world. */
+  /** How long each death went unnoticed while somebody watched and the kernel answered, in ms of that world. */
   noticed: number[]
+  /** From each death until its agent was at work again. */
   recovered: number[]
 }
 
-const LIMITS: Limits = { nudgeAfter: 120_000, nudgeEvery: 120_000, nudges: 3, toolLimit: 600_000 }
-const LOOK_MS = 1_000
+const SECOND = 1_000
+const MINUTE = 60 * SECOND
+const LIMITS: Limits = { nudgeAfter: 2 * MINUTE, nudgeEvery: 2 * MINUTE, nudges: 3, toolLimit: 10 * MINUTE }
+const AGENTS = 5
+const PLACES = 3
+/** Somebody who watches looks at least so often. */
+const LOOK_MS = SECOND
 /** A death is known so soon after the kernel says so, as long as somebody watches. */
-const NOTICED_MS = 2_000
+const NOTICED_MS = 2 * SECOND
+/** What is to be tended is, as long as somebody watches: after its grace, and then at least so often. */
+const TENDED_MS = 66 * SECOND
+/** When nothing breaks any more, all come to their end within this. A limit may last an hour and be met again. */
+const QUIET_MS = 10 * 60 * MINUTE
 
-interface SimAgent {
+type State = 'queued' | 'starting' | 'working' | 'waiting' | 'ended'
+
+class SimAgent {
   readonly id: string
-  fence: number
-  dead: boolean
-  /** When it died, on the monotonic clock; counted while somebody watches and the kernel answers. */
-  diedAt: number
-  doubted: boolean
-  told: boolean
-  sign: number
-  lastSign: number
-  busy: boolean
+  /** Its runtime understands prompts; one that does not is a command, which is not run twice. */
+  readonly prompts: boolean
+  state: State = 'queued'
+  waitingOn: 'human' | 'merge' | 'rate_limit' | 'mail' | null = null
+  fence = 0
+  turns = 0
+  /** Its runner, if it has one; what the kernel says of it may be nothing. */
+  runner: 'alive' | 'dead' | null = null
+  doubted = false
+  diedAt: number | null = null
+  /** Since when nothing has kept its death from being noticed; null while something does. */
+  noticeableSince: number | null = null
+  reported = 0
+  midTurn = false
+  hung = false
+  tool = false
+  sign = 0
+  /** Monotonic, less the time in which nobody could have known better. */
+  silentSince = 0
+  busySince = 0
+  nudges = 0
+  lastNudge: number | null = null
+  taken = false
+  verdict: { id: number; until: number } | null = null
+  reminded = false
+  claimed = false
+  asking = false
+  setbacks = 0
+  parkedUntil: number | null = null
+  /** How often it was parked, and taken up again. */
+  parked = 0
+  resumed = 0
+  /** When it was started again, as the records have it, and as it truly was. */
+  readonly restarts: { wall: number; mono: number }[] = []
+  taskFinal = false
+  /** Mail on its way to it, and what of it has arrived. */
+  waitingMail = 0
+
+  constructor(id: string, prompts: boolean) {
+    this.id = id
+    this.prompts = prompts
+  }
+
+  get open(): boolean {
+    return this.state !== 'ended'
+  }
+
+  get seenAs(): Liveness | null {
+    if (this.runner === null) return null
+    if (this.doubted) return 'unknown'
+    return this.runner === 'alive' ? 'alive' : 'gone'
+  }
 }
 
 /**
- * Runs one world through its steps, each decided by a number. A number that is small is a step that does little: what
- * fast-check makes of a failure is the least that still fails.
+ * Runs one world through its steps, each decided by a number, and then lets it come to rest. A small number is a step
+ * that does little: what fast-check makes of a failure is the least that still fails.
  *
  * @throws {Error} what must never be, as soon as it is
  */
 export function simulate(choices: readonly number[], counts: Counts): void {
   const world = new World(counts)
   for (const choice of choices) world.step(choice)
+  world.comeToRest()
 }
 
 class World {
   readonly #counts: Counts
-  readonly #agents: SimAgent[]
-  #mono = 1_000_000
+  readonly #agents = Array.from({ length: AGENTS }, (_, index) => new SimAgent(`agent-${index}`, index !== 0))
+  #mono = 10 * MINUTE
   #wall = 1_750_000_000_000
   #memory: Memory = NOTHING_YET
   #watching = true
+  /** The train stands with work in its queue, and nobody at it. */
+  readonly #merges = new Set<string>()
+  /** What is to be tended, since when somebody could have known, and when it last was. */
+  readonly #needs = new Map<string, number>()
+  #verdicts = 0
+  #slung = 0
+  /** Everything goes well from now on. */
+  #calm = false
 
   constructor(counts: Counts) {
     this.#counts = counts
-    this.#agents = Array.from({ length: 4 }, (_, index) => ({
-      id: `agent-${index}`,
-      fence: 1,
-      dead: false,
-      diedAt: 0,
-      doubted: false,
-      told: false,
-      sign: 0,
-      lastSign: this.#mono,
-      busy: false,
-    }))
+    this.#dispatch()
   }
 
   step(choice: number): void {
-    const who = this.#agents[Math.floor(choice / 16) % this.#agents.length]
+    const kind = choice % 32
+    const who = this.#agents[Math.floor(choice / 32) % AGENTS]
+    const amount = Math.floor(choice / (32 * AGENTS))
     if (who === undefined) return
-    const amount = Math.floor(choice / 64)
-    switch (choice % 16) {
-      case 0:
-      case 1:
-      case 2:
-      case 3:
-      case 4:
-        this.#pass(LOOK_MS)
-        break
-      case 5:
-        this.#pass((amount % 300) * 1_000)
-        break
+    switch (kind) {
       case 6:
+        this.#pass((amount % 240) * SECOND)
+        break
       case 7:
+        this.#pass((amount % 10) * SECOND)
+        break
       case 8:
-        this.#sign(who)
-        break
       case 9:
-        who.busy = !who.busy && !who.dead
-        break
       case 10:
-        if (!who.dead) {
-          this.#counts.faults++
-          Object.assign(who, { dead: true, diedAt: this.#mono, told: false, busy: false })
-        }
+        this.#sign(who)
         break
       case 11:
-        this.#counts.faults++
-        who.doubted = !who.doubted
-        who.diedAt = this.#mono
+        this.#tool(who)
         break
       case 12:
-        this.#counts.faults++
-        this.#wall += ((amount % 241) - 120) * 60_000
-        break
       case 13:
-        // Everything stands still: the machine sleeps, and its monotonic clock with it or without it.
-        this.#counts.faults++
-        this.#wall += (amount % 120) * 60_000
-        if (amount % 2 === 0) this.#mono += (amount % 120) * 60_000
-        for (const agent of this.#agents) agent.diedAt = this.#mono
+        this.#endTurn(who)
         break
       case 14:
-        this.#counts.faults++
-        this.#watching = !this.#watching
-        this.#memory = NOTHING_YET
-        for (const agent of this.#agents) agent.diedAt = this.#mono
+        if (this.#works(who)) who.claimed = true
+        this.#endTurn(who)
         break
       case 15:
-        if (who.dead && who.told) Object.assign(who, { dead: false, told: false, fence: who.fence + 1 })
-        this.#sign(who)
+        if (this.#works(who)) who.asking = true
+        this.#endTurn(who)
+        break
+      case 16:
+        this.#fail(who, CAUSES[amount % CAUSES.length] ?? 'unknown', amount)
+        break
+      case 17:
+        this.#answer(who)
+        break
+      case 18:
+        this.#merge(amount % 3 !== 0)
+        break
+      case 19:
+      case 20:
+        this.#kill(who)
+        break
+      case 21:
+        this.#fault()
+        who.doubted = !who.doubted
+        break
+      case 22:
+        this.#fault()
+        // A command that hangs is a matter of deadlines, not of silence.
+        who.hung = !who.hung && who.prompts && this.#works(who)
+        break
+      case 23:
+        this.#fault()
+        this.#wall += ((amount % 241) - 120) * MINUTE
+        break
+      case 24:
+        // The machine sleeps; its monotonic clock may sleep with it.
+        this.#fault()
+        this.#wall += (amount % 120) * MINUTE
+        if (amount % 2 === 0) this.#gap((amount % 120) * MINUTE)
+        break
+      case 25:
+        // A watcher that is stopped, and goes on.
+        this.#fault()
+        this.#gap((amount % 60) * SECOND)
+        break
+      case 26:
+        this.#fault()
+        this.#watching = !this.#watching
+        this.#memory = NOTHING_YET
+        break
+      case 27:
+        // Another watcher takes over at once.
+        this.#fault()
+        this.#memory = NOTHING_YET
+        break
+      case 28:
+        // Everything is killed, and brought up.
+        this.#fault()
+        for (const agent of this.#agents) this.#kill(agent)
+        this.#memory = NOTHING_YET
+        if (amount % 2 === 0) this.#reconcile()
+        break
+      case 29:
+        if (who.open) who.waitingMail++
+        break
+      case 30:
+      case 31:
+        this.#sling(who)
+        break
+      default:
+        this.#pass(LOOK_MS)
     }
     this.#look()
   }
 
+  /** Nothing breaks any more, people answer, and the train merges: then all come to their end. */
+  comeToRest(): void {
+    this.#calm = true
+    this.#watching = true
+    this.#memory = NOTHING_YET
+    for (const agent of this.#agents) agent.doubted = false
+    for (const from = this.#mono; this.#mono - from < QUIET_MS; ) {
+      if (this.#agents.every(({ open }) => !open)) break
+      this.#pass(10 * SECOND)
+      for (const agent of this.#agents) {
+        this.#answer(agent)
+        if (!this.#works(agent) || agent.hung) continue
+        if (agent.tool) this.#tool(agent)
+        this.#sign(agent)
+        agent.claimed = true
+        this.#endTurn(agent)
+      }
+      this.#merge(true)
+    }
+    for (const agent of this.#agents) {
+      if (agent.open)
+        throw new Error(`one is ${agent.state} (${agent.waitingOn}) for ever, with nothing wrong any more`)
+      if (agent.parked !== agent.resumed)
+        throw new Error(`parked ${agent.parked} times, taken up ${agent.resumed} times`)
+      if (agent.waitingMail > 0) throw new Error('mail was neither delivered nor sent back')
+    }
+  }
+
+  // What agents and their runners do.
+
+  /** A task takes the place of one that has ended. */
+  #sling(ended: SimAgent): void {
+    if (ended.open) return
+    const slot = this.#agents.indexOf(ended)
+    this.#agents[slot] = new SimAgent(`agent-${slot}-${++this.#slung}`, slot !== 0)
+    this.#dispatch()
+  }
+
+  #works(agent: SimAgent): boolean {
+    return agent.state === 'working' && agent.runner === 'alive' && agent.midTurn
+  }
+
   #sign(agent: SimAgent): void {
-    if (agent.dead) return
+    if (!this.#works(agent) || agent.hung) return
     agent.sign++
-    agent.lastSign = this.#mono
+    this.#soundAgain(agent)
   }
 
-  /** Time goes on, and somebody looks each second. */
+  #soundAgain(agent: SimAgent): void {
+    Object.assign(agent, { silentSince: this.#mono, nudges: 0, lastNudge: null, taken: false })
+  }
+
+  #tool(agent: SimAgent): void {
+    if (!this.#works(agent) || agent.hung) return
+    agent.tool = !agent.tool
+    agent.busySince = this.#mono
+    this.#sign(agent)
+  }
+
+  #beginTurn(agent: SimAgent): void {
+    agent.state = 'working'
+    agent.waitingOn = null
+    agent.midTurn = true
+    agent.turns++
+    // Handed over with the prompt, and seen in it.
+    agent.waitingMail = 0
+    agent.sign++
+    this.#soundAgain(agent)
+  }
+
+  #endTurn(agent: SimAgent): void {
+    if (!this.#works(agent) || agent.hung) return
+    agent.midTurn = false
+    agent.tool = false
+    agent.setbacks = 0
+    this.#betweenTurns(agent, true)
+  }
+
+  #betweenTurns(agent: SimAgent, turnEnded: boolean) {
+    if (agent.parkedUntil !== null) {
+      if (this.#wall < agent.parkedUntil) return
+      agent.parkedUntil = null
+      agent.resumed++
+      return this.#beginTurn(agent)
+    }
+    if (agent.prompts && agent.waitingMail > 0 && !agent.taskFinal) return this.#beginTurn(agent)
+    const next = afterTurn({
+      taskFinal: agent.taskFinal,
+      claimedDone: agent.claimed || !agent.prompts,
+      openChildren: 0,
+      openQuestionTo: agent.asking ? 'human' : null,
+      reminded: agent.reminded,
+      speaks: agent.prompts,
+      persistent: false,
+      attended: false,
+    })
+    switch (next.do) {
+      case 'finish':
+        return this.#end(agent)
+      case 'wait':
+        if (agent.state === 'waiting' && agent.waitingOn === next.on) return
+        agent.state = 'waiting'
+        agent.waitingOn = next.on === 'merge' || next.on === 'human' ? next.on : 'mail'
+        if (next.on === 'merge') this.#merges.add(agent.id)
+        return
+      case 'remind':
+        if (!turnEnded && agent.state !== 'waiting') return
+        agent.reminded = true
+        return this.#beginTurn(agent)
+      case 'fail':
+        if (turnEnded) this.#end(agent)
+    }
+  }
+
+  #fail(agent: SimAgent, cause: FailureCause, amount: number) {
+    if (!this.#works(agent) || agent.hung) return
+    this.#fault()
+    agent.setbacks++
+    agent.midTurn = false
+    agent.tool = false
+    const reset = [null, this.#wall + (amount % 90) * MINUTE, this.#wall - MINUTE, 5][amount % 4] ?? null
+    const next = afterFailure({
+      cause,
+      resetAt: reset,
+      setbacks: agent.setbacks,
+      now: this.#wall,
+      login: 'log in',
+      again: null,
+      goesOn: agent.prompts,
+      restarts: this.#restartsOf(agent),
+      unproven: false,
+    })
+    switch (next.do) {
+      case 'park':
+        if (next.until <= this.#wall) throw new Error('parked until a time that is over')
+        if (cause === 'crash') throw new Error('a crash was parked as a limit')
+        agent.parkedUntil = next.until
+        agent.parked++
+        agent.state = 'waiting'
+        agent.waitingOn = 'rate_limit'
+        return
+      case 'retry':
+      case 'renew':
+        this.#restarted(agent)
+        return this.#beginTurn(agent)
+      case 'fail':
+        if (PASSING.has(cause) && agent.setbacks <= 8) throw new Error(`${cause} is no reason to fail`)
+        this.#end(agent)
+    }
+  }
+
+  #answer(agent: SimAgent): void {
+    if (!agent.asking) return
+    agent.asking = false
+    agent.waitingMail++
+    this.#wake(agent)
+  }
+
+  /** A runner that lives and waits looks around when something is committed, and each second. */
+  #wake(agent: SimAgent): void {
+    if (agent.runner === 'alive' && agent.state === 'waiting' && !agent.hung) this.#betweenTurns(agent, false)
+  }
+
+  #merge(green: boolean): void {
+    const [id] = this.#merges
+    const agent = this.#agents.find((one) => one.id === id)
+    if (agent === undefined) return
+    this.#merges.delete(agent.id)
+    if (green || !agent.prompts) agent.taskFinal = true
+    else {
+      // Back to its author, with mail.
+      agent.claimed = false
+      agent.waitingMail++
+    }
+    this.#wake(agent)
+  }
+
+  #kill(agent: SimAgent): void {
+    if (agent.runner !== 'alive') return
+    this.#fault()
+    agent.runner = 'dead'
+    agent.diedAt = this.#mono
+    agent.tool = false
+    agent.hung = false
+  }
+
+  #end(agent: SimAgent): void {
+    // What it has not read goes back to who sent it, and a park that its end cuts short is over.
+    agent.waitingMail = 0
+    if (agent.parkedUntil !== null) agent.resumed++
+    Object.assign(agent, {
+      state: 'ended',
+      waitingOn: null,
+      runner: null,
+      parkedUntil: null,
+      diedAt: null,
+      tool: false,
+      asking: false,
+    })
+    this.#merges.delete(agent.id)
+    this.#dispatch()
+  }
+
+  // Those who look after the fleet.
+
+  #dispatch(): void {
+    for (const agent of this.#agents) {
+      const live = this.#agents.filter(({ state }) => state !== 'queued' && state !== 'ended').length
+      if (live >= PLACES) return
+      if (agent.state !== 'queued') continue
+      agent.fence += 2
+      agent.state = 'starting'
+      agent.runner = 'alive'
+      agent.doubted = false
+      if (agent.diedAt !== null) this.#counts.recovered.push(Math.max(0, this.#mono - agent.diedAt))
+      agent.diedAt = null
+      // A runner that takes up one that waited for something waits for it again; else a turn begins.
+      if (agent.parkedUntil !== null)
+        Object.assign(agent, { state: 'waiting', waitingOn: 'rate_limit', midTurn: false })
+      else if (agent.turns > 0 && !agent.midTurn) {
+        agent.state = 'waiting'
+        this.#betweenTurns(agent, false)
+      } else this.#beginTurn(agent)
+    }
+  }
+
+  #restartsOf(agent: SimAgent): number {
+    const since = this.#wall - RESTART_WINDOW_MS
+    return agent.restarts.filter(({ wall }) => wall >= since && wall <= this.#wall).length
+  }
+
+  #restarted(agent: SimAgent): void {
+    agent.restarts.push({ wall: this.#wall, mono: this.#mono })
+    const lately = agent.restarts.filter(({ wall }) => wall > this.#wall - RESTART_WINDOW_MS && wall <= this.#wall)
+    if (lately.length > MAX_RESTARTS) throw new Error(`started again ${lately.length} times within ten minutes`)
+  }
+
+  /** Whoever is sent to look after the fleet looks for themselves. */
+  #reconcile(): void {
+    for (const agent of this.#agents) {
+      if (!agent.open || agent.seenAs !== 'gone') continue
+      if (agent.runner !== 'dead') throw new Error('one that lives was taken for dead')
+      const next = afterDeath({
+        taskFinal: agent.taskFinal,
+        turns: agent.turns,
+        prompts: agent.prompts,
+        restarts: this.#restartsOf(agent),
+        able: true,
+      })
+      switch (next.do) {
+        case 'end':
+        case 'put-aside':
+          if (next.do === 'put-aside' && this.#restartsOf(agent) < MAX_RESTARTS)
+            throw new Error('one was put aside that had not been started again too often')
+          // Its work is in the queue: that it has died harms nobody.
+          if (this.#merges.has(agent.id)) {
+            agent.taskFinal = true
+            this.#merges.delete(agent.id)
+          }
+          this.#end(agent)
+          break
+        case 'start':
+        case 'recover':
+          agent.fence++
+          agent.runner = null
+          agent.state = 'queued'
+          agent.waitingOn = null
+          this.#restarted(agent)
+          break
+        case 'leave':
+          throw new Error('one was left that could be brought back')
+      }
+    }
+    this.#needs.clear()
+    this.#dispatch()
+  }
+
+  // Time, and those who watch.
+
+  #fault(): void {
+    if (!this.#calm) this.#counts.faults++
+  }
+
+  /** Time goes on, and nobody looks. */
+  #gap(ms: number): void {
+    this.#mono += ms
+    this.#forgive()
+  }
+
+  /** What could not be seen is not held against anybody. */
+  #forgive(): void {
+    this.#needs.clear()
+    for (const agent of this.#agents) agent.noticeableSince = null
+  }
+
+  /** Time goes on; runners look around each second, and so does who watches. */
   #pass(ms: number): void {
-    for (let left = ms; left > 0; left -= LOOK_MS) {
-      this.#mono += LOOK_MS
-      this.#wall += LOOK_MS
-      this.#look()
+    for (let left = ms; left > 0; ) {
+      const quiet = this.#agents.every(({ runner, state }) => runner !== 'dead' && state !== 'queued')
+      const stride = Math.min(left, quiet && left > 10 * SECOND ? 5 * SECOND : LOOK_MS)
+      left -= stride
+      this.#mono += stride
+      this.#wall += stride
+      for (const agent of this.#agents) if (agent.parkedUntil !== null) this.#wake(agent)
+      this.#look(stride)
     }
   }
 
-  #look(): void {
-    if (!this.#watching) return
-    const agents = this.#agents.map(
-      ({ id, fence, dead, doubted, sign, busy }): AgentSeen => ({
-        id,
-        state: 'working',
-        fence,
-        runner: doubted ? 'unknown' : dead ? 'gone' : 'alive',
-        mark: `${sign}`,
-        busy,
-        persistent: false,
-        reads: true,
-        tried: NOTHING_TRIED,
-      }),
-    )
+  #look(stride = LOOK_MS) {
+    if (!this.#watching) return this.#forgive()
+    const open = this.#agents.filter((agent) => agent.open)
     const at = { wall: this.#wall, mono: this.#mono }
-    const seen = { at, agents, places: 10, stranded: [], merges: [], landings: [], unmarked: [], escalations: [] }
-    const { verdicts, memory } = judge(seen, this.#memory, LIMITS, this.#mono + LOOK_MS)
+    const merges = [...this.#merges]
+    const seen = {
+      at,
+      agents: open.map(seenOf),
+      places: PLACES,
+      stranded: [],
+      merges,
+      landings: [],
+      unmarked: [],
+      escalations: [],
+    }
+    const gap = this.#memory.last === null
+    const { verdicts, memory } = judge(seen, this.#memory, LIMITS, this.#mono + Math.max(stride, 5 * SECOND))
     this.#memory = memory
-    for (const verdict of verdicts) this.#check(verdict)
-    for (const agent of this.#agents) this.#checkNoticed(agent)
+    if (gap || verdicts.some((one) => one.do === 'note-gap')) {
+      this.#forgive()
+      for (const agent of open) agent.silentSince = Math.max(agent.silentSince, this.#mono)
+      for (const agent of open) agent.busySince = Math.max(agent.busySince, this.#mono)
+    }
+    for (const verdict of verdicts) this.#carryOut(verdict)
+    for (const agent of open) this.#checkNoticed(agent)
+    this.#checkTended(verdicts)
   }
 
-  #check(verdict: Verdict): void {
-    if (verdict.do === 'report-gone') {
-      const agent = this.#agents.find(({ id }) => id === verdict.agent)
-      if (agent === undefined) throw new Error(`nobody is called ${verdict.agent}`)
-      if (!agent.dead) throw new Error('one that lives was reported gone')
-      if (agent.doubted) throw new Error('one of whom the kernel says nothing was reported gone')
-      if (agent.fence !== verdict.fence) throw new Error('a death was reported of another owner')
-      agent.told = true
-      this.#counts.noticed.push(this.#mono - agent.diedAt)
+  #carryOut(verdict: Verdict) {
+    switch (verdict.do) {
+      case 'note-gap':
+        return
+      case 'report-gone': {
+        const agent = this.#named(verdict.agent)
+        if (agent.runner !== 'dead') throw new Error('one that lives was reported gone')
+        if (agent.doubted) throw new Error('one of whom the kernel says nothing was reported gone')
+        if (agent.fence !== verdict.fence) throw new Error('a death was reported of another owner')
+        agent.reported = agent.fence
+        if (agent.noticeableSince !== null) this.#counts.noticed.push(this.#mono - agent.noticeableSince)
+        return
+      }
+      case 'nudge':
+        return this.#nudge(this.#named(verdict.agent), verdict)
+      case 'raise':
+        return this.#raise(this.#named(verdict.agent))
+      case 'tend':
+        return this.#reconcile()
+      case 'merge':
+        for (const id of verdict.because) this.#needs.delete(`merge:${id}`)
+        this.#merge(true)
     }
-    if (verdict.do === 'nudge' || verdict.do === 'raise') {
-      const agent = this.#agents.find(({ id }) => id === verdict.agent)
-      if (agent === undefined || agent.dead || agent.doubted)
-        throw new Error('one that is not known to live was nudged')
-      if (this.#mono - agent.lastSign < LIMITS.nudgeAfter) throw new Error('one that is not silent was nudged')
+  }
+
+  #nudge(agent: SimAgent, { fence, nth }: { fence: number; nth: number }): void {
+    if (agent.runner !== 'alive' || agent.doubted) throw new Error('one that is not known to live was nudged')
+    if (!agent.prompts) throw new Error('a command was nudged')
+    if (agent.fence !== fence) throw new Error('another owner was nudged')
+    const silent = this.#mono - agent.silentSince
+    if (silent < LIMITS.nudgeAfter) throw new Error(`nudged after ${silent} ms of silence`)
+    if (agent.tool && this.#mono - agent.busySince < LIMITS.toolLimit)
+      throw new Error('nudged in a tool within its limit')
+    // As recorded: one that another watcher has given is not given again.
+    if (nth <= agent.nudges) return
+    if (agent.lastNudge !== null && this.#mono - agent.lastNudge < LIMITS.nudgeEvery)
+      throw new Error('nudged again too soon')
+    agent.nudges++
+    agent.lastNudge = this.#mono
+    agent.waitingMail++
+    if (agent.nudges > LIMITS.nudges) throw new Error(`nudged ${agent.nudges} times for one silence`)
+    // Some only needed that.
+    if (agent.hung && agent.sign % 3 === 0) {
+      agent.hung = false
+      this.#sign(agent)
     }
+  }
+
+  #raise(agent: SimAgent): void {
+    if (agent.nudges < LIMITS.nudges) throw new Error(`raised after ${agent.nudges} nudges`)
+    if (agent.taken) throw new Error('raised though a tier above has it')
+    if (agent.runner !== 'alive' || agent.doubted) throw new Error('one that is not known to live was raised')
+    if (this.#calm || agent.sign % 2 === 0) {
+      // A person sees to it.
+      agent.taken = true
+      agent.hung = false
+      this.#sign(agent)
+    } else agent.verdict = { id: ++this.#verdicts, until: this.#wall + 5 * MINUTE }
   }
 
   #checkNoticed(agent: SimAgent): void {
-    if (agent.dead && !agent.doubted && !agent.told && this.#mono - agent.diedAt > NOTICED_MS)
+    const noticeable = agent.runner === 'dead' && !agent.doubted && agent.reported !== agent.fence && agent.open
+    if (!noticeable) agent.noticeableSince = null
+    else agent.noticeableSince ??= this.#mono
+    if (agent.noticeableSince !== null && this.#mono - agent.noticeableSince > NOTICED_MS)
       throw new Error(`a death was not noticed in ${NOTICED_MS} ms`)
   }
+
+  /** While somebody watches, what is to be tended is. */
+  #checkTended(verdicts: readonly Verdict[]): void {
+    const free = this.#agents.filter(({ state }) => state !== 'queued' && state !== 'ended').length < PLACES
+    const there = new Set([
+      ...[...this.#merges].map((id) => `merge:${id}`),
+      ...(free ? this.#agents.filter(({ state }) => state === 'queued').map(({ id }) => `place:${id}`) : []),
+    ])
+    for (const key of this.#needs.keys()) if (!there.has(key)) this.#needs.delete(key)
+    if (verdicts.some((one) => one.do === 'note-gap')) return
+    for (const key of there) {
+      const since = this.#needs.get(key) ?? this.#mono
+      this.#needs.set(key, since)
+      if (this.#mono - since > TENDED_MS) throw new Error(`${key.split(':')[0]} was not tended in ${TENDED_MS} ms`)
+    }
+  }
+
+  #named(id: string): SimAgent {
+    const found = this.#agents.find((agent) => agent.id === id)
+    if (found === undefined) throw new Error(`nobody is called ${id}`)
+    return found
+  }
 }
+
+function seenOf(agent: SimAgent): AgentSeen {
+  const tried: Tried = { nudges: agent.nudges, taken: agent.taken, verdict: agent.verdict }
+  return {
+    id: agent.id,
+    state: agent.state === 'ended' ? 'done' : agent.state,
+    fence: agent.fence,
+    runner: agent.seenAs,
+    mark: `${agent.state}:${agent.sign}`,
+    busy: agent.tool,
+    persistent: false,
+    reads: agent.prompts,
+    tried,
+  }
+}
+
+/** What time mends. */
+const PASSING: ReadonlySet<FailureCause> = new Set<FailureCause>(['rate_limit', 'overloaded', 'network'])
+const CAUSES: readonly FailureCause[] = ['rate_limit', 'overloaded', 'network', 'crash', 'rate_limit', 'rate_limit']
