@@ -343,7 +343,7 @@ export function configSchemaFor(runtimes: readonly string[]) {
           .number()
           .min(1)
           .max(10_000)
-          .default(30)
+          .default(50)
           .describe(
             '… and processes that want each core: above both (without PSI: above this) no agent starts beside others.',
           ),

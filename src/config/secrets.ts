@@ -17,11 +17,16 @@ const SECRETS: readonly RegExp[] = [
 /** Values in a source that look like a secret. None of them is repeated in what is said about it. */
 export function secretsIn(source: Source): Problem[] {
   return leaves(source.value, []).flatMap(([path, text]) => {
-    if (!SECRETS.some((pattern) => pattern.test(text))) return []
+    if (!isSecret(text)) return []
     const key = keyName(path)
     const message = `${key} looks like it holds a key or a password, which has no place in a configuration. Put it into a variable of your environment, and name that: runtime: { claude: { env: [MY_KEY] } }`
     return [{ file: source.file, place: source.place(path, 'value'), key, message }]
   })
+}
+
+/** Whether a text looks like a key or a password, or has one in it. */
+export function isSecret(text: string): boolean {
+  return SECRETS.some((pattern) => pattern.test(text))
 }
 
 function leaves(value: unknown, path: readonly PropertyKey[]): [readonly PropertyKey[], string][] {

@@ -118,6 +118,9 @@ test('what every command prints with --json has that shape', async () => {
   for (const words of [
     'overview',
     'mode',
+    'service install --dry-run',
+    'service status',
+    'service uninstall',
     'monitor --once',
     'monitor status',
     'monitor stop',
