@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ownerOf } from '../../src/agents/store.ts'
 import { liveness } from '../../src/os/process.ts'
-import { type Fleet, makeFleet, slingShell } from '../rig/fleet.ts'
+import { type Fleet, makeFleet } from '../rig/fleet.ts'
 import type { MountSpace } from '../rig/mount-space.ts'
 import { type Home, makeHome } from '../rig/sandbox-home.ts'
+import { slingShell } from '../rig/shell-sling.ts'
 import { hasUserManager, userManager } from '../rig/user-manager.ts'
 
 let home: Home
