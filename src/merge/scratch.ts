@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { claimLease, dropLease } from '../db/lease.ts'
+import { claimLease, deadLeases, dropLease } from '../db/lease.ts'
 import { write } from '../db/open.ts'
 import { newId } from '../ids.ts'
 import { listFolder } from '../os/files.ts'
@@ -47,11 +47,16 @@ export async function inScratch<T>(
   }
 }
 
-/** Removes scratch worktrees whose process is gone, with what it left running. Gives how many. */
+/**
+ * Removes scratch worktrees whose process is gone, with what it left running, and the leases of those that it had removed
+ * already. Gives how many.
+ */
 export async function sweepScratch(project: Project): Promise<number> {
   let removed = 0
   sweepDrafts(commonDirAt(project.root))
-  for (const id of listFolder(scratchDir(project)).filter((name) => UUID.test(name))) {
+  const leased = (await deadLeases(project.db)).map(({ resource }) => resource.replace(/^scratch:/, ''))
+  const ids = new Set([...listFolder(scratchDir(project)), ...leased].filter((name) => UUID.test(name)))
+  for (const id of ids) {
     const lease = await write(project.db, (tx) =>
       claimLease(tx, scratchLease(id), ownIdentity(), project.clock, LEASE_MS),
     )
