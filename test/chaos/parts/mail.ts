@@ -3,19 +3,17 @@ import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { insertAgent } from '../../../src/agents/store.ts'
 import { write } from '../../../src/db/open.ts'
 import { countWaiting } from '../../../src/mail/store.ts'
 import { argumentsOf, environmentOf, ownIdentity, processesMarked } from '../../../src/os/process.ts'
 import { AGENT_MARKER } from '../../../src/os/tree.ts'
 import type { Project } from '../../../src/project.ts'
-import { beginRun, currentRun } from '../../../src/tasks/runs.ts'
-import { insertTask } from '../../../src/tasks/store.ts'
-import { slingShell } from '../../rig/fleet.ts'
 import { inProject } from '../../rig/project.ts'
 import { type Home, OV, readyRepo } from '../../rig/sandbox-home.ts'
+import { slingShell } from '../../rig/shell-sling.ts'
 import { doubled, fsck, missing, outOfOrder } from '../oracle.ts'
 import { emptyTally, type Part, type Run } from '../part.ts'
+import { queueTasks } from '../queued.ts'
 
 const KILLS = 500
 /** Agents with a runner and a broker that write mail by `ov mail send`, as fast as they can. */
@@ -152,37 +150,22 @@ export default {
 
 /** Two agents at work whose runner this process plays. */
 async function makePeers(project: Project, machine: Home): Promise<[Peer, Peer]> {
-  const make = (name: string) =>
-    write(project.db, async (tx): Promise<Peer> => {
-      const now = project.clock.now()
-      const run = (await currentRun(tx)) ?? (await beginRun(tx, now))
-      const facts = { runId: run.id, capability: 'builder' as const }
-      const what = { title: name, body: name, command: null, files: null, baseRef: null, again: true }
-      const task = await insertTask(tx, { ...facts, ...what }, now)
-      await tx.updateTable('tasks').set({ state: 'running' }).where('id', '=', task.id).execute()
-      const agent = await insertAgent(
-        tx,
-        {
-          ...facts,
-          taskId: task.id,
-          name,
-          runtime: 'shell',
-          model: null,
-          mode: 'structured',
-          parentId: null,
-          depth: 0,
-          branch: `ov/${run.name}/${name}`,
-          worktree: name,
-        },
-        now,
-      )
-      const { pid, start, boot } = ownIdentity()
-      const owned = { state: 'working', fence: 1, owner_pid: pid, owner_start: start, owner_boot: boot } as const
-      await tx.updateTable('agents').set(owned).where('id', '=', agent.id).execute()
-      const file = (end: string) => join(machine.path, `${name}.${end}`)
-      return { id: agent.id, name, record: file('record'), transcript: file('transcript') }
-    })
-  return [await make('peer-a'), await make('peer-b')]
+  const names = ['peer-a', 'peer-b'] as const
+  const ids = await queueTasks(
+    project,
+    names.map((name) => ({ name, command: null })),
+  )
+  const { pid, start, boot } = ownIdentity()
+  await write(project.db, async (tx) => {
+    await tx.updateTable('tasks').set({ state: 'running' }).execute()
+    const owned = { state: 'working', fence: 1, owner_pid: pid, owner_start: start, owner_boot: boot } as const
+    await tx.updateTable('agents').set(owned).execute()
+  })
+  const peer = (at: 0 | 1): Peer => {
+    const file = (end: string) => join(machine.path, `${names[at]}.${end}`)
+    return { id: ids[at] ?? '', name: names[at], record: file('record'), transcript: file('transcript') }
+  }
+  return [peer(0), peer(1)]
 }
 
 function peerOf(machine: Home, repo: string, { id }: Peer, args: readonly string[]): ChildProcess {
