@@ -28,6 +28,9 @@ import { plainCheckoutAround } from './os/git-folder.ts'
 import { type Tmux, tmuxAt } from './os/tmux.ts'
 import { databaseOf, stateDirOf } from './state-dir.ts'
 
+/** The socket of a project's own tmux server, among those of its agents. */
+export const TMUX_SOCKET = 'tmux.sock'
+
 /** A project that is open: where it is, what it wants, its state and the means to act on it. */
 export interface Project {
   /** The main checkout, or the repository itself when bare. */
@@ -227,7 +230,7 @@ function projectAt(
     git: gitAt(root),
     clock,
     get tmux() {
-      if (tmux === undefined) tmux = tmuxAt(join(this.socketDir, 'tmux.sock'))
+      if (tmux === undefined) tmux = tmuxAt(join(this.socketDir, TMUX_SOCKET))
       return tmux
     },
     name: config.project.name ?? basename(root),

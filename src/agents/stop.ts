@@ -6,9 +6,10 @@ import { settleFallen } from '../mail/deliver.ts'
 import { oneLine } from '../mail/frame.ts'
 import { dropMerges } from '../merge/store.ts'
 import { argumentsOf, ownIdentity, type ProcessIdentity } from '../os/process.ts'
+import { sweepSockets } from '../os/sockets.ts'
 import { killSession, letServerEnd } from '../os/tmux.ts'
 import { runnersOf, stopProcessesOf, straysIn } from '../os/tree.ts'
-import type { Project } from '../project.ts'
+import { type Project, TMUX_SOCKET } from '../project.ts'
 import { getTask, setTaskState } from '../tasks/store.ts'
 import { keepCommits } from '../worktrees/keep.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
@@ -89,6 +90,8 @@ export async function stopAgents(
     const seen = new Set(stopped.map(({ agent }) => agent))
     batch = all ? (await openAgents(project.db)).filter((agent) => !seen.has(agent.name)) : []
   }
+  // A runner that is frozen and killed can't take its socket down.
+  await sweepSockets(project.socketDir, [TMUX_SOCKET])
   if (!all) await dispatchQueued(project)
   if (ending !== null) await ending
   else if (!(await othersAtWork(project, []))) await letServerEndOf(project)

@@ -5,6 +5,7 @@ import { hookFolder, privateFolder } from '../hooks/folder.ts'
 import { listFolder } from '../os/files.ts'
 import { deadSocketsIn, isListening } from '../os/sockets.ts'
 import { runnersIn } from '../os/tree.ts'
+import { TMUX_SOCKET } from '../project.ts'
 import type { Breach, Invariant } from './invariant.ts'
 
 /** Processes, and what they leave outside the database and git. */
@@ -48,7 +49,7 @@ export const PROCESS_INVARIANTS: readonly Invariant[] = [
         if (agent === undefined || !isOpen(agent) || (await isListening(path))) continue
         breaches.push({ what: `Nobody answers ${agent.name} on its socket.`, hint: `ov inspect ${agent.name}` })
       }
-      for (const path of await deadSocketsIn(project.socketDir, ['tmux.sock'])) {
+      for (const path of await deadSocketsIn(project.socketDir, [TMUX_SOCKET])) {
         if (!wanted.has(path)) breaches.push({ what: `Nobody listens on the socket ${path}.`, hint: 'ov up' })
       }
       return breaches

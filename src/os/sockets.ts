@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { codeOf } from '../errors.ts'
@@ -24,4 +25,11 @@ export async function deadSocketsIn(folder: string, spared: readonly string[]): 
     if (name.endsWith('.sock') && !spared.includes(name) && !(await isListening(path))) dead.push(path)
   }
   return dead
+}
+
+/** Removes the sockets in a folder that processes left which were killed: nobody listens on them. Gives how many. */
+export async function sweepSockets(folder: string, spared: readonly string[]): Promise<number> {
+  const dead = await deadSocketsIn(folder, spared)
+  for (const path of dead) rmSync(path, { force: true })
+  return dead.length
 }

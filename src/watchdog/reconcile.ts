@@ -15,8 +15,9 @@ import { mendLandings } from '../merge/land.ts'
 import { mergesOfTask } from '../merge/store.ts'
 import { GitFailure } from '../os/git.ts'
 import { liveness, ownIdentity } from '../os/process.ts'
+import { sweepSockets } from '../os/sockets.ts'
 import { runnersOf, stopProcessesOf } from '../os/tree.ts'
-import type { Project } from '../project.ts'
+import { type Project, TMUX_SOCKET } from '../project.ts'
 import { step } from '../steps.ts'
 import { getTask } from '../tasks/store.ts'
 import { keepCommits } from '../worktrees/keep.ts'
@@ -50,6 +51,7 @@ export async function reconcile(project: Project, { persistent = false } = {}): 
     if (taken === null) continue
     step('recover.taken')
     await stopProcessesOf(agent.id, runnersOf(agent.id))
+    await sweepSockets(project.socketDir, [TMUX_SOCKET])
     step('recover.stopped')
     if (next === 'start') {
       await requeue(project, taken)

@@ -7,7 +7,7 @@ import { changedAt, listFolder } from '../os/files.ts'
 import { commitOf, GitFailure, isAncestor, listWorktrees, removeWorktree, uncommitted } from '../os/git.ts'
 import { deadSocketsIn } from '../os/sockets.ts'
 import { processesIn } from '../os/tree.ts'
-import { canonicalBranch, type Project } from '../project.ts'
+import { canonicalBranch, type Project, TMUX_SOCKET } from '../project.ts'
 import { step } from '../steps.ts'
 import { keepCommits, keepPrefix } from './keep.ts'
 import { gitIn } from './prepare.ts'
@@ -59,7 +59,7 @@ export async function planClean(
     folder: async () => ({ litter: folders(project, agents), spared: [] }),
     log: async () => ({ litter: logs(project, agents, logDays), spared: [] }),
     socket: async () => ({
-      litter: (await deadSocketsIn(project.socketDir, ['tmux.sock'])).map((what) => {
+      litter: (await deadSocketsIn(project.socketDir, [TMUX_SOCKET])).map((what) => {
         return { kind: 'socket', what, agent: null, why: 'nobody listens on it' }
       }),
       spared: [],

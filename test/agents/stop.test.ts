@@ -1,5 +1,5 @@
-import { mkdirSync, symlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readdirSync, symlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openMerges } from '../../src/merge/store.ts'
 import { findProgram } from '../../src/os/files.ts'
@@ -110,6 +110,9 @@ test.each([
   expect((await home.ov(fleet.repo, ['stop', 'worker'])).code).toBe(0)
   await expectNothingLeft(fleet, 'worker')
   expect((await fleet.agent('worker')).state).toBe('stopped')
+  // Its runner could not take its socket down.
+  const folder = dirname(fleet.tmux().socket)
+  expect(readdirSync(folder).filter((file) => file !== 'tmux.sock')).toEqual([])
 })
 
 test('an agent whose tmux server was killed is stopped all the same', async () => {

@@ -11,9 +11,9 @@ import { driveTrain } from '../../merge/train.ts'
 import { fileMark, isWithin, listFolder } from '../../os/files.ts'
 import { listWorktrees, removeWorktree } from '../../os/git.ts'
 import { allProcesses, ownIdentity, processesHolding } from '../../os/process.ts'
-import { deadSocketsIn } from '../../os/sockets.ts'
+import { deadSocketsIn, sweepSockets } from '../../os/sockets.ts'
 import { agentsWithProcesses, processesOf, runnersOf, stopProcessesOf } from '../../os/tree.ts'
-import type { Project } from '../../project.ts'
+import { type Project, TMUX_SOCKET } from '../../project.ts'
 import { isOrphaned, reconcile } from '../../watchdog/reconcile.ts'
 import { keepFromRecord } from '../../worktrees/keep.ts'
 import { removeStranger, strangersInPool } from '../../worktrees/pool.ts'
@@ -206,7 +206,7 @@ async function giveUp(project: Project, resource: string): Promise<void> {
 
 /** Brokers' sockets of runners that were killed. */
 async function socketsLeft(project: Project): Promise<Found[]> {
-  const left = await deadSocketsIn(project.socketDir, ['tmux.sock'])
+  const left = await deadSocketsIn(project.socketDir, [TMUX_SOCKET])
   if (left.length === 0) return []
   return [
     {
@@ -215,8 +215,8 @@ async function socketsLeft(project: Project): Promise<Found[]> {
       message: `Nobody listens on ${countOf(left.length, 'socket')} of agents.`,
       hint: 'ov doctor --fix',
       fix: async () => {
-        for (const path of left) rmSync(path, { force: true })
-        return `${countOf(left.length, 'socket')} that nobody listens on removed.`
+        const removed = await sweepSockets(project.socketDir, [TMUX_SOCKET])
+        return `${countOf(removed, 'socket')} that nobody listens on removed.`
       },
     },
   ]
