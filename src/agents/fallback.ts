@@ -2,7 +2,7 @@ import type { RuntimeId } from '../contract/runtime.ts'
 
 /** Why a runtime can't take a task just now. */
 export type Obstacle =
-  | { readonly is: 'not-installed' | 'no-login' | 'no-prompts' | 'no-commands' | 'no-screen' }
+  | { readonly is: 'not-installed' | 'no-login' | 'no-prompts' | 'no-commands' | 'no-screen' | 'refused-login' }
   /** One of its agents waits until its provider lets it go on: a limit, an outage. `until` in ms since the epoch. */
   | { readonly is: 'parked'; readonly until: number }
 
@@ -52,6 +52,7 @@ function passed({ runtime, obstacle }: Candidate): PassedOver {
 const WHY = {
   'not-installed': 'is not installed',
   'no-login': 'is not logged in',
+  'refused-login': 'had its login refused',
   'no-prompts': 'understands no prompt',
   'no-commands': 'runs no commands, so it cannot lead others',
   'no-screen': 'has no screen that ov can drive',

@@ -9,6 +9,8 @@ import {
   sayBlocked,
   weightOf,
 } from '../escalation/blocked.ts'
+import type { LimitReport } from '../limits/report.ts'
+import { sayLimit } from '../limits/words.ts'
 import { oneLine } from '../mail/frame.ts'
 import type { Behind } from '../merge/behind.ts'
 import type { Condition } from './condition.ts'
@@ -25,6 +27,7 @@ export interface Problem {
     | 'failed'
     | 'landing'
     | 'mail'
+    | 'limit'
   /** The agent it is about, if it is about one. */
   readonly agent: string | null
   readonly message: string
@@ -58,6 +61,9 @@ export interface ProblemFacts {
   /** Mail of the human's that waits, questions among it. */
   readonly unread: number
   readonly landing: Behind | null
+  /** What holds up accounts, and the time at which that was looked at. */
+  readonly limits: readonly LimitReport[]
+  readonly at: number
   /** Why nothing can land at all. */
   readonly noLanding: OvError | null
 }
@@ -80,6 +86,7 @@ export function attention(facts: ProblemFacts): Problem[] {
           },
         ]),
     ...train(facts.landing),
+    ...facts.limits.map((one) => limit(one, facts.at)),
     ...facts.questions.map(question),
     ...facts.agents.filter((agent) => waitsUnasked(agent, facts)).map(waits),
     ...facts.agents.filter(({ condition }) => condition === 'failed').map(failed),
@@ -105,6 +112,7 @@ function blocksOf({ kind, agent }: Unweighed, facts: ProblemFacts): Blocks {
     case 'failed':
     case 'landing':
     case 'mail':
+    case 'limit':
       return NOTHING_BLOCKED
   }
 }
@@ -167,6 +175,13 @@ function failed({ name, reason }: AgentFacts): Unweighed {
     message: `${name} failed${why === '' ? '.' : `: ${why}`}`,
     hint: `ov inspect ${name}`,
   }
+}
+
+/** A limit that ends by itself is said; a login has to be mended. */
+function limit(report: LimitReport, at: number): Unweighed {
+  const message = `${sayLimit(report, at)}.`
+  const hint = report.until === null ? `Log in anew, or: ov limits clear ${report.runtime}` : null
+  return { kind: 'limit', agent: null, message, hint }
 }
 
 function train(behind: Behind | null): Unweighed[] {

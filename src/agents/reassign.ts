@@ -58,7 +58,7 @@ export async function successorOf(project: Project, agent: Agent, to: Successor)
  *
  * @param agent as the caller owns it
  */
-function giveTo(project: Project, agent: Agent, choice: RuntimeChoice, why: string): Promise<boolean> {
+export function giveTo(project: Project, agent: Agent, choice: RuntimeChoice, why: string): Promise<boolean> {
   const data = { from: agent.runtime, to: choice.runtime.id }
   return recover(project, agent, why, { choice, fresh: true, event: { type: 'agent.reassigned', data } })
 }

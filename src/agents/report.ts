@@ -10,6 +10,7 @@ import type {
 } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
 import { listQuestions } from '../escalation/questions.ts'
+import { type LimitReport, reportLimits } from '../limits/report.ts'
 import { type ModeReport, modeNow } from '../load/mode.ts'
 import { countWaiting } from '../mail/store.ts'
 import { type Behind, behindTrain } from '../merge/behind.ts'
@@ -95,6 +96,8 @@ export interface StatusReport {
   readonly mode: ModeReport
   /** What needs a person, most urgent first. */
   readonly problems: readonly Problem[]
+  /** What providers hold up just now, and who waits for it. */
+  readonly limits: readonly LimitReport[]
   /** Who needs somebody first, who has ended last. */
   readonly agents: readonly AgentReport[]
   readonly queue: readonly QueueReport[]
@@ -139,8 +142,10 @@ export async function reportStatus(
   const questions = await listQuestions(project, 'human')
   const queue = await reportQueue(project)
   const unread = await countWaiting(project.db, HUMAN)
+  const limits = await reportLimits(project)
+  const at = project.clock.now()
   return {
-    at: project.clock.now(),
+    at,
     project: { name: project.name, root: project.root },
     run: run === null ? null : { id: run.id, name: run.name, createdAt: run.created_at, endedAt: run.ended_at },
     mode: await modeNow(project),
@@ -152,7 +157,10 @@ export async function reportStatus(
       unread,
       landing,
       noLanding,
+      limits,
+      at,
     }),
+    limits,
     agents: agents.sort((a, b) => urgency(a.condition, a.waitingOn) - urgency(b.condition, b.waitingOn) || order(a, b)),
     queue,
     landing,

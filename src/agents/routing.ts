@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { CAPABILITIES, type Capability, type Mode, type Protection } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
+import { heldUp } from '../limits/pass.ts'
 import { oneLine } from '../mail/frame.ts'
 import { findProgram, programBehind } from '../os/files.ts'
 import type { Project } from '../project.ts'
@@ -12,7 +13,6 @@ import { isLoggedOut } from './login.ts'
 import type { Role, Roles } from './manifest.ts'
 import { ownerOfModel } from './models.ts'
 import { loadedRuntimes, loadRuntime, runtimeIds } from './registry.ts'
-import { parkedUntil } from './store.ts'
 
 export interface RuntimeChoice {
   readonly runtime: AgentRuntime
@@ -83,7 +83,7 @@ type Chooser = Pick<Project, 'config' | 'roles' | 'tmux' | 'db' | 'clock'>
  * the next of `runtime.fallback`.
  *
  * @throws {OvError} `runtime.unknown`, `runtime.not-installed`, `runtime.gateway`, `model.foreign`, `sling.no-command`,
- *   `sling.command-not-shell`, `sling.no-commands`, `sling.not-interactive`, `sling.no-tmux`
+ *   `sling.command-not-shell`, `sling.no-commands`, `sling.not-interactive`, `sling.no-tmux`, `runtime.login-refused`
  */
 export async function chooseRuntime(project: Chooser, request: RuntimeRequest): Promise<RuntimeChoice> {
   const { config } = project
@@ -126,9 +126,21 @@ export async function chooseRuntime(project: Chooser, request: RuntimeRequest): 
       hint: `Set it, or leave it out: ov config explain runtime.${runtime.id}`,
     })
   }
+  const model = route.model === null ? null : await modelOf(config, runtime, route.model, capability)
+  const held = await heldUp(project, runtime, model)
+  if (held !== null && held.until === null) {
+    throw new OvError(
+      'user',
+      'runtime.login-refused',
+      `The login of ${runtime.title} was refused: ${oneLine(held.said, 200)}`,
+      {
+        hint: `Log in (${runtime.login.hint}) or set another key. To try this one again: ov limits clear ${runtime.id}`,
+      },
+    )
+  }
   return {
     runtime,
-    model: route.model === null ? null : await modelOf(config, runtime, route.model, capability),
+    model,
     mode: modeFor(project, runtime, request.interactive),
     protection: protectionBy(runtime),
     passedOver,
@@ -162,17 +174,18 @@ async function firstOf(
 
 /** A runtime, and what stands in the way of its taking this now. */
 export async function candidate(project: Chooser, id: string, request: RuntimeRequest): Promise<Candidate> {
-  const { config, db, clock } = project
+  const { config } = project
   const runtime = await loadRuntime(id)
   const interactive = request.interactive === true && !runtime.can.interactive
-  const until = await parkedUntil(db, id, clock.now())
+  const held = await heldUp(project, runtime, null)
   const obstacle = (): Obstacle | null => {
     if (!runtime.can.prompts) return { is: 'no-prompts' }
     if (leadsOthers(project, request) && runtime.can.reports !== 'mail') return { is: 'no-commands' }
     if (interactive) return { is: 'no-screen' }
     if (runtime.binaries.length > 0 && findRuntimeProgram(config, runtime) === null) return { is: 'not-installed' }
     if (isLoggedOut(config, runtime)) return { is: 'no-login' }
-    return until === null ? null : { is: 'parked', until }
+    if (held === null) return null
+    return held.until === null ? { is: 'refused-login' } : { is: 'parked', until: held.until }
   }
   return { runtime: id, obstacle: obstacle() }
 }

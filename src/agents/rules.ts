@@ -159,11 +159,8 @@ export function afterDeath({ taskFinal, turns, prompts, restarts, able }: DeathF
 
 export interface FailureFacts {
   readonly cause: FailureCause
-  /** When the limit ends, ms since the epoch, if the runtime said. */
-  readonly resetAt: number | null
   /** Failures in a row, this one included. */
   readonly setbacks: number
-  readonly now: number
   /** What a person types to log in to this runtime. */
   readonly login: string
   /** For a persistent agent: what a person types to start it again; null for one with a task. */
@@ -174,64 +171,61 @@ export interface FailureFacts {
   readonly restarts: number
   /** Its CLI was to go on with a session of an earlier process, and has given no sign that it did. */
   readonly unproven: boolean
+  /** By chance, from 0 up to, not including, 1. */
+  readonly dice: number
 }
 
 export type AfterFailure =
-  | { readonly do: 'park'; readonly until: number }
-  /** Its session is taken up once more, at once. */
-  | { readonly do: 'retry' }
+  /** Its session is taken up once more, after so long. In ms. */
+  | { readonly do: 'retry'; readonly afterMs: number }
   /** A new session takes the place of one that is of no use any more. */
-  | { readonly do: 'renew' }
+  | { readonly do: 'renew'; readonly afterMs: number }
   | { readonly do: 'fail'; readonly advice: string | null }
 
-const MINUTE = 60_000
-const MAX_SETBACKS = 8
+/** Before it is started again for the second time, in ms; before the third it is four times as long. The first time is at once. */
+const SECOND_START_MS = 2_000
+/** Waits grow by up to this share by chance. */
+const JITTER = 0.25
 
-/** The longest limit there is ends within a month. */
-const LONGEST_LIMIT = 35 * 24 * 60 * MINUTE
-
-/** A time that has passed, or is far too far off (another clock, another unit), says nothing of when a limit ends. */
-function isReset(at: number | null, now: number): at is number {
-  return at !== null && at > now && at - now <= LONGEST_LIMIT
+/** So long one waits before what died is started again, in ms: a CLI that dies at once is not started in a loop. */
+function pause(restarts: number, dice: number): number {
+  return restarts === 0 ? 0 : Math.round(SECOND_START_MS * 4 ** (restarts - 1) * (1 + JITTER * dice))
 }
 
-/** What follows a failed turn: what time mends is waited out, never retried in a loop; the rest fails at once. */
+/**
+ * What follows a failed turn that concerns this agent alone: what another start mends is started again, so often within the
+ * window; the rest fails at once. What its whole account has in common is no business of this rule (`src/limits/rules.ts`).
+ */
 export function afterFailure({
   cause,
-  resetAt,
   setbacks,
-  now,
   login,
   again,
   unproven,
   goesOn,
   restarts,
+  dice,
 }: FailureFacts): AfterFailure {
   switch (cause) {
-    case 'rate_limit':
-    case 'overloaded':
-    case 'network': {
-      if (setbacks > MAX_SETBACKS) return { do: 'fail', advice: `It was tried ${setbacks} times.` }
-      const backoff = now + Math.min(30, 2 ** (setbacks - 1)) * MINUTE
-      return { do: 'park', until: isReset(resetAt, now) ? resetAt : backoff }
-    }
     case 'auth':
       return {
         do: 'fail',
         advice: `Log in (${login}) or set its key, then ${again === null ? 'sling the task again' : `start it again: ${again}`}. To check: ov doctor`,
       }
-    case 'quota':
-      return { do: 'fail', advice: 'Its account has no quota left. Use another runtime, or wait: ov sling --runtime …' }
     case 'model':
       return { do: 'fail', advice: 'Choose another model: ov sling --model …, or models in overstory.yaml.' }
     case 'crash':
     case 'interrupted':
       if (restarts < MAX_RESTARTS && (again !== null || (cause === 'crash' && goesOn)))
-        return { do: unproven && setbacks > 1 ? 'renew' : 'retry' }
+        return { do: unproven && setbacks > 1 ? 'renew' : 'retry', afterMs: pause(restarts, dice) }
       return { do: 'fail', advice: again === null ? null : `Start it again: ${again}` }
     case 'context':
-      if (again !== null && setbacks === 1) return { do: 'renew' }
+      if (again !== null && setbacks === 1) return { do: 'renew', afterMs: 0 }
       return { do: 'fail', advice: again === null ? null : `Start it again: ${again}` }
+    case 'rate_limit':
+    case 'quota':
+    case 'overloaded':
+    case 'network':
     case 'limit':
     case 'refused':
     case 'unknown':

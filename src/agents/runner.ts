@@ -6,6 +6,7 @@ import { type AgentState, type EndState, isFinal } from '../contract/states.ts'
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
+import { LIMIT_WORDS } from '../limits/words.ts'
 import { isAllowed } from '../load/mode.ts'
 import { plainText } from '../mail/frame.ts'
 import { unansweredBy } from '../mail/questions.ts'
@@ -40,12 +41,14 @@ import { instructionsFor } from './instructions.ts'
 import { openInteractive } from './interactive.ts'
 import { noteOf } from './notes.ts'
 import { type Pane, paneOn } from './pane.ts'
+import { fallbackFor, type Parking, parkingOf, type Wait } from './parking.ts'
 import { CHOICES, GO_ON, MEND, TURN_OVER, WAIT_OVER } from './prompts.ts'
 import { CHANGES_AGAIN, puttingBack } from './put-back.ts'
 import { openRawLog, type RawLog } from './raw-log.ts'
+import { giveTo } from './reassign.ts'
 import { recover } from './recover.ts'
 import { loadRuntimeOf } from './registry.ts'
-import { programOf } from './routing.ts'
+import { programOf, type RuntimeChoice } from './routing.ts'
 import { afterTurn, endOf } from './rules.ts'
 import { openServe } from './serve.ts'
 import { openSession, type Session, type SessionOptions } from './session.ts'
@@ -145,6 +148,7 @@ class Runner {
   /** Puts back what it changed there; true: it goes on doing so. */
   readonly #putBack: () => Promise<boolean>
   readonly #setbacks: Setbacks
+  readonly #parking: Parking
   readonly #ids: SessionIds
   #session: Session | null = null
   #hooks: Hooks | null = null
@@ -161,9 +165,12 @@ class Runner {
   #works = false
   #lastEventAt = 0
   #ticks = 0
-  #parkedUntil: number | null = null
   /** A turn ended of which nothing has followed yet, since none may begin. */
   #owed = false
+  /** What was to be said in a turn that could not begin. */
+  #unsaid: string | null = null
+  /** Its CLI is started again at that time, by the monotonic clock. */
+  #again: { readonly at: number; readonly anew: boolean } | null = null
   /** What a person was told to do, so that it goes on. */
   #held: string | null = null
 
@@ -175,7 +182,6 @@ class Runner {
     this.#readOnly = project.roles[agent.capability].readOnly
     this.#persistent = agent.persistent === 1
     this.#turns = agent.turns
-    this.#parkedUntil = agent.waiting_on === 'rate_limit' ? agent.waiting_until : null
     this.#place = furnish(project, agent, runtime)
     this.#ids = new SessionIds(runtime, agent, this.#place.sessionId)
     this.#ground = groundOf(project, agent, task, this.#place.worktree)
@@ -189,7 +195,12 @@ class Runner {
       : null
     const note = (type: string, data: Record<string, unknown>) => this.#note(type, data)
     this.#putBack = puttingBack(project, agent, this.#untouched, note)
-    this.#setbacks = setbacksOf(project, agent, runtime, { redact: this.#place.redact, note })
+    this.#parking = parkingOf(project, agent, runtime)
+    this.#setbacks = setbacksOf(project, agent, runtime, {
+      redact: this.#place.redact,
+      note,
+      parking: this.#parking,
+    })
     // On an interactive agent's screen nobody else writes.
     this.#interactive = agent.mode === 'interactive'
     this.#pane = paneOn(process.stdout, this.#place.redact, () => this.#interactive && this.#session?.alive === true)
@@ -205,9 +216,9 @@ class Runner {
   async run(): Promise<void> {
     const unfit = await this.#prepare()
     if (unfit !== null) return this.end({ name: 'failed', reason: unfit })
-    // Its wait goes on, and so does whoever waits for it to be up.
-    if (this.#parkedUntil !== null) await this.#become({ name: 'waiting', on: 'rate_limit', until: this.#parkedUntil })
-    let outcome = await this.#betweenTurns(this.#agent.turns > 0)
+    await this.#parking.open()
+    let outcome: EndState | 'lost' | null = await this.#betweenTurns(this.#agent.turns > 0)
+    if (outcome === 'lost') return
     // The agent is at its first turn: time to prepare what the next one will need.
     const filled = fillPool(this.#project).catch((error: unknown) =>
       this.#note('pool.trouble', { why: messageOf(error) }),
@@ -400,6 +411,7 @@ class Runner {
     const note = noted ? null : noteOf(event, this.#place.redact)
     if (note !== null) await this.#note(note.type, note.data)
     if (WORKS.has(event.type)) this.#works = true
+    await this.#parking.heard(event.type)
     switch (event.type) {
       case 'started':
         if (this.#ids.tell(event.session)) {
@@ -454,7 +466,7 @@ class Runner {
   }
 
   /** Its runtime runs no command, so what others type is done for it: it is done, and its words go to who asked for some. */
-  async #claimForIt(): Promise<EndState | null> {
+  async #claimForIt(): Promise<EndState | 'lost' | null> {
     const { prompts } = this.#runtime.can
     // What waits belongs to its task: it claims when it has had it.
     const more = prompts ? await this.#handover.nextPrompt() : null
@@ -490,28 +502,43 @@ class Runner {
       case 'give-way':
         return this.#giveWay(next.why)
       case 'take-up':
-        return this.#takeUp(next.anew)
+        return this.#takeUpAfter(next.afterMs, next.anew)
       case 'park':
-        return this.#park(next.until)
+        // A runtime that echoes still has what was sent, and takes it next, as long as it lives.
+        if (!this.#runtime.can.echo) await this.#handover.withdraw()
+        return this.#betweenTurns(false)
     }
   }
 
-  async #park(until: number): Promise<null> {
-    // A runtime that echoes still has what was sent, and takes it next, as long as it lives.
-    if (!this.#runtime.can.echo) await this.#handover.withdraw()
-    this.#parkedUntil = until
-    await this.#become({ name: 'waiting', on: 'rate_limit', until })
+  async #takeUpAfter(ms: number, anew: boolean): Promise<EndState | 'lost' | null> {
+    if (ms === 0) return this.#takeUp(anew)
+    const { clock } = this.#project
+    this.#again = { at: clock.monotonic() + ms, anew }
+    await this.#become({ name: 'waiting', on: 'retry', until: clock.now() + ms })
     return null
   }
 
-  /** Its screen is gone, and cannot be had back here: another runner goes on with a screen of its own. */
-  async #giveWay(why: string): Promise<'lost'> {
+  /** It may not begin a turn now: another runtime takes over, where that is configured, or it waits. */
+  async #park(wait: Wait): Promise<EndState | 'lost' | null> {
+    const choice = await fallbackFor(this.#project, this.#agent, wait)
+    if (choice !== null) return this.#giveWay(`${this.#runtime.title} is ${LIMIT_WORDS[wait.cause]}`, choice)
+    const me = await getAgent(this.#project.db, this.#agent.id)
+    const { state } = wait
+    const shown = me?.state === 'waiting' && state.name === 'waiting' && me.waiting_on === state.on
+    if (!shown || me.waiting_until !== wait.until) await this.#become(state)
+    return null
+  }
+
+  /** Another runner goes on: with a screen of its own where this one's is gone and can't be had back, or with another runtime. */
+  async #giveWay(why: string, choice?: RuntimeChoice): Promise<'lost'> {
     await stopProcessesOf(this.#agent.id, [], { polite: this.#runtime.stopSignal })
     await this.#hooks?.close()
     await this.#ground.keep()
     await this.#handover.withdraw()
     const now = await getAgent(this.#project.db, this.#agent.id)
-    if (now?.fence === this.#agent.fence) await recover(this.#project, now, why)
+    if (now?.fence !== this.#agent.fence) return 'lost'
+    if (choice === undefined) await recover(this.#project, now, why)
+    else await giveTo(this.#project, now, choice, why)
     return 'lost'
   }
 
@@ -519,7 +546,7 @@ class Runner {
    * Goes on after a CLI that died, or whose session is of no use. A new session takes the place of the old in the agent's
    * row only once it has begun.
    */
-  async #takeUp(anew: boolean): Promise<null> {
+  async #takeUp(anew: boolean): Promise<EndState | 'lost' | null> {
     if (!this.#session?.alive) await this.#handover.withdraw()
     if (anew) {
       this.#ids.beginAnew()
@@ -528,7 +555,7 @@ class Runner {
         leaveWord(tx, this.#agent, { since: null, cutOff: true, changes }, this.#project.clock.now()),
       )
     }
-    return this.#beginTurn((await this.#handover.nextPrompt()) ?? GO_ON)
+    return this.#beginTurn(null)
   }
 
   async #onTick(): Promise<EndState | 'lost' | null> {
@@ -558,7 +585,7 @@ class Runner {
   }
 
   /** Something may have changed: mail to take at once, a task that ended, a turn to begin. */
-  async #lookAround(): Promise<EndState | null> {
+  async #lookAround(): Promise<EndState | 'lost' | null> {
     await this.#tellHold()
     if (!this.#session?.busy) return this.#betweenTurns(false)
     // Nothing is typed into a turn that runs on a screen: its hooks take urgent mail.
@@ -583,7 +610,7 @@ class Runner {
   }
 
   /** Between turns: hand over mail, else do what the rules say. */
-  async #betweenTurns(turnEnded: boolean): Promise<EndState | null> {
+  async #betweenTurns(turnEnded: boolean): Promise<EndState | 'lost' | null> {
     const task = await getTask(this.#project.db, this.#task.id)
     if (!task || isFinal(task.state)) return endOf(task)
     if (this.#handover.underway) {
@@ -592,11 +619,13 @@ class Runner {
       await this.#handover.withdraw()
     }
     const mayBegin = await isAllowed(this.#project, 'turn')
-    if (this.#parkedUntil !== null) {
-      if (!mayBegin || this.#project.clock.now() < this.#parkedUntil) return null
-      this.#parkedUntil = null
-      return this.#beginTurn((await this.#handover.nextPrompt()) ?? GO_ON)
+    if (this.#again !== null) {
+      if (!mayBegin || this.#project.clock.monotonic() < this.#again.at) return null
+      const { anew } = this.#again
+      this.#again = null
+      return this.#takeUp(anew)
     }
+    if (this.#parking.parked) return mayBegin ? this.#beginTurn(null) : this.#hold(turnEnded)
     // What it waits on is read before its mail. Whatever ends a wait leaves its mail in the same transaction: read the other
     // way round, a wait could be found over whose mail had not been there yet.
     const me = await getAgent(this.#project.db, this.#agent.id)
@@ -654,7 +683,7 @@ class Runner {
     return waiting.some((mail) => isWorthATurn(mail, { merges }))
   }
 
-  async #remind(why: string, choices = CHOICES): Promise<null> {
+  async #remind(why: string, choices = CHOICES): Promise<EndState | 'lost' | null> {
     await updateAgent(this.#project.db, this.#agent, { reminded: 1 })
     await this.#note('agent.reminded')
     return this.#beginTurn(`${why} ${choices}`)
@@ -666,7 +695,18 @@ class Runner {
     this.#said = ''
   }
 
-  async #beginTurn(prompt: string): Promise<null> {
+  /** @param text the prompt; null: the mail that waits, what could not be said last, or else that it shall go on */
+  async #beginTurn(text: string | null): Promise<EndState | 'lost' | null> {
+    const wait = await this.#parking.ask()
+    if (wait !== null) {
+      if (text !== null) {
+        await this.#handover.withdraw()
+        this.#unsaid = text
+      }
+      return this.#park(wait)
+    }
+    const prompt = text ?? (await this.#handover.nextPrompt()) ?? this.#unsaid ?? GO_ON
+    this.#unsaid = null
     this.#ids.turnBegins()
     this.#turns += 1
     this.#said = ''

@@ -1,7 +1,9 @@
 import type { AgentEvent, AgentRuntime } from '../contract/runtime.ts'
 import type { EndState } from '../contract/states.ts'
+import { isLimit } from '../limits/rules.ts'
 import { ownPane, paneExists } from '../os/tmux.ts'
 import type { Project } from '../project.ts'
+import { hopeless, type Parking } from './parking.ts'
 import { recentRestarts } from './recover.ts'
 import type { Redact } from './redact.ts'
 import { afterFailure } from './rules.ts'
@@ -10,10 +12,10 @@ import type { Agent } from './store.ts'
 /** What a runner does about a turn that failed. */
 export type AfterSetback =
   | { readonly do: 'end'; readonly state: EndState }
-  /** It waits until then, ms since the epoch. */
-  | { readonly do: 'park'; readonly until: number }
-  /** It goes on at once, in its old session or in a new one. */
-  | { readonly do: 'take-up'; readonly anew: boolean }
+  /** What holds up its account is over some time, or when a person has acted. */
+  | { readonly do: 'park' }
+  /** It goes on after so long (ms), in its old session or in a new one. */
+  | { readonly do: 'take-up'; readonly anew: boolean; readonly afterMs: number }
   /** Its screen is gone, and cannot be had back here: another runner goes on with a screen of its own. */
   | { readonly do: 'give-way'; readonly why: string }
 
@@ -37,7 +39,15 @@ export function setbacksOf(
   project: Project,
   agent: Agent,
   runtime: AgentRuntime,
-  { redact, note }: { readonly redact: Redact; note(type: string, data: Record<string, unknown>): Promise<void> },
+  {
+    redact,
+    note,
+    parking,
+  }: {
+    readonly redact: Redact
+    note(type: string, data: Record<string, unknown>): Promise<void>
+    readonly parking: Parking
+  },
 ): Setbacks {
   /** Failures in a row that waiting can mend. */
   let inARow = 0
@@ -49,16 +59,24 @@ export function setbacksOf(
       inARow += 1
       const message = redact(event.message)
       await note('runtime.failed', { cause: event.cause, message: message.slice(0, 2000) })
+      if (isLimit(event.cause)) {
+        const limit = await parking.meet(event.cause, event.resetAt ?? null, message.slice(0, 500))
+        const inVain = limit === null ? null : hopeless(project, limit)
+        if (inVain !== null) return { do: 'end', state: { name: 'failed', reason: `${message}\n${inVain}` } }
+        // A login that never worked fails at once what is to use it; one that did is waited for.
+        if (limit !== null && (event.cause !== 'auth' || works)) return { do: 'park' }
+      } else {
+        await parking.failed()
+      }
       const next = afterFailure({
         cause: event.cause,
-        resetAt: event.resetAt ?? null,
         setbacks: inARow,
-        now: project.clock.now(),
         login: runtime.login.hint,
         unproven,
         again: agent.persistent === 1 ? `ov ${agent.capability} start` : null,
         goesOn: runtime.can.prompts && works,
         restarts: await recentRestarts(project, agent),
+        dice: Math.random(),
       })
       switch (next.do) {
         case 'retry':
@@ -66,14 +84,12 @@ export function setbacksOf(
           if (agent.mode === 'interactive' && !(await hasScreen(project))) return { do: 'give-way', why: message }
           const anew = next.do === 'renew' || !runtime.can.resume
           await note('agent.recovered', { why: message.slice(0, 300), context: anew ? 'digest' : 'resumed' })
-          return { do: 'take-up', anew }
+          return { do: 'take-up', anew, afterMs: next.afterMs }
         }
         case 'fail': {
           const reason = next.advice === null ? message : `${message}\n${next.advice}`
           return { do: 'end', state: { name: 'failed', reason } }
         }
-        case 'park':
-          return next
       }
     },
   }

@@ -159,6 +159,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
         model: choice.model,
         mode: choice.mode,
         protection: choice.protection,
+        pinned: request.runtime !== undefined,
         parentId: parent?.id ?? null,
         depth: verdict.depth,
         branch: branchOf(run.name, name),

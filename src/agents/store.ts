@@ -23,6 +23,8 @@ export interface NewAgent {
   readonly depth: number
   readonly branch: string
   readonly worktree: string
+  /** Its runtime was asked for by name. */
+  readonly pinned?: boolean
   /** It has no end of its own: see `src/agents/persistent.ts`. */
   readonly persistent?: boolean
 }
@@ -57,6 +59,8 @@ export async function insertAgent(tx: Db, agent: NewAgent, now: number): Promise
     claimed_done: 0,
     reminded: 0,
     persistent: agent.persistent ? 1 : 0,
+    account: null,
+    pinned: agent.pinned ? 1 : 0,
     mid_turn: 0,
     turns: 0,
     created_at: now,
@@ -201,22 +205,6 @@ export function oldestQueued(db: Db, who: Admitted): Promise<Agent | undefined> 
   return admitted.executeTakeFirst()
 }
 
-/**
- * When a runtime is expected to go on that its provider holds up, ms since the epoch; null when no agent of it waits for
- * that. Of several the earliest: a limit is the same for all, a backoff is not.
- */
-export async function parkedUntil(db: Db, runtime: string, now: number): Promise<number | null> {
-  const { until } = await db
-    .selectFrom('agents')
-    .select((is) => is.fn.min<number | null>('waiting_until').as('until'))
-    .where('runtime', '=', runtime)
-    .where('state', '=', 'waiting')
-    .where('waiting_on', '=', 'rate_limit')
-    .where('waiting_until', '>', now)
-    .executeTakeFirstOrThrow()
-  return until
-}
-
 export function openChildren(db: Db, parentId: string): Promise<Agent[]> {
   return db
     .selectFrom('agents')
@@ -354,6 +342,7 @@ type Patch = Partial<
     | 'model'
     | 'mode'
     | 'protection'
+    | 'account'
     | 'base_sha'
     | 'session'
     | 'claimed_done'

@@ -1,3 +1,4 @@
+import { reportLimits } from '../limits/report.ts'
 import { modeNow } from '../load/mode.ts'
 import { oneLine } from '../mail/frame.ts'
 import { nameOf } from '../mail/send.ts'
@@ -19,8 +20,11 @@ export async function whyFacts(
   const queued = (await openAgents(db)).filter(({ state }) => state === 'queued')
   const merges = await openMerges(db)
   const [question] = await openQuestions(db, { sender: agent.id })
+  const limits = await reportLimits(project)
+  const limit = limits.find(({ waiting }) => waiting.includes(agent.name))
   return {
     agent: report,
+    limit: limit === undefined ? null : { at: project.clock.now(), limit },
     queuedBefore: queued.findIndex(({ id }) => id === agent.id),
     maxConcurrent: project.config.agents.maxConcurrent,
     holds: (await modeNow(project)).holds,

@@ -1,3 +1,6 @@
+import type { LimitReport } from '../limits/report.ts'
+import { sayLimit } from '../limits/words.ts'
+import { oneLine } from '../mail/frame.ts'
 import type { Foreseen } from '../watchdog/foresee.ts'
 import type { AgentReport } from './report.ts'
 import { MAX_RESTARTS, RESTART_WINDOW_MS } from './rules.ts'
@@ -17,6 +20,8 @@ export interface WhyFacts {
   readonly holds: string | null
   /** Entries of the merge queue before its own. */
   readonly mergesBefore: number
+  /** What holds up its account, and when that was looked at; null for nothing. */
+  readonly limit: { readonly at: number; readonly limit: LimitReport } | null
   /** Names of the agents it has slung that are still open. */
   readonly children: readonly string[]
   /** Its oldest question without an answer. */
@@ -80,7 +85,16 @@ export function whyOf(facts: WhyFacts): Why {
   }
 }
 
-function whyWaiting({ agent, mergesBefore, children, question, holds }: WhyFacts): Why {
+/** Why it waits for a limit, how long, and what comes then. */
+function limitText({ at, limit }: NonNullable<WhyFacts['limit']>, name: string): string {
+  const then =
+    limit.probe === name
+      ? 'It is the one that sees whether that is over.'
+      : 'Then one agent sees whether it is over, and the others follow one by one.'
+  return `${sayLimit(limit, at)}. ${then} The provider said: ${oneLine(limit.said, 200)}`
+}
+
+function whyWaiting({ agent, mergesBefore, children, question, limit, holds }: WhyFacts): Why {
   switch (agent.waitingOn) {
     case 'merge':
       return {
@@ -104,7 +118,15 @@ function whyWaiting({ agent, mergesBefore, children, question, holds }: WhyFacts
         hint: agent.waitingOn === 'human' ? `ov ask answer ${question.id.slice(-8)} "…"` : null,
       }
     case 'rate_limit':
-      return { text: 'Its provider lets it do nothing for now; it goes on by itself.', hint: null }
+      return {
+        text:
+          limit === null
+            ? 'Its provider lets it do nothing for now; it goes on by itself.'
+            : limitText(limit, agent.name),
+        hint: limit === null ? null : 'ov limits',
+      }
+    case 'retry':
+      return { text: 'Its CLI died, and is started again in a moment.', hint: `ov logs ${agent.name}` }
     case 'budget':
       return { text: 'It has used up its budget.', hint: null }
     case 'mode':
@@ -243,7 +265,9 @@ function workingNext({ at, agent, watched, foreseen, nudges, triage, decision }:
 function waitingNext({ agent, question }: ExplainFacts): Fact[] {
   switch (agent.waitingOn) {
     case 'rate_limit':
-      return [{ at: agent.waitingUntil, text: 'It tries again.' }]
+      return [{ at: agent.waitingUntil, text: 'One of those that wait tries again; when it works, the others follow.' }]
+    case 'retry':
+      return [{ at: agent.waitingUntil, text: 'Its CLI is started again.' }]
     case 'merge':
       return [{ at: null, text: 'Its branch is merged when its gates pass; red or in conflict, it gets another turn.' }]
     case 'children':

@@ -158,6 +158,7 @@ const SHORT_WAITS: Readonly<Record<WaitingOn, string>> = {
   human: 'for human',
   merge: 'for merge',
   rate_limit: 'rate limit',
+  retry: 'for retry',
   budget: 'for budget',
   mode: 'held',
 }

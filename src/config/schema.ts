@@ -235,6 +235,21 @@ export function configSchemaFor(runtimes: readonly string[]) {
       })
       .prefault({})
       .describe('How finished work reaches the canonical branch.'),
+    limits: z
+      .strictObject({
+        backoff: duration
+          .prefault('60s')
+          .describe('First wait at a limit, an outage or an overload that names no end. It doubles each time.'),
+        longest: duration.prefault('30m').describe('Longest such wait.'),
+        spacing: duration
+          .prefault('5s')
+          .describe('Time between one agent and the next of those that go on when a limit is over.'),
+        fallbackAfter: duration
+          .prefault('10m')
+          .describe('A limit that holds longer than this moves its agents to the next of runtime.fallback.'),
+      })
+      .prefault({})
+      .describe('What happens when a provider lets an account do no more for a while.'),
     watchdog: z
       .strictObject({
         tier0: z

@@ -20,7 +20,7 @@
 export const CAPABILITIES = ['coordinator', 'lead', 'scout', 'builder', 'reviewer', 'merger', 'monitor'] as const
 export type Capability = (typeof CAPABILITIES)[number]
 
-export const WAITING_ON = ['mail', 'children', 'human', 'merge', 'rate_limit', 'budget', 'mode'] as const
+export const WAITING_ON = ['mail', 'children', 'human', 'merge', 'rate_limit', 'retry', 'budget', 'mode'] as const
 export type WaitingOn = (typeof WAITING_ON)[number]
 
 export const AGENT_STATES = ['queued', 'starting', 'working', 'waiting', 'done', 'failed', 'stopped'] as const

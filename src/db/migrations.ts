@@ -126,4 +126,14 @@ export const MIGRATIONS: readonly string[] = [
     until INTEGER
   ) STRICT;
   `,
+  `
+  CREATE TABLE limits (
+    provider TEXT NOT NULL, account TEXT NOT NULL, cause TEXT NOT NULL, until INTEGER, until_monotonic INTEGER, boot TEXT NOT NULL,
+    estimated INTEGER NOT NULL, setbacks INTEGER NOT NULL, since INTEGER NOT NULL, runtime TEXT NOT NULL, said TEXT NOT NULL,
+    probe TEXT, probe_fence INTEGER, evidence TEXT, lifted_at INTEGER, next_monotonic INTEGER,
+    PRIMARY KEY (provider, account)
+  ) STRICT, WITHOUT ROWID;
+  ALTER TABLE agents ADD COLUMN account TEXT;
+  ALTER TABLE agents ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
+  `,
 ]

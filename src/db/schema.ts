@@ -28,6 +28,7 @@ export interface Schema {
   usage: UsageRow
   pool: PoolRow
   hook_calls: HookCallRow
+  limits: LimitRow
   escalations: EscalationRow
   modes: ModeRow
 }
@@ -125,6 +126,10 @@ export interface AgentRow {
   reminded: number
   /** 1: it has no end of its own (coordinator, monitor), and its row lives on over stops and starts. */
   persistent: number
+  /** By which account it works, as its last runner knew it (`accountName`); null until it had one, or for one that needs none. */
+  account: string | null
+  /** 1: its runtime was asked for by name, and is replaced by no other. */
+  pinned: number
   /** 1 while a turn of its has begun and not ended, whatever became of its runner. */
   mid_turn: number
   /** Turns that have begun. From the first on its worktree holds work of its own. */
@@ -284,4 +289,28 @@ export interface EscalationRow {
   answered_by: string | null
   created_at: number
   updated_at: number
+}
+
+/** What holds up an account, or did: see `src/limits/rules.ts`. */
+export interface LimitRow {
+  provider: string
+  account: string
+  cause: string
+  /** Wall clock ms; null: until a person has acted. */
+  until: number | null
+  until_monotonic: number | null
+  /** Of the monotonic times. */
+  boot: string
+  estimated: number
+  setbacks: number
+  since: number
+  /** The runtime whose agent met it, and what that said. */
+  runtime: string
+  said: string
+  /** The agent that sees whether it is over, and by which fence. */
+  probe: string | null
+  probe_fence: number | null
+  evidence: string | null
+  lifted_at: number | null
+  next_monotonic: number | null
 }

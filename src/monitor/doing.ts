@@ -60,6 +60,7 @@ function waitingFor(agent: AgentReport, { gates, mergesBefore, children, questio
         ? ''
         : oneLine(question.to === 'human' ? question.subject : `${question.to}: ${question.subject}`, 200)
     case 'rate_limit':
+    case 'retry':
     case 'budget':
     case 'mode':
     case null:

@@ -2,6 +2,7 @@ import { loadRuntime } from '../agents/registry.ts'
 import { usersOf } from '../agents/routing.ts'
 import { type Certificate, type Finding, readCertificates } from '../certify/certificate.ts'
 import type { Capability } from '../contract/states.ts'
+import type { HeldUp } from '../limits/pass.ts'
 import { type Refused, refusedRuntimes } from './own.ts'
 import { type RuntimeFacts, surveyRuntimes } from './runtimes.ts'
 import { settingsAround } from './settings.ts'
@@ -12,8 +13,10 @@ export interface RuntimeReport extends RuntimeFacts {
   readonly usedBy: readonly Capability[]
   /** Its place in `runtime.fallback`, from 1; null when it is not in it. */
   readonly fallback: number | null
-  /** Until when its provider holds up one of its agents, ms since the epoch; null as a rule. */
+  /** Until when its provider holds up its account, ms since the epoch; null as a rule. */
   readonly parkedUntil: number | null
+  /** What holds up the account it would work by; null for nothing. */
+  readonly limit: HeldUp | null
   /** What was last proved of it by `ov runtime certify`, as it comes with `ov`; null where nothing was. */
   readonly certificate: {
     readonly version: string
@@ -53,7 +56,8 @@ export async function listRuntimes(cwd: string, only?: string): Promise<RuntimeL
     ...runtime,
     usedBy: users.get(runtime.id) ?? [],
     fallback: config.runtime.fallback.indexOf(runtime.id) + 1 || null,
-    parkedUntil: parked.get(runtime.id) ?? null,
+    parkedUntil: parked.get(runtime.id)?.until ?? null,
+    limit: parked.get(runtime.id) ?? null,
     certificate: certificateOf(certificates.find((one) => one.runtime === runtime.id)),
   }))
   return { runtimes, refused: only === undefined ? await refusedRuntimes() : [] }

@@ -1,17 +1,17 @@
 import { type Roles, readManifest } from '../agents/manifest.ts'
-import { runtimeIds } from '../agents/registry.ts'
-import { parkedUntil } from '../agents/store.ts'
+import { loadedRuntimes } from '../agents/registry.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { OvError } from '../errors.ts'
+import { type HeldUp, heldUp } from '../limits/pass.ts'
 import { findRoot, openProject } from '../project.ts'
 
 /** What holds around a folder. */
 export interface SettingsAround {
   readonly config: Config
   readonly roles: Roles
-  /** Runtimes that their provider holds up, with the time until when, ms since the epoch. */
-  readonly parked: ReadonlyMap<string, number>
+  /** Runtimes whose account is held up by its provider. */
+  readonly parked: ReadonlyMap<string, HeldUp>
 }
 
 /**
@@ -24,11 +24,10 @@ export async function settingsAround(cwd: string): Promise<SettingsAround> {
   try {
     const project = await openProject(cwd, { toRead: true })
     try {
-      const now = project.clock.now()
       const held = await Promise.all(
-        runtimeIds().map(async (id) => [id, await parkedUntil(project.db, id, now)] as const),
+        (await loadedRuntimes()).map(async (runtime) => [runtime.id, await heldUp(project, runtime, null)] as const),
       )
-      const parked = new Map(held.filter((entry): entry is [string, number] => entry[1] !== null))
+      const parked = new Map(held.flatMap(([id, limit]) => (limit === null ? [] : [[id, limit]])))
       return { config: project.config, roles: project.roles, parked }
     } finally {
       await project.close()

@@ -131,8 +131,9 @@ function stillStarting(project: Project, agent: Agent): boolean {
 async function requeue(project: Project, agent: Agent): Promise<void> {
   await write(project.db, async (tx) => {
     const now = project.clock.now()
-    if ((await takeOver(tx, agent, ['starting'], ownIdentity(), 'queued', now)) === null) return
-    await note(tx, project, agent, 'agent.requeued', 'its start died')
+    // One that waits for its account's limit before its first turn has begun as little as one that starts.
+    if ((await takeOver(tx, agent, [agent.state], ownIdentity(), 'queued', now)) === null) return
+    await note(tx, project, agent, 'agent.requeued', agent.state === 'starting' ? 'its start died' : 'its runner died')
   })
 }
 

@@ -1,3 +1,5 @@
+import type { LimitCause } from '../limits/rules.ts'
+import { LIMIT_WORDS } from '../limits/words.ts'
 import { oneLine } from '../mail/frame.ts'
 import type { EventRow } from './eyes.ts'
 
@@ -56,6 +58,21 @@ export function wordsFor(event: EventRow, nameOf: (agent: string) => string): Wo
       return say('bad', `${who} is held back by a rate limit${because(data.message)}`)
     case 'runtime.failed':
       return say('bad', `${who}: a turn failed${because(data.message)}`)
+    case 'limit.hit':
+      return say(
+        'bad',
+        data.until === null
+          ? `${data.provider} is ${LIMIT_WORDS.auth} (${who})`
+          : `${data.provider} is ${LIMIT_WORDS[data.cause as LimitCause]} (${who}) until ${new Date(Number(data.until)).toTimeString().slice(0, 8)}${data.estimated ? ', it is guessed' : ''}`,
+      )
+    case 'limit.probed':
+      return say('plain', `${who} sees whether ${data.provider} goes on`)
+    case 'limit.lifted':
+      return say('good', `${data.provider} goes on; who waited follows`)
+    case 'agent.reassigned':
+      return say('plain', `${who} goes on with ${data.to} instead of ${data.from}${because(data.why)}`)
+    case 'agent.retried':
+      return say('plain', `${who} is tried again`)
     case 'mail.bounced':
       return say('bad', `mail to ${who} came back`)
     case 'merge.merged':

@@ -11,6 +11,7 @@ const facts = (more: Partial<ExplainFacts> = {}): ExplainFacts => ({
   queuedBefore: -1,
   maxConcurrent: 5,
   holds: null,
+  limit: null,
   mergesBefore: 0,
   children: [],
   question: null,
@@ -59,7 +60,7 @@ test('what follows is told for every state', () => {
   expect(next({ watched: 'late' })[1]).toContain('ov watch status')
   const limited = { condition: 'waiting', waitingOn: 'rate_limit', waitingUntil: NOW + MINUTE } as const
   expect(explain(facts({ agent: monitored('builder-1', limited) })).next).toEqual([
-    { at: NOW + MINUTE, text: 'It tries again.' },
+    { at: NOW + MINUTE, text: 'One of those that wait tries again; when it works, the others follow.' },
   ])
   expect(inState({ condition: 'runner_gone' }, { restarts: 2 })).toEqual([
     'The watcher brings it back at once, where its program and login are there.',

@@ -107,7 +107,10 @@ function report(more: Partial<StatusReport> = {}): StatusReport {
       unread: 2,
       landing: LANDING,
       noLanding: null,
+      limits: more.limits ?? [],
+      at: NOW,
     }),
+    limits: [],
     agents,
     queue: [
       {
@@ -349,7 +352,17 @@ test('without a canonical branch the reason is a problem, and everything else is
     hint: 'git commit',
   })
   expect(
-    attention({ agents: [], maxConcurrent: 1, merges: 0, questions: [], unread: 0, landing: null, noLanding }),
+    attention({
+      agents: [],
+      maxConcurrent: 1,
+      merges: 0,
+      questions: [],
+      unread: 0,
+      landing: null,
+      noLanding,
+      limits: [],
+      at: NOW,
+    }),
   ).toEqual([
     {
       kind: 'branch',
