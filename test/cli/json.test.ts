@@ -139,6 +139,8 @@ test('what every command prints with --json has that shape', async () => {
     'mail search Hello',
     'ask list',
     'ask list --all',
+    'limits',
+    'limits clear',
     'run list',
     'run show',
     'runtime list',

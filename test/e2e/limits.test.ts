@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Agent, openAgents } from '../../src/agents/store.ts'
@@ -47,57 +47,99 @@ function calls(): { agent: string; at: number }[] {
     })
 }
 
-const reset = () => Number(readFileSync(join(home.path, 'reset'), 'utf8')) * 1000
-const limitedFor = (seconds: number) =>
-  writeFileSync(join(home.path, 'reset'), String(Math.ceil(Date.now() / 1000) + seconds))
+/** From now on the account is at its limit, for an hour. */
+function limit(): number {
+  const reset = Math.ceil(Date.now() / 1000) + 3600
+  writeFileSync(join(home.path, 'reset'), String(reset))
+  return reset * 1000
+}
 
-/** Notes each call, refuses before the reset, and takes its time to answer. */
+/** The hour is over: what is recorded ends in a second. @returns when, in ms since the epoch */
+async function endLimit(): Promise<number> {
+  rmSync(join(home.path, 'reset'))
+  const until = Date.now() + 1000
+  await fleet.db.updateTable('limits').set({ until, until_monotonic: null }).execute()
+  return until
+}
+
+/** Notes each call, refuses while there is a limit, and takes its time to answer. */
 const limited = () => `
   cat > /dev/null
   echo "$OV_AGENT $(date +%s%3N)" >> '${home.path}/calls'
-  reset=$(cat '${home.path}/reset')
-  if [ "$(date +%s)" -lt "$reset" ]; then echo "$reset"; exit 43; fi
+  if [ -e '${home.path}/reset' ]; then cat '${home.path}/reset'; exit 43; fi
   sleep 1
   ov done --no-changes --summary 'Well' > /dev/null
   echo Done`
 
+const NAMES = ['first', 'second', 'third', 'fourth']
+
 test('a limit parks all agents of its account until its end; then one asks, and when it works the others follow one by one', async () => {
   await open(limited())
-  limitedFor(8)
-  const names = ['first', 'second', 'third', 'fourth']
-  await slung(names)
-  await expect.poll(async () => (await parked()).length, { timeout: 15_000 }).toBe(4)
+  const reset = limit()
+  await slung(NAMES)
+  await expect.poll(async () => (await parked()).length, { timeout: 60_000 }).toBe(4)
   const before = calls().length
-  expect(before).toBeLessThanOrEqual(4)
-  expect(new Set((await parked()).map(({ waiting_until }) => waiting_until))).toEqual(new Set([reset()]))
-  const status = await ov('status')
-  expect(status.stdout).toMatch(/anthropic limited until \d\d:\d\d:\d\d, 4 agents wait/)
+  expect((await parked()).map(({ waiting_until }) => waiting_until)).toEqual([reset, reset, reset, reset])
+  expect((await ov('status')).stdout).toMatch(/anthropic limited until .*\d\d:\d\d, 4 agents wait/)
+  expect((await ov('inspect', 'first')).stdout).toContain('Then one agent sees whether it is over')
 
-  for (const name of names) await fleet.expectState(name, 'done')
+  const end = await endLimit()
+  for (const name of NAMES) await fleet.expectState(name, 'done')
   const after = calls().slice(before)
-  expect(after.map(({ agent }) => agent).toSorted()).toEqual(names.toSorted())
-  const [probe, ...others] = after.map(({ at }) => at)
-  expect(probe).toBeGreaterThanOrEqual(reset())
+  expect(after.map(({ agent }) => agent).toSorted()).toEqual(NAMES.toSorted())
+  const [probe = 0, second = 0, third = 0, fourth = 0] = after.map(({ at }) => at)
+  expect(probe).toBeGreaterThanOrEqual(end)
   // Nobody else asks until the one has its answer, which takes a second; then no two at once.
-  const gaps = others.map((at, index) => at - (after[index]?.at ?? 0))
-  expect(gaps[0]).toBeGreaterThanOrEqual(1000)
-  for (const gap of gaps) expect(gap).toBeGreaterThanOrEqual(SPACING_MS / 2)
-  expect((await ov('limits', '--json')).stdout).toContain('"limits": []')
+  expect(second - probe).toBeGreaterThanOrEqual(1000)
+  expect(fourth - second).toBeGreaterThanOrEqual(SPACING_MS)
+  expect(third).toBeLessThan(fourth)
+  expect(JSON.parse((await ov('limits', '--json')).stdout)).toMatchObject({ limits: [] })
 })
 
-test('agents that wait for a limit survive the death of everything, wait on, and finish', async () => {
+test('agents that wait for a limit survive the death of everything, wait on without a call, and finish', async () => {
   await open(limited())
-  limitedFor(12)
-  const names = ['first', 'second']
+  const reset = limit()
+  const names = NAMES.slice(0, 2)
   await slung(names)
-  await expect.poll(async () => (await parked()).length, { timeout: 10_000 }).toBe(2)
+  await expect.poll(async () => (await parked()).length, { timeout: 60_000 }).toBe(2)
   const before = calls().length
   for (const { id } of await openAgents(fleet.db)) for (const { pid } of runnersOf(id)) process.kill(pid, 'SIGKILL')
   await expect.poll(async () => (await openAgents(fleet.db)).flatMap(({ id }: Agent) => runnersOf(id))).toEqual([])
   await ov('up')
-  await expect.poll(async () => (await parked()).map(({ waiting_until }) => waiting_until)).toEqual([reset(), reset()])
+  await expect
+    .poll(async () => (await parked()).map(({ waiting_until }) => waiting_until), { timeout: 60_000 })
+    .toEqual([reset, reset])
+  expect(calls()).toHaveLength(before)
+  await endLimit()
   for (const name of names) await fleet.expectState(name, 'done')
-  const after = calls().slice(before)
-  expect(after).toHaveLength(2)
-  expect(Math.min(...after.map(({ at }) => at))).toBeGreaterThanOrEqual(reset())
+  expect(calls()).toHaveLength(before + 2)
+})
+
+test('a login that is refused stops all agents of its account, until a person says that it is mended', async () => {
+  await open(`
+    cat > /dev/null
+    echo "$OV_AGENT 0" >> '${home.path}/calls'
+    if [ -e '${home.path}/expired' ]; then exit 41; fi
+    echo 'I work'
+    if [ ! -e "${home.path}/asked-$OV_AGENT" ]; then touch "${home.path}/asked-$OV_AGENT"; ov ask 'Which colour?'; exit; fi
+    ov done --no-changes --summary 'Well' > /dev/null`)
+  await slung(['first', 'second'])
+  const waiting = async () => (await openAgents(fleet.db)).filter(({ waiting_on }) => waiting_on === 'human')
+  await expect.poll(async () => (await waiting()).length, { timeout: 60_000 }).toBe(2)
+  writeFileSync(join(home.path, 'expired'), '')
+  for (const name of ['first', 'second']) await ov('nudge', name, 'Blue.')
+  await expect
+    .poll(async () => (await waiting()).map(({ reason }) => reason?.split('.')[0]), { timeout: 60_000 })
+    .toEqual(['The login of Claude Code was refused', 'The login of Claude Code was refused'])
+  const before = calls().length
+  const refused = await ov('sling', '--task', 'Another')
+  expect(refused).toMatchObject({ code: 2, output: expect.stringContaining('ov limits clear claude') })
+  expect((await ov('status')).stdout).toContain('anthropic stopped: its login was refused, 2 agents wait')
+
+  rmSync(join(home.path, 'expired'))
+  expect(calls()).toHaveLength(before)
+  expect((await ov('limits', 'clear', 'claude')).stdout).toMatch(
+    /^anthropic \(\$ANTHROPIC_API_KEY \w{8}\) may be asked again\.\n$/,
+  )
+  for (const name of ['first', 'second']) await fleet.expectState(name, 'done')
 })
