@@ -1,5 +1,6 @@
 import { afterDeath, afterFailure, afterTurn, MAX_RESTARTS, RESTART_WINDOW_MS } from '../../../src/agents/rules.ts'
 import type { FailureCause } from '../../../src/contract/runtime.ts'
+import { afterHit, isLimit, type Limit, type Waits } from '../../../src/limits/rules.ts'
 import type { Liveness } from '../../../src/os/process.ts'
 import {
   type AgentSeen,
@@ -29,6 +30,7 @@ export interface Counts {
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const LIMITS: Limits = { nudgeAfter: 2 * MINUTE, nudgeEvery: 2 * MINUTE, nudges: 3, toolLimit: 10 * MINUTE }
+const WAITS: Waits = { backoff: MINUTE, longest: 30 * MINUTE, spacing: 5 * SECOND }
 const AGENTS = 5
 const PLACES = 3
 /** Somebody who watches looks at least so often. */
@@ -72,6 +74,8 @@ class SimAgent {
   claimed = false
   asking = false
   setbacks = 0
+  /** What holds up its account. Here each has one of its own. */
+  limit: Limit | null = null
   parkedUntil: number | null = null
   /** How often it was parked, and taken up again. */
   parked = 0
@@ -305,6 +309,7 @@ class World {
     agent.midTurn = false
     agent.tool = false
     agent.setbacks = 0
+    agent.limit = null
     this.#betweenTurns(agent, true)
   }
 
@@ -351,11 +356,22 @@ class World {
     agent.midTurn = false
     agent.tool = false
     const reset = [null, this.#wall + (amount % 90) * MINUTE, this.#wall - MINUTE, 5][amount % 4] ?? null
+    if (isLimit(cause) && cause !== 'auth') {
+      const moment = { now: this.#wall, monotonic: this.#mono, boot: 'boot' }
+      const hit = { cause, resetAt: reset, byProbe: true, evidence: null }
+      agent.limit = afterHit(agent.limit, hit, moment, WAITS, (amount % 100) / 100)
+      const { until } = agent.limit
+      if (until === null || until <= this.#wall) throw new Error('parked until a time that is over')
+      agent.parkedUntil = until
+      agent.parked++
+      agent.state = 'waiting'
+      agent.waitingOn = 'rate_limit'
+      return
+    }
     const next = afterFailure({
       cause,
-      resetAt: reset,
       setbacks: agent.setbacks,
-      now: this.#wall,
+      dice: (amount % 100) / 100,
       login: 'log in',
       again: null,
       goesOn: agent.prompts,
@@ -363,20 +379,11 @@ class World {
       unproven: false,
     })
     switch (next.do) {
-      case 'park':
-        if (next.until <= this.#wall) throw new Error('parked until a time that is over')
-        if (cause === 'crash') throw new Error('a crash was parked as a limit')
-        agent.parkedUntil = next.until
-        agent.parked++
-        agent.state = 'waiting'
-        agent.waitingOn = 'rate_limit'
-        return
       case 'retry':
       case 'renew':
         this.#restarted(agent)
         return this.#beginTurn(agent)
       case 'fail':
-        if (PASSING.has(cause) && agent.setbacks <= 8) throw new Error(`${cause} is no reason to fail`)
         this.#end(agent)
     }
   }
@@ -673,5 +680,4 @@ function seenOf(agent: SimAgent): AgentSeen {
 }
 
 /** What time mends. */
-const PASSING: ReadonlySet<FailureCause> = new Set<FailureCause>(['rate_limit', 'overloaded', 'network'])
 const CAUSES: readonly FailureCause[] = ['rate_limit', 'overloaded', 'network', 'crash', 'rate_limit', 'rate_limit']
