@@ -312,7 +312,7 @@ function meaning(message: z.infer<typeof messageSchema>): readonly AgentEvent[] 
       const said = content.flatMap((one): AgentEvent[] => {
         if (one.type === 'text') return one.text === '' ? [] : [{ type: 'text', text: one.text }]
         return one.type === 'tool_use'
-          ? [{ type: 'tool_start', id: one.id, tool: one.name, summary: aimOf(one.input) }]
+          ? [{ type: 'tool_start', id: one.id, tool: one.name, summary: aimOf(one.input), input: one.input }]
           : []
       })
       return usage === undefined ? said : [...said, usageOf(usage)]

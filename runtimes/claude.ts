@@ -649,7 +649,9 @@ function spoken(one: Block, subagent: string | null): AgentEvent[] {
   if (one.type === 'text' && subagent === null && one.text !== undefined && one.text !== '')
     return [{ type: 'text', text: one.text }]
   if (one.type === 'tool_use' && one.id !== undefined && one.name !== undefined)
-    return [{ type: 'tool_start', id: one.id, tool: one.name, summary: brief(aimOf(one.input ?? {})) }]
+    return [
+      { type: 'tool_start', id: one.id, tool: one.name, summary: brief(aimOf(one.input ?? {})), input: one.input },
+    ]
   return []
 }
 

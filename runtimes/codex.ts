@@ -721,18 +721,22 @@ const HOUSEHOLD = new RegExp(
   ].join('|')})$`,
 )
 
-/** Items that are acts of the model: what each is called, and what it is about. */
-function actOf(one: Item): { readonly tool: string; readonly summary: string } | null {
+/** Items that are acts of the model: what each is called, and what it is about. `input`: where that is not all of it. */
+function actOf(one: Item): { readonly tool: string; readonly summary: string; readonly input?: unknown } | null {
   switch (one.type) {
     case 'commandExecution':
       return { tool: 'shell', summary: one.command ?? '' }
     case 'fileChange':
-      return { tool: 'apply_patch', summary: (one.changes ?? []).map((change) => change.path).join(', ') }
+      return {
+        tool: 'apply_patch',
+        summary: (one.changes ?? []).map((change) => change.path).join(', '),
+        input: one.changes,
+      }
     case 'mcpToolCall':
-      return { tool: `${one.server ?? ''}.${one.tool ?? ''}`, summary: brief(one.arguments) }
+      return { tool: `${one.server ?? ''}.${one.tool ?? ''}`, summary: brief(one.arguments), input: one.arguments }
     case 'dynamicToolCall':
     case 'collabAgentToolCall':
-      return { tool: one.tool ?? one.type, summary: brief(one.arguments) }
+      return { tool: one.tool ?? one.type, summary: brief(one.arguments), input: one.arguments }
     case 'webSearch':
       return { tool: 'web_search', summary: one.query ?? '' }
     case 'imageView':
@@ -748,7 +752,9 @@ function actOf(one: Item): { readonly tool: string; readonly summary: string } |
 
 function began(one: Item): readonly AgentEvent[] {
   const act = actOf(one)
-  return act === null ? [] : [{ type: 'tool_start', id: one.id, tool: act.tool, summary: brief(act.summary) }]
+  if (act === null) return []
+  const { tool, summary, input = summary } = act
+  return [{ type: 'tool_start', id: one.id, tool, summary: brief(summary), input }]
 }
 
 function finished(one: Item): readonly AgentEvent[] {

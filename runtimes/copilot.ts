@@ -480,7 +480,7 @@ function meaning(event: z.infer<typeof eventSchema>): readonly AgentEvent[] {
     case 'tool.execution_start': {
       const { toolCallId: id, toolName: tool, arguments: input } = event.data
       const named = inputSchema.safeParse(input)
-      return [{ type: 'tool_start', id, tool, summary: named.success ? aimOf(named.data) : brief(input) }]
+      return [{ type: 'tool_start', id, tool, summary: named.success ? aimOf(named.data) : brief(input), input }]
     }
     case 'tool.execution_complete': {
       const { toolCallId: id, success, shellExecution, result, error } = event.data

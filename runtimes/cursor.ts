@@ -238,7 +238,7 @@ function toolEvent({ subtype, call_id: id, tool_call: held }: Extract<Message, {
   const { args, result } = call.safeParse(detail).data ?? {}
   if (subtype === 'started') {
     const summary = brief(args?.command ?? args?.path ?? args ?? '')
-    return { type: 'tool_start', id, tool: name.replace(/ToolCall$/, '') || 'tool', summary }
+    return { type: 'tool_start', id, tool: name.replace(/ToolCall$/, '') || 'tool', summary, input: args }
   }
   const outcome = outcomeSchema.safeParse(result?.success)
   const ok = outcome.success && !outcome.data.exitCode

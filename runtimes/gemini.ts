@@ -536,7 +536,7 @@ function meaning(event: Event): AgentEvent[] {
       return event.role === 'user' || event.content === '' ? [] : [{ type: 'text', text: event.content, piece: true }]
     case 'tool_use': {
       const summary = brief(aimOf(event.parameters))
-      return [{ type: 'tool_start', id: event.tool_id, tool: event.tool_name, summary }]
+      return [{ type: 'tool_start', id: event.tool_id, tool: event.tool_name, summary, input: event.parameters }]
     }
     case 'tool_result': {
       const summary = brief(event.output ?? event.error?.message ?? '')

@@ -419,7 +419,7 @@ function spoken(one: z.infer<typeof part>, { role, metadata, created }: Message)
     case 'toolRequest': {
       const { name = 'unknown', arguments: input = {} } = one.toolCall.value ?? {}
       const summary = brief(input.command ?? input.path ?? input)
-      return [{ type: 'tool_start', id: one.id, tool: name, summary }]
+      return [{ type: 'tool_start', id: one.id, tool: name, summary, input }]
     }
     case 'toolResponse': {
       const { value, error } = one.toolResult

@@ -548,7 +548,7 @@ function spoken(part: Part): AgentEvent[] {
           return []
         case 'running':
           // It comes again with all that was printed meanwhile; `stream` says that it is the same.
-          return [{ type: 'tool_start', id, tool, summary: brief(aimOf(input)) }]
+          return [{ type: 'tool_start', id, tool, summary: brief(aimOf(input)), input }]
         case 'completed':
           return [{ type: 'tool_end', id, ok: (metadata?.exit ?? 0) === 0, summary: brief(output ?? '') }]
         case 'error':

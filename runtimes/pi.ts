@@ -582,6 +582,7 @@ function meaning(event: Event, line: string): AgentEvent[] {
           id: event.toolCallId,
           tool: event.toolName,
           summary: brief(event.args.command ?? event.args.path ?? event.args),
+          input: event.args,
         },
       ]
     case 'tool_execution_end':

@@ -5,9 +5,10 @@ import { nameOf } from '../mail/send.ts'
 import { bootId } from '../os/process.ts'
 import type { Project } from '../project.ts'
 import { getRun } from '../tasks/runs.ts'
-import { Eyes, showsLife } from '../watchdog/eyes.ts'
+import { Eyes, INCURIOUS } from '../watchdog/eyes.ts'
 import { type Foreseen, foresee } from '../watchdog/foresee.ts'
 import { type Watcher, watcherAtWork } from '../watchdog/lease.ts'
+import { showsLife } from '../watchdog/signs.ts'
 import { limitsOf, watchSpec } from '../watchdog/spec.ts'
 import { wordsFor } from '../watchdog/words.ts'
 import { recentRestarts } from './recover.ts'
@@ -90,7 +91,7 @@ async function foreseen(
   const eyes = new Eyes(db, clock)
   try {
     await eyes.read(spec)
-    const { at, agents } = eyes.look(spec, () => false)
+    const { at, agents } = eyes.look(spec, INCURIOUS)
     const seen = agents.find(({ id }) => id === agent.id)
     if (seen === undefined) return null
     const [tried] = await eventsOfKinds(db, agent.id, ['agent.nudged', 'agent.triaged'], 1)

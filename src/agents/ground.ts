@@ -1,5 +1,6 @@
 import { write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
+import { recordEvent } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
 import { commitOf } from '../os/git.ts'
 import type { Project } from '../project.ts'
@@ -29,10 +30,26 @@ export interface Ground {
   changes(): Promise<Changes | null>
 }
 
+/** So many of its commits that no other reaches are noted. */
+const TIPS_NOTED = 5
+
 /** An agent with a task works on a branch of its own; a persistent one has none and reads what is merged. */
 export function groundOf(project: Project, agent: Agent, task: Task, worktree: string): Ground {
   const { db, clock } = project
   let base: string | null = null
+  /** What was kept when it was looked last; null where an earlier runner may have kept more. */
+  let kept: string | null = agent.turns === 0 ? '' : null
+
+  /** It is progress, whatever else it shows. */
+  const noteCommits = (tips: readonly string[]) =>
+    recordEvent(db, {
+      at: clock.now(),
+      type: 'agent.committed',
+      runId: agent.run_id,
+      agentId: agent.id,
+      taskId: agent.task_id,
+      data: { tips: tips.slice(-TIPS_NOTED) },
+    })
 
   const readFrom = async (commit: string) => {
     if (commit !== base) await updateAgent(db, agent, { base_sha: commit })
@@ -78,7 +95,13 @@ export function groundOf(project: Project, agent: Agent, task: Task, worktree: s
     async freshen() {
       if (agent.persistent === 1) await readFrom(await freshenReading(project, worktree))
     },
-    keep: () => keepCommits(project, agent.id, worktree, base),
+    async keep() {
+      const tips = await keepCommits(project, agent.id, worktree, base)
+      const now = tips.toSorted().join(' ')
+      if (kept !== null && now !== kept && tips.length > 0) await noteCommits(tips)
+      kept = now
+      return tips
+    },
     changes: () => changesOf(project, agent, base),
   }
 }

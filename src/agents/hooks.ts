@@ -19,7 +19,7 @@ import { watchFolder } from '../os/files.ts'
 import type { Project } from '../project.ts'
 import { guardVerdict } from './guard.ts'
 import type { Handover } from './handover.ts'
-import { noteOf } from './notes.ts'
+import { noting } from './notes.ts'
 import type { Agent } from './store.ts'
 import type { Workplace } from './workplace.ts'
 
@@ -75,6 +75,7 @@ export function openHooks(options: HooksOptions): Hooks {
   const { project, agent, runtime, place, handover, emit } = options
   const folder = hookFolder(place.privateDir)
   const spool = openSpool(folder, project.clock)
+  const noteOf = noting(place.redact)
   /** Calls that ask and have not been answered. */
   const held = new Map<string, { readonly events: readonly AgentEvent[]; readonly since: number }>()
   let last: Promise<unknown> = Promise.resolve()
@@ -89,7 +90,7 @@ export function openHooks(options: HooksOptions): Hooks {
       return { events: [{ type: 'unknown', line }], notes: [{ type: 'hook.unreadable', data }] }
     }
     const events = runtime.readHook?.(call.event, payload.value) ?? []
-    return { events, notes: emit === null ? [] : events.flatMap((event) => noteOf(event, place.redact) ?? []) }
+    return { events, notes: emit === null ? [] : events.flatMap((event) => noteOf(event) ?? []) }
   }
 
   const act = (events: readonly AgentEvent[]) => {

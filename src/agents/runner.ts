@@ -39,7 +39,7 @@ import { type Hooks, type HooksOptions, openHooks } from './hooks.ts'
 import { Inbox, type Item } from './inbox.ts'
 import { instructionsFor } from './instructions.ts'
 import { openInteractive } from './interactive.ts'
-import { noteOf } from './notes.ts'
+import { noting } from './notes.ts'
 import { type Pane, paneOn } from './pane.ts'
 import { fallbackFor, type Parking, parkingOf, type Wait } from './parking.ts'
 import { CHOICES, GO_ON, MEND, TURN_OVER, WAIT_OVER } from './prompts.ts'
@@ -150,6 +150,7 @@ class Runner {
   readonly #setbacks: Setbacks
   readonly #parking: Parking
   readonly #ids: SessionIds
+  readonly #noteOf: ReturnType<typeof noting>
   #session: Session | null = null
   #hooks: Hooks | null = null
   #instructions = ''
@@ -183,6 +184,7 @@ class Runner {
     this.#persistent = agent.persistent === 1
     this.#turns = agent.turns
     this.#place = furnish(project, agent, runtime)
+    this.#noteOf = noting(this.#place.redact)
     this.#ids = new SessionIds(runtime, agent, this.#place.sessionId)
     this.#ground = groundOf(project, agent, task, this.#place.worktree)
     this.#train = trainBeside(
@@ -408,7 +410,7 @@ class Runner {
     this.#signsOfLife = true
     this.#lastEventAt = this.#project.clock.monotonic()
     this.#pane.event(event)
-    const note = noted ? null : noteOf(event, this.#place.redact)
+    const note = noted ? null : this.#noteOf(event)
     if (note !== null) await this.#note(note.type, note.data)
     if (WORKS.has(event.type)) this.#works = true
     await this.#parking.heard(event.type)

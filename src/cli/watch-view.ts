@@ -1,4 +1,4 @@
-import type { EventRow } from '../watchdog/eyes.ts'
+import type { EventRow } from '../watchdog/signs.ts'
 import { type Words, wordsFor } from '../watchdog/words.ts'
 
 /** How a watcher shows itself. */

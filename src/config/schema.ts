@@ -274,7 +274,17 @@ export function configSchemaFor(runtimes: readonly string[]) {
               .describe('Time between two nudges, and from the last to the next tier.'),
             toolLimit: duration
               .prefault('30m')
-              .describe('So long a tool that runs counts as work, however silent it is.'),
+              .describe(
+                'So long a tool that runs, or processes that compute, count as work, however silent the agent is.',
+              ),
+            loopAfter: z
+              .int()
+              .min(2)
+              .max(12)
+              .default(5)
+              .describe(
+                'An agent that makes the same call with the same outcome so often in a row, or meets the same error, without a commit in between, goes in circles: it is told once, then the next tier is asked.',
+              ),
           })
           .prefault({})
           .describe('Its mechanical tier.'),
@@ -325,6 +335,13 @@ export function configSchemaFor(runtimes: readonly string[]) {
           })
           .prefault({})
           .describe('Its last tier: whoever is above, and you.'),
+        deadlines: perCapability((capability) =>
+          duration
+            .describe('A task that takes longer is handed to the next tier, once. Unset: it may take its time.')
+            .meta({ examples: [capability === 'builder' ? '2h' : '1h'] }),
+        )
+          .prefault({})
+          .describe('How long a task of each capability may take, from the start of its agent.'),
       })
       .prefault({})
       .describe('Who notices that an agent hangs.'),

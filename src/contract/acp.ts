@@ -269,7 +269,13 @@ function updated(params: unknown, quirks: AcpQuirks): readonly AgentEvent[] | nu
       if (!call.success) return null
       const { data } = call
       return [
-        { type: 'tool_start', id: data.toolCallId, tool: toolOf(data, quirks), summary: aimOf(data) },
+        {
+          type: 'tool_start',
+          id: data.toolCallId,
+          tool: toolOf(data, quirks),
+          summary: aimOf(data),
+          input: data.rawInput,
+        },
         ...endOf(data),
       ]
     }

@@ -117,7 +117,7 @@ export function readJsonHook(event: HookEvent, payload: unknown, tools: ToolFact
       const ask: Ask = { id, when: 'before_tool', tool, ...tools.guard(tool, input) }
       return [
         { type: 'ask', ask },
-        { type: 'tool_start', id, tool, summary: tools.aim(tool, input) },
+        { type: 'tool_start', id, tool, summary: tools.aim(tool, input), input },
       ]
     }
     case 'tool-end': {

@@ -69,8 +69,10 @@ export function textOf(value: unknown): string {
 /** Longest summary of a tool's use, in characters. */
 const BRIEF = 1000
 
-/** A value as a summary: text as it is, all else as JSON, cut. */
+/** A value as a summary: text as it is, all else as JSON; of what is too long, the beginning and the end. */
 export function brief(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
-  return text.slice(0, BRIEF)
+  if (text.length <= BRIEF) return text
+  const end = text.slice(-BRIEF / 4)
+  return `${text.slice(0, BRIEF - end.length - 1)}…${end}`
 }

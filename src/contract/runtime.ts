@@ -204,7 +204,14 @@ export type AgentEvent =
   | { readonly type: 'accepted'; readonly text: string | null }
   /** `piece`: part of a text that comes in several; the engine joins those that follow one another, as they are. */
   | { readonly type: 'text'; readonly text: string; readonly piece?: true }
-  | { readonly type: 'tool_start'; readonly id: string; readonly tool: string; readonly summary: string }
+  /** `input`: all of it, where the runtime tells: by it a call is known to be the same as an earlier one. */
+  | {
+      readonly type: 'tool_start'
+      readonly id: string
+      readonly tool: string
+      readonly summary: string
+      readonly input?: unknown
+    }
   | { readonly type: 'tool_end'; readonly id: string; readonly ok: boolean; readonly summary: string }
   /**
    * `added`: the counts come on top of all earlier ones (a turn, a step, a message). `total`: of the session so far;

@@ -39,6 +39,19 @@ export async function recentEvents(
   return rows.reverse() as unknown as Schema['events'][]
 }
 
+/** The first event of this kind that happened to an agent. */
+export async function firstEvent(db: Db, agentId: string, type: string): Promise<Schema['events'] | undefined> {
+  const row = await db
+    .selectFrom('events')
+    .selectAll()
+    .where('agent_id', '=', agentId)
+    .where('type', '=', type)
+    .orderBy('id')
+    .limit(1)
+    .executeTakeFirst()
+  return row as unknown as Schema['events'] | undefined
+}
+
 /** Events of an agent that came after the one with this id, oldest first. */
 export async function eventsAfter(db: Db, agentId: string, id: number): Promise<Schema['events'][]> {
   const rows = await db

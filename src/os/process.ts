@@ -183,6 +183,29 @@ export function processesAbove(): number[] {
   return above
 }
 
+/**
+ * Processor time that all below a process have used, with that of those that ended among them, in ms. Reads their entries
+ * alone. Null where the kernel doesn't tell who is below whom.
+ */
+export function cpuBelow(root: number): number | null {
+  let ms = 0
+  const left = childrenOf(root)
+  if (left === null) return null
+  for (let pid = left.pop(); pid !== undefined; pid = left.pop()) {
+    const child = pid
+    ms += unlessHidden(() => statOf(child))?.cpuMs ?? 0
+    left.push(...(childrenOf(child) ?? []))
+  }
+  return ms
+}
+
+/** What the threads of a process have started and that still is below it; null where the kernel doesn't tell. */
+function childrenOf(pid: number): number[] | null {
+  const children = listFolder(`/proc/${pid}/task`).map((thread) => readOptional(`/proc/${pid}/task/${thread}/children`))
+  const told = children.filter((line) => line !== undefined)
+  return told.length === 0 ? null : told.flatMap((line) => line.split(' ').filter(Boolean).map(Number))
+}
+
 /** The environment a process was started with, as `NAME=value`; empty when it may not be read. */
 export function environmentOf(pid: number): string[] {
   return readOptional(`/proc/${pid}/environ`)?.split('\0') ?? []

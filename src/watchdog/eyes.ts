@@ -2,22 +2,30 @@ import { join } from 'node:path'
 import { ownerOf, type WatchedAgent, watchedAgents } from '../agents/store.ts'
 import type { Clock } from '../clock.ts'
 import { HUMAN } from '../contract/mail.ts'
-import type { Level } from '../contract/states.ts'
+import type { Capability, Level } from '../contract/states.ts'
 import { leaseHolder } from '../db/lease.ts'
 import type { Db } from '../db/open.ts'
-import type { Schema } from '../db/schema.ts'
 import { needsTending } from '../escalation/rules.ts'
 import { type Escalation, pendingEscalations } from '../escalation/store.ts'
-import { eventsBeyond, lastEventId, recentEvents } from '../events/store.ts'
+import { eventsBeyond, firstEvent, lastEventId, recentEvents } from '../events/store.ts'
 import { hookFolder, privateFolder } from '../hooks/folder.ts'
 import { recordedLevel } from '../load/look.ts'
 import { mayAt, placesWatched } from '../load/rules.ts'
 import { waitingReaders } from '../mail/store.ts'
 import { openLandings, openMerges, TRAIN_LEASE } from '../merge/store.ts'
 import { fileState, readFrom } from '../os/files.ts'
-import { bootId, type HeldProcess, holdProcess, type Liveness, liveness, type ProcessIdentity } from '../os/process.ts'
+import {
+  bootId,
+  cpuBelow,
+  type HeldProcess,
+  holdProcess,
+  type Liveness,
+  liveness,
+  type ProcessIdentity,
+} from '../os/process.ts'
 import { getTask } from '../tasks/store.ts'
-import { type AgentSeen, NOTHING_TRIED, type Seen, type Tried } from './rules.ts'
+import { type AgentSeen, type Complaint, NOTHING_TRIED, type Seen } from './rules.ts'
+import { calm, type EventRow, note, type Signs, signsOf } from './signs.ts'
 
 /** What the watchdog needs to know of a project. Plain data: the watcher holds no project open. */
 export interface Place {
@@ -26,9 +34,11 @@ export interface Place {
   readonly mergeAuto: boolean
   /** ms after which an escalation goes to the next above. */
   readonly answerWithin: number
+  /** So often something has to be repeated to be a loop; null: nothing is. */
+  readonly loopAfter: number | null
+  /** How long a task may take, in ms, by capability. */
+  readonly deadlines: Readonly<Partial<Record<Capability, number>>>
 }
-
-export type EventRow = Schema['events']
 
 /** When panes last showed something new, by the pid of their process, in s since the epoch; null where tmux can't be asked. */
 export type Shown = ReadonlyMap<number, number> | null
@@ -60,23 +70,21 @@ const NO_FACTS: Facts = {
   escalations: [],
 }
 
-/** What an agent has shown of itself. */
-interface Signs {
-  /** Id of its last event that only it can have caused. */
-  event: number
-  tools: number
+/** One agent, as it was seen last. */
+interface Sight {
+  readonly signs: Signs
   /** When its output was last written to, as far as it was its own doing. */
   output: number
   /** How large its log was then, or when it was last looked into. */
   size: number
-  /** All of what it showed, as it was seen last. */
+  /** All of what it showed. */
   mark: string
-  /** What was done about its silence, and when last, in ms since the epoch. */
-  tried: Tried & { readonly at: number }
   readonly reads: boolean
+  /** How long it had been at its task at a moment, in ms, both monotonic; null where that is not asked. */
+  readonly age: { readonly ms: number; readonly at: number } | null
+  /** Until when verdicts give it time, in monotonic ms, by the verdict's event. */
+  readonly given: Map<number, number>
 }
-
-const NOTHING_DONE: Signs['tried'] = { ...NOTHING_TRIED, at: 0 }
 
 /**
  * Looks at a fleet: the database where something was committed, the kernel each time. One look is one set of queries and
@@ -85,7 +93,7 @@ const NOTHING_DONE: Signs['tried'] = { ...NOTHING_TRIED, at: 0 }
 export class Eyes {
   readonly #db: Db
   readonly #clock: Clock
-  readonly #signs = new Map<string, Signs>()
+  readonly #sights = new Map<string, Sight>()
   readonly #held = new Map<string, HeldProcess>()
   #facts: Facts | null = null
   #seenEvents: number | null = null
@@ -119,23 +127,22 @@ export class Eyes {
       landings,
       escalations: await pendingEscalations(this.#db),
     }
-    for (const id of this.#signs.keys()) if (!open.has(id)) this.#forget(id)
+    for (const id of this.#sights.keys()) if (!open.has(id)) this.#forget(id)
     for (const agent of agents)
-      if (!this.#signs.has(agent.id)) this.#signs.set(agent.id, await this.#firstSigns(agent, place))
-    for (const event of events) this.#note(event)
+      if (!this.#sights.has(agent.id)) this.#sights.set(agent.id, await this.#firstSight(agent, place))
+    for (const event of events) this.#note(event, place)
     return events
   }
 
   /**
    * Asks the kernel after everybody.
    *
-   * @param nudged whether an agent was nudged in its present silence: then its log may have grown by the nudge alone
    */
-  look(place: Place, nudged: (id: string) => boolean, shown: Shown = null): Seen {
+  look(place: Place, curiosity: Curiosity, shown: Shown = null): Seen {
     const facts = this.#facts ?? NO_FACTS
     return {
       at: { wall: this.#clock.now(), mono: this.#clock.monotonic() },
-      agents: facts.agents.map((agent) => this.#lookAt(agent, place, nudged, shown)),
+      agents: facts.agents.map((agent) => this.#lookAt(agent, place, curiosity, shown)),
       places: placesWatched(facts.level, place.maxConcurrent),
       stranded: facts.stranded,
       merges: facts.merges,
@@ -154,32 +161,68 @@ export class Eyes {
       about: escalation.about,
       sameOwner: agent?.fence === escalation.fence,
       movedOn: agent !== undefined && agent.state_since > escalation.created_at,
-      silent: this.#signs.get(escalation.agent_id)?.tried.taken ?? true,
+      silent: this.#sights.get(escalation.agent_id)?.signs.tried.silence.taken ?? true,
       reader: reads === 'human' ? reads : reads ? 'able' : 'gone',
       waitedMs: sameBoot ? this.#clock.monotonic() - escalation.asked_mono : null,
     } as const
     return needsTending(glimpse, answerWithin)
   }
 
-  #lookAt(agent: WatchedAgent, place: Place, nudged: (id: string) => boolean, shown: Shown): AgentSeen {
+  #lookAt(agent: WatchedAgent, place: Place, { nudged, asksCpu }: Curiosity, shown: Shown): AgentSeen {
     const { id, state, fence } = agent
     const owner = state === 'queued' ? null : ownerOf(agent)
-    const signs = this.#signs.get(id)
+    const sight = this.#sights.get(id)
     const screen = agent.mode === 'interactive' && owner !== null ? (shown?.get(owner.pid) ?? 0) : 0
-    if (state === 'working' && signs !== undefined) listen(outputOf(place, id), signs, nudged(id))
-    const mark = `${agent.state_since}:${signs?.event ?? 0}:${signs?.output ?? 0}:${screen}`
-    if (signs !== undefined) notice(signs, mark, agent.state_since)
+    if (state === 'working' && sight !== undefined) listen(outputOf(place, id), sight, nudged(id))
+    const mark = `${agent.state_since}:${sight?.signs.event ?? 0}:${sight?.output ?? 0}:${screen}`
+    if (sight !== undefined) notice(sight, mark, agent.state_since)
     return {
       id,
       state,
       fence,
       runner: owner === null ? null : this.#ask(id, owner),
       mark,
-      busy: (signs?.tools ?? 0) > 0,
+      busy: (sight?.signs.tools ?? 0) > 0,
+      cpuMs: owner !== null && asksCpu(id) ? cpuBelow(owner.pid) : null,
       persistent: agent.persistent === 1,
-      reads: signs?.reads ?? false,
-      tried: signs?.tried ?? NOTHING_TRIED,
+      reads: sight?.reads ?? false,
+      tried: sight?.signs.tried.silence ?? NOTHING_TRIED,
+      troubles: sight === undefined ? [] : this.#troublesOf(agent, sight, place),
     }
+  }
+
+  /** What is wrong with an agent that needs no silence to be heard. */
+  #troublesOf(agent: WatchedAgent, sight: Sight, { deadlines }: Place): Complaint[] {
+    const { signs, age, reads } = sight
+    const now = this.#clock.monotonic()
+    const found: Complaint[] = []
+    const complain = (about: Complaint['about'], step: Complaint['step'], key: string, ms: number, inMs: number) => {
+      const { taken, verdict } = signs.tried[about]
+      if (taken) return
+      const given = verdict === null ? 0 : (sight.given.get(verdict.id) ?? this.#given(sight, verdict)) - now
+      found.push({ about, step, key, ms, inMs: Math.max(0, inMs, given) })
+    }
+    const { loop, dialog } = signs
+    if (loop !== null && reads && agent.state === 'working') {
+      const step = signs.nudgedFor.includes(loop.key) ? 'raise' : 'nudge'
+      complain('loop', step, loop.key, Math.max(0, this.#clock.now() - loop.since), 0)
+    }
+    const asks = agent.state === 'waiting' && agent.waiting_on === 'human'
+    if (dialog !== null && asks && dialog.message === agent.reason)
+      complain('dialog', 'raise', dialog.dialog, Math.max(0, this.#clock.now() - agent.state_since), 0)
+    const deadline = deadlines[agent.capability]
+    if (deadline !== undefined && age !== null && agent.state !== 'queued' && !asks) {
+      const ms = age.ms + now - age.at
+      complain('deadline', 'raise', '', ms, deadline - ms)
+    }
+    return found
+  }
+
+  /** When the time that a verdict gives is over, in monotonic ms: whatever the wall clock does from now on. */
+  #given(sight: Sight, { id, until }: { id: number; until: number }): number {
+    const at = this.#clock.monotonic() + until - this.#clock.now()
+    sight.given.set(id, at)
+    return at
   }
 
   /** Asks the kernel after an agent's owner, who stays the same for long. */
@@ -195,7 +238,7 @@ export class Eyes {
   }
 
   #forget(id: string): void {
-    this.#signs.delete(id)
+    this.#sights.delete(id)
     this.#held.get(id)?.release()
     this.#held.delete(id)
   }
@@ -216,26 +259,42 @@ export class Eyes {
     return events
   }
 
-  async #firstSigns(agent: WatchedAgent, place: Place): Promise<Signs> {
-    const reads = (await getTask(this.#db, agent.task_id))?.command === null
-    const signs: Signs = { event: 0, tools: 0, output: 0, size: 0, mark: '', tried: NOTHING_DONE, reads }
-    const events = await recentEvents(this.#db, { agentId: agent.id }, HISTORY)
+  async #firstSight(agent: WatchedAgent, place: Place): Promise<Sight> {
+    const { id } = agent
+    const events = await recentEvents(this.#db, { agentId: id }, HISTORY)
     // Those that are not read yet are noted when they are.
-    for (const event of events) if (Number(event.id) <= (this.#seenEvents ?? 0)) add(signs, event)
-    const nudge = events.findLast(({ type }) => type === 'agent.nudged')
-    const log = fileState(outputOf(place, agent.id))
-    if (signs.tried.nudges > 0 && nudge !== undefined && log !== null) {
+    const read = events.filter((event) => Number(event.id) <= (this.#seenEvents ?? 0))
+    const signs = signsOf(read, place.loopAfter)
+    signs.last = this.#seenEvents ?? 0
+    const nudge = read.findLast(({ type }) => type === 'agent.nudged')
+    const path = outputOf(place, id)
+    if (signs.tried.silence.nudges > 0 && nudge !== undefined) {
       const { logSize } = JSON.parse(nudge.data_json)
-      if (hasSpoken(outputOf(place, agent.id), Number(logSize), log.size)) calm(signs)
+      if (hasSpoken(path, Number(logSize), fileState(path)?.size ?? 0)) calm(signs)
     }
-    return signs
+    const reads = (await getTask(this.#db, agent.task_id))?.command === null
+    const begun = agent.capability in place.deadlines ? await firstEvent(this.#db, id, 'agent.starting') : undefined
+    const age = { ms: Math.max(0, this.#clock.now() - (begun?.at ?? 0)), at: this.#clock.monotonic() }
+    const own = begun === undefined || agent.persistent === 1 ? null : age
+    return { signs, output: 0, size: 0, mark: '', reads, age: own, given: new Map() }
   }
 
-  #note(event: EventRow): void {
-    const signs = event.agent_id === null ? undefined : this.#signs.get(event.agent_id)
-    if (signs !== undefined && Number(event.id) > signs.event) add(signs, event)
+  #note(event: EventRow, { loopAfter }: Place): void {
+    const signs = event.agent_id === null ? undefined : this.#sights.get(event.agent_id)?.signs
+    if (signs !== undefined && Number(event.id) > signs.last) note(signs, event, loopAfter)
   }
 }
+
+/** What a look is to find out beside what it always does. */
+export interface Curiosity {
+  /** Whether an agent was nudged in its present silence: then its log may have grown by the nudge alone. */
+  readonly nudged: (id: string) => boolean
+  /** Whether to ask how much an agent's processes have computed. */
+  readonly asksCpu: (id: string) => boolean
+}
+
+/** A look at what there is, without any memory. */
+export const INCURIOUS: Curiosity = { nudged: () => false, asksCpu: () => false }
 
 /** Hooks are told of mail by a file, which can get lost. Who has no hooks has no folder for them. */
 function isUnmarked({ stateDir }: Place, reader: string): boolean {
@@ -247,57 +306,19 @@ function outputOf(place: Place, id: string): string {
   return join(place.stateDir, 'logs', id, 'output.ndjson')
 }
 
-/** An event is a sign of life when only the agent itself can have caused it: its tools, what its runtime reports. */
-export function showsLife({ type }: Pick<EventRow, 'type'>): boolean {
-  return type.startsWith('tool.') || type.startsWith('runtime.')
-}
-
-function add(signs: Signs, event: EventRow): void {
-  const { id, type } = event
-  if (showsLife(event)) {
-    signs.event = Number(id)
-    calm(signs)
-  }
-  if (type === 'tool.start') signs.tools += 1
-  if (type === 'tool.end' && signs.tools > 0) signs.tools -= 1
-  if (type === 'agent.starting') {
-    signs.tools = 0
-    signs.tried = NOTHING_DONE
-  }
-  if (TRIES.has(type)) signs.tried = afterTry(signs.tried, event)
-}
-
-/** What others do about an agent's trouble. */
-export const TRIES: ReadonlySet<string> = new Set(['agent.nudged', 'agent.raised', 'agent.triaged', 'agent.escalated'])
-
-function afterTry(before: Signs['tried'], { id, at, type, data_json: data }: EventRow): Signs['tried'] {
-  const { about = 'silence', waitMs } = JSON.parse(data)
-  if (about !== 'silence' || type === 'agent.raised') return before
-  if (type === 'agent.nudged') return { ...before, at, nudges: before.nudges + 1 }
-  // Who was asked decides; it is not asked again meanwhile.
-  if (type === 'agent.escalated') return { ...before, at, taken: true }
-  // A verdict begins the silence anew, so much later.
-  return { ...NOTHING_TRIED, at, verdict: { id: Number(id), until: at + (typeof waitMs === 'number' ? waitMs : 0) } }
-}
-
-/** It has shown something: whatever was done about its silence is over. */
-function calm(signs: Signs): void {
-  signs.tried = { ...NOTHING_DONE, verdict: signs.tried.verdict }
-}
-
 /** Takes a new mark for a sign of life. What was done before its present state is not about it. */
-function notice(signs: Signs, mark: string, stateSince: number): void {
-  const shown = signs.mark !== '' && signs.mark !== mark
-  signs.mark = mark
-  if (shown || signs.tried.at < stateSince) calm(signs)
+function notice(sight: Sight, mark: string, stateSince: number): void {
+  const shown = sight.mark !== '' && sight.mark !== mark
+  sight.mark = mark
+  if (shown || sight.signs.tried.silence.at < stateSince) calm(sight.signs)
 }
 
 /** Notes whether an agent's log has grown. After a nudge only what the agent itself said counts, not the nudge. */
-function listen(path: string, signs: Signs, nudged: boolean): void {
+function listen(path: string, sight: Sight, nudged: boolean): void {
   const file = fileState(path)
-  if (file === null || (file.writtenAt === signs.output && file.size === signs.size)) return
-  if (!nudged || hasSpoken(path, signs.size, file.size)) signs.output = file.writtenAt
-  signs.size = file.size
+  if (file === null || (file.writtenAt === sight.output && file.size === sight.size)) return
+  if (!nudged || hasSpoken(path, sight.size, file.size)) sight.output = file.writtenAt
+  sight.size = file.size
 }
 
 /** More than this, in bytes, is never only a prompt of ours. */

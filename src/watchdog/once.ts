@@ -4,7 +4,7 @@ import { releaseLease } from '../db/lease.ts'
 import { write } from '../db/open.ts'
 import type { Liveness } from '../os/process.ts'
 import type { Project } from '../project.ts'
-import { Eyes } from './eyes.ts'
+import { Eyes, INCURIOUS } from './eyes.ts'
 import { claimWatch } from './lease.ts'
 import type { Verdict } from './rules.ts'
 import { limitsOf, watchSpec } from './spec.ts'
@@ -55,7 +55,7 @@ export async function lookOnce(project: Project, gone: AbortSignal): Promise<Loo
       verdicts.push(...(await tick(round, spec, limitsOf(spec), { read: first, due })).verdicts)
       if (first) await delay(AGAIN_MS)
     }
-    const { agents } = eyes.look(spec, () => false)
+    const { agents } = eyes.look(spec, INCURIOUS)
     const names = new Map(eyes.agents.map(({ id, name }) => [id, name]))
     const nudges = verdicts.filter((verdict) => verdict.do === 'nudge')
     const troubles = verdicts.filter((verdict) => verdict.do === 'raise')

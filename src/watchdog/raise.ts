@@ -1,14 +1,14 @@
 import { loadedRuntime } from '../agents/registry.ts'
-import { type Agent, getAgent } from '../agents/store.ts'
+import { type Agent, getAgent, isOpen } from '../agents/store.ts'
 import { type Lease, ownsLease } from '../db/lease.ts'
-import { write } from '../db/open.ts'
+import { type Db, write } from '../db/open.ts'
 import { recordEvent } from '../events/store.ts'
+import { oneLine } from '../mail/frame.ts'
 import type { Project } from '../project.ts'
-import { minutes } from './nudge.ts'
-import { silenceSoFar } from './tries.ts'
+import { minutes, type Told, toldOf, triesIn } from './tries.ts'
 import type { Trouble } from './trouble.ts'
 
-/** What the watcher has concluded: a trouble that nudges did not end. */
+/** What the watcher has concluded: a trouble that nudges did not end, or can't. */
 export type Raise = Pick<Trouble, 'agent' | 'fence' | 'about' | 'ms'>
 
 /**
@@ -23,37 +23,61 @@ export async function raise(
   raised: Raise,
 ): Promise<Trouble | null> {
   const before = await getAgent(project.db, raised.agent)
-  if (before === undefined || (await loadedRuntime(before.runtime))?.can.prompts !== true) return null
+  if (before === undefined) return null
+  const reads = (await loadedRuntime(before.runtime))?.can.prompts === true
   return write(project.db, async (tx) => {
     const agent = await getAgent(tx, raised.agent)
-    if (
-      agent?.fence !== raised.fence ||
-      agent.state !== 'working' ||
-      !(await ownsLease(tx, { ...lease, seized: false }))
+    if (agent?.fence !== raised.fence || !isOpen(agent)) return null
+    if (!(await ownsLease(tx, { ...lease, seized: false }))) return null
+    const told = await toldOf(tx, project, agent)
+    const seen = told.signs.tried[raised.about].taken ? null : seenOf(raised, agent, reads, told, project)
+    if (seen === null) return null
+    const tried = triesIn(
+      told.events,
+      raised.about,
+      raised.about === 'loop' ? 1 : told.signs.tried[raised.about].nudges,
     )
-      return null
-    const { tries } = await silenceSoFar(tx, project, agent)
-    if (tries.some(({ type }) => type === 'agent.escalated')) return null
-    const nudges = tries.filter(({ type }) => type === 'agent.nudged')
-    // It has shown something since the watcher looked.
-    if (nudges.length < project.config.watchdog.tier0.nudges) return null
-    const found: Trouble = {
-      ...raised,
-      seen: `It works and has shown nothing for ${minutes(raised.ms)}: no event, no output, no commit.`,
-      tried: nudges.map(({ data }) => `It was nudged after ${minutes(Number(data.silentMs))} of silence.`),
-    }
-    if (!tries.some(({ type }) => type === 'agent.raised')) await record(tx, project, agent, found)
-    return found
+    const trouble: Trouble = { ...raised, seen, tried }
+    if (!told.signs.raised.includes(raised.about)) await record(tx, project, agent, trouble)
+    return trouble
   })
 }
 
-function record(
-  tx: Parameters<typeof recordEvent>[0],
-  project: Project,
+/** What is seen, in a sentence; null when it is no more. */
+function seenOf(
+  { about, ms }: Raise,
   agent: Agent,
-  trouble: Trouble,
-): Promise<void> {
-  const { about, ms, seen, tried } = trouble
+  reads: boolean,
+  { signs }: Told,
+  { config }: Pick<Project, 'config'>,
+): string | null {
+  const works = reads && agent.state === 'working'
+  switch (about) {
+    case 'silence':
+      // It may have shown something since the watcher looked.
+      if (!works || signs.tried.silence.nudges < config.watchdog.tier0.nudges) return null
+      return `It works and has shown nothing for ${minutes(ms)}: no event, no output, no commit.`
+    case 'loop': {
+      const { loop } = signs
+      if (!works || loop === null || !signs.nudgedFor.includes(loop.key)) return null
+      const { tool, summary } = loop.last
+      const of = tool === '' ? '' : ` of ${oneLine(tool, 60)}`
+      return loop.kind === 'error'
+        ? `It was told so, and has met the same error${of} ${loop.times} times more, without a commit: ${oneLine(summary, 200)}`
+        : `It was told so, and has made the same call${of} ${loop.times} times more, with the same outcome each time.`
+    }
+    case 'dialog':
+      if (agent.state !== 'waiting' || signs.dialog === null || agent.reason !== signs.dialog.message) return null
+      return `Its screen asks: "${oneLine(signs.dialog.dialog, 200)}", and nobody has answered.`
+    case 'deadline': {
+      const limit = config.watchdog.deadlines[agent.capability]
+      if (limit === undefined || ms < limit) return null
+      return `It has been at its task for ${minutes(ms)}; a ${agent.capability} may take ${minutes(limit)}.`
+    }
+  }
+}
+
+function record(tx: Db, project: Project, agent: Agent, { about, ms, seen, tried }: Trouble): Promise<void> {
   return recordEvent(tx, {
     at: project.clock.now(),
     type: 'agent.raised',

@@ -20,6 +20,10 @@ import type { TroubleKind } from './trouble.ts'
  *     ├──────(a sign of its own)────────┴────────────────────────────┴─────────────────────────┤ └─up: again
  *     └──────(a verdict: anew, so much later)──────────────────────────────────────────────────┘
  *
+ * Whose processes compute when it would be time for the next rung is no silent one yet, nor is one a tool of whose runs,
+ * each up to `toolLimit`. What needs no silence to be heard (a loop, a dialog, a deadline) comes as a complaint: its rung
+ * is in the records, and it is acted upon until they say so.
+ *
  * `unknown` takes every suspicion back. Silence is counted in monotonic time; after a gap in the watching, or a jump
  * of the wall clock, everybody's silence begins anew. How often it was nudged is in the records, so that another watcher
  * goes on where this one was.
@@ -68,6 +72,22 @@ export interface AgentSeen {
   readonly reads: boolean
   /** What the records say was done about its present silence. */
   readonly tried: Tried
+  /** Processor time its processes have used so far, in ms; null when it was not asked for, or can't be told. */
+  readonly cpuMs: number | null
+  /** What else is wrong with it. */
+  readonly troubles: readonly Complaint[]
+}
+
+/** A trouble that the records tell of, and what is due about it. */
+export interface Complaint {
+  readonly about: Exclude<TroubleKind, 'silence'>
+  readonly step: 'nudge' | 'raise'
+  /** The same for as long as it is this one. */
+  readonly key: string
+  /** How long it has been so, in ms. */
+  readonly ms: number
+  /** When it is due, in ms from now; 0: it is. */
+  readonly inMs: number
 }
 
 /** What was done about a trouble of an agent, as recorded. */
@@ -121,6 +141,13 @@ interface Watched {
   readonly asked: Asked
   /** The newest verdict about it that is known. */
   readonly verdict: number
+  /** What its processes had used when they were asked after, and when that was; null before the first time in a silence. */
+  readonly cpu: { readonly ms: number; readonly at: number } | null
+  /** They were found computing then, in this silence; null: never. */
+  readonly computedAt: number | null
+  /** When they are to be asked after next. */
+  readonly cpuAt: number
+  readonly troubles: ReadonlyMap<string, Need>
   /** Its owner, by its fence, was seen gone; `told`: and it has been reported. */
   readonly gone: { readonly fence: number; readonly since: number; readonly told: boolean } | null
 }
@@ -159,6 +186,7 @@ export type Verdict =
   /** It has shown nothing for `silentMs`: said `nudges` times a silence. */
   | {
       readonly do: 'nudge'
+      readonly about: 'silence'
       readonly agent: string
       readonly fence: number
       readonly silentMs: number
@@ -166,6 +194,14 @@ export type Verdict =
       readonly nth: number
       /** A tool has run longer than tools may. */
       readonly busy: boolean
+    }
+  /** It goes in circles, and was not told yet. */
+  | {
+      readonly do: 'nudge'
+      readonly about: 'loop'
+      readonly agent: string
+      readonly fence: number
+      readonly key: string
     }
   /** Nudges are used up. Said again, ever more seldom, until a tier above has taken it. */
   | {
@@ -200,9 +236,11 @@ export function judge(seen: Seen, memory: Memory, limits: Limits, due: number): 
   for (const agent of seen.agents) {
     const known = observe(agent, memory.agents.get(agent.id), at, gap !== 0)
     const { watched, verdict, again } = judgeOne(agent, known, at.mono, limits)
-    agents.set(agent.id, watched)
     if (verdict !== null) verdicts.push(verdict)
-    next = Math.min(next, again)
+    const others = judgeTroubles(agent, watched, at.mono)
+    agents.set(agent.id, others.watched)
+    verdicts.push(...others.verdicts)
+    next = Math.min(next, again, others.again)
     const confirmed = watched.gone !== null && at.mono - watched.gone.since >= CONFIRM_MS
     if (agent.state === 'starting' && agent.runner === 'gone')
       wanted.push({ key: `start:${agent.id}:${agent.fence}`, grace: START_GRACE_MS })
@@ -252,6 +290,7 @@ function observe(agent: AgentSeen, before: Watched | undefined, at: Moment, gap:
   return {
     mark: agent.mark,
     ...silenceOf(agent, before, at, gap),
+    troubles: before?.troubles ?? new Map(),
     busySince: agent.busy ? (gap ? now : (before?.busySince ?? now)) : null,
     gone: !gone
       ? null
@@ -266,16 +305,18 @@ function silenceOf(
   before: Watched | undefined,
   at: Moment,
   gap: boolean,
-): Pick<Watched, 'since' | 'asked' | 'verdict'> {
+): Pick<Watched, 'since' | 'asked' | 'verdict' | 'cpu' | 'computedAt' | 'cpuAt'> {
+  const unasked = { cpu: null, computedAt: null, cpuAt: Number.POSITIVE_INFINITY }
   const verdict = tried.verdict?.id ?? 0
   const anew: Asked = { nudges: tried.nudges, at: null, raised: null }
   // Time that a verdict gave is not over by a sign in between, nor by another watcher.
   if (verdict > (before?.verdict ?? 0))
-    return { since: at.mono + Math.max(0, (tried.verdict?.until ?? 0) - at.wall), asked: anew, verdict }
+    return { since: at.mono + Math.max(0, (tried.verdict?.until ?? 0) - at.wall), asked: anew, verdict, ...unasked }
   const silent = before !== undefined && before.mark === mark && state === 'working'
-  if (!silent || gap) return { since: Math.max(at.mono, before?.since ?? 0), asked: anew, verdict }
+  if (!silent || gap) return { since: Math.max(at.mono, before?.since ?? 0), asked: anew, verdict, ...unasked }
   const nudges = Math.max(before.asked.nudges, tried.nudges)
-  return { since: before.since, asked: { ...before.asked, nudges }, verdict }
+  const { since, cpu, computedAt, cpuAt } = before
+  return { since, asked: { ...before.asked, nudges }, verdict, cpu, computedAt, cpuAt }
 }
 
 /** What follows for one agent, and when to look at it again. */
@@ -302,33 +343,94 @@ function judgeOne(
 
 /** The next rung of a silence, when it is time for it. */
 function judgeSilence(
-  { id, fence, busy, tried }: AgentSeen,
+  { id, fence, busy, tried, cpuMs }: AgentSeen,
   watched: Watched,
   now: number,
   limits: Limits,
 ): { watched: Watched; verdict: Verdict | null; again: number } {
-  const { since, asked, busySince } = watched
+  const { since, asked, busySince, cpu } = watched
   const pause = asked.nudges === 0 ? limits.nudgeAfter : limits.nudgeEvery
-  const limit = (asked.at ?? since) + pause
-  const due = busySince === null ? limit : Math.max(limit, busySince + limits.toolLimit)
-  if (now < due) return { watched, verdict: null, again: due }
+  const quietFrom = Math.max(asked.at ?? since, watched.computedAt ?? since)
+  const window = Math.min(COMPUTE_MS, pause / 2)
+  const due = Math.max(
+    quietFrom + pause,
+    busySince === null ? 0 : busySince + limits.toolLimit,
+    // Whether they compute is seen over a while.
+    cpu === null ? 0 : cpu.at + window,
+  )
+  if (cpu === null && cpuMs !== null && now - since < limits.toolLimit) {
+    const again = Math.max(due, now + window)
+    return { watched: { ...watched, cpu: { ms: cpuMs, at: now }, cpuAt: again }, verdict: null, again }
+  }
+  if (now < due) {
+    // The kernel that was asked and does not tell is asked no sooner again.
+    const again = cpu !== null || now >= watched.cpuAt ? due : Math.max(now + 1, due - window)
+    return { watched: { ...watched, cpuAt: again }, verdict: null, again }
+  }
+  const asleep = { ...watched, cpuAt: Number.POSITIVE_INFINITY }
+  if (tried.taken && asked.nudges >= limits.nudges)
+    return { watched: asleep, verdict: null, again: Number.POSITIVE_INFINITY }
+  const computes = cpu !== null && cpuMs !== null && cpuMs - cpu.ms >= COMPUTE_SHARE * (now - cpu.at)
+  if (computes && now - since < limits.toolLimit) {
+    const again = now + pause - window
+    return { watched: { ...watched, cpu: null, computedAt: now, cpuAt: again }, verdict: null, again }
+  }
   const about = { agent: id, fence }
-  if (asked.nudges < limits.nudges)
+  if (asked.nudges < limits.nudges) {
+    const again = now + limits.nudgeEvery - Math.min(COMPUTE_MS, limits.nudgeEvery / 2)
     return {
-      watched: { ...watched, asked: { ...asked, nudges: asked.nudges + 1, at: now } },
-      verdict: { do: 'nudge', ...about, silentMs: now - since, nth: asked.nudges + 1, busy },
-      again: now + limits.nudgeEvery,
+      watched: { ...watched, cpu: null, cpuAt: again, asked: { ...asked, nudges: asked.nudges + 1, at: now } },
+      verdict: { do: 'nudge', about: 'silence', ...about, silentMs: now - since, nth: asked.nudges + 1, busy },
+      again,
     }
-  if (tried.taken) return { watched, verdict: null, again: Number.POSITIVE_INFINITY }
+  }
   const need = asked.raised ?? { times: 0, next: now }
-  if (now < need.next) return { watched, verdict: null, again: need.next }
+  if (now < need.next) return { watched: asleep, verdict: null, again: need.next }
   const raised = tended(need, now)
   return {
-    watched: { ...watched, asked: { ...asked, raised } },
+    watched: { ...asleep, asked: { ...asked, raised } },
     verdict: { do: 'raise', ...about, about: 'silence', ms: now - since },
     again: raised.next,
   }
 }
+
+/** Processes that use this part of one core over so long, in ms, compute. Who only waits for an answer uses less. */
+const COMPUTE_SHARE = 0.1
+const COMPUTE_MS = 30_000
+
+/** Whether an agent's processes are to be asked after at the next look. It takes some dozen reads, so only when it matters. */
+export function asksCpu(memory: Memory, id: string, now: number): boolean {
+  return now >= (memory.agents.get(id)?.cpuAt ?? Number.POSITIVE_INFINITY)
+}
+
+/** What follows from what needs no silence to be heard: again, ever more seldom, until the records say that it was done. */
+function judgeTroubles(
+  { id, fence, runner, troubles }: AgentSeen,
+  watched: Watched,
+  now: number,
+): { watched: Watched; verdicts: Verdict[]; again: number } {
+  const needs = new Map<string, Need>()
+  const verdicts: Verdict[] = []
+  let again = Number.POSITIVE_INFINITY
+  for (const { about, step, key, ms, inMs } of runner === 'alive' ? troubles : []) {
+    const name = `${about} ${step} ${key}`
+    const need = inMs > 0 ? null : (watched.troubles.get(name) ?? { times: 0, next: now + GRACE_MS[about] })
+    if (need === null) {
+      again = Math.min(again, now + inMs)
+      continue
+    }
+    const isDue = need.next <= now
+    if (isDue && step === 'raise') verdicts.push({ do: 'raise', agent: id, fence, about, ms })
+    if (isDue && step === 'nudge') verdicts.push({ do: 'nudge', about: 'loop', agent: id, fence, key })
+    const after = isDue ? tended(need, now) : need
+    needs.set(name, after)
+    again = Math.min(again, after.next)
+  }
+  return { watched: { ...watched, troubles: needs }, verdicts, again }
+}
+
+/** Who sits at its screen may answer what it asks before anybody else is asked. */
+const GRACE_MS: Readonly<Record<Complaint['about'], number>> = { loop: 0, dialog: 10_000, deadline: 0 }
 
 /** Something to be tended, and how long it is left to those who do it by themselves. */
 interface Wanted {

@@ -40,7 +40,7 @@ export function limitsOf({ limits }: Pick<WatchSpec, 'limits'>): Limits {
 
 export function watchSpec(project: Project): WatchSpec {
   const { agents, merge, watchdog } = project.config
-  const { enabled, interval, ...limits } = watchdog.tier0
+  const { enabled, interval, loopAfter, ...limits } = watchdog.tier0
   return {
     name: project.name,
     databasePath: project.databasePath,
@@ -55,5 +55,14 @@ export function watchSpec(project: Project): WatchSpec {
     limits: enabled ? limits : null,
     load: loadSpecNow(project),
     digestEvery: watchdog.tier2.enabled ? watchdog.tier2.every : null,
+    loopAfter: enabled ? loopAfter : null,
+    deadlines: enabled ? definedOf(watchdog.deadlines) : {},
   }
+}
+
+function definedOf<K extends string>(
+  deadlines: Readonly<Partial<Record<K, number | undefined>>>,
+): Partial<Record<K, number>> {
+  const set = Object.entries(deadlines).filter((entry) => entry[1] !== undefined)
+  return Object.fromEntries(set) as Partial<Record<K, number>>
 }

@@ -6,9 +6,10 @@ import { write } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
 import { OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
-import type { EventRow, Eyes, Place, Shown } from './eyes.ts'
+import type { Eyes, Place, Shown } from './eyes.ts'
 import { WATCH_LEASE_MS } from './lease.ts'
-import { judge, type Limits, type Memory, NOTHING_YET, type Verdict } from './rules.ts'
+import { asksCpu, judge, type Limits, type Memory, NOTHING_YET, type Verdict } from './rules.ts'
+import type { EventRow } from './signs.ts'
 
 /** What one round of the watchdog needs, and what it keeps from round to round. */
 export interface Round {
@@ -48,8 +49,12 @@ export async function tick(
 ): Promise<Ticked> {
   const { eyes } = round
   const events = read ? await eyes.read(place) : []
-  const nudged = (id: string) => (round.memory.agents.get(id)?.asked.nudges ?? 0) > 0
-  const { verdicts, memory, next } = judge(eyes.look(place, nudged, shown), round.memory, limits, due)
+  const now = round.clock.monotonic()
+  const curiosity = {
+    nudged: (id: string) => (round.memory.agents.get(id)?.asked.nudges ?? 0) > 0,
+    asksCpu: (id: string) => asksCpu(round.memory, id, now),
+  }
+  const { verdicts, memory, next } = judge(eyes.look(place, curiosity, shown), round.memory, limits, due)
   await record(round, verdicts)
   // What could not be recorded is concluded again.
   round.memory = memory

@@ -5,33 +5,55 @@ import type { Db } from '../db/open.ts'
 import { recentEvents } from '../events/store.ts'
 import { fileState } from '../os/files.ts'
 import type { Project } from '../project.ts'
-import { type EventRow, HISTORY, hasSpoken, showsLife, TRIES } from './eyes.ts'
+import { HISTORY, hasSpoken } from './eyes.ts'
+import { calm, type EventRow, type Signs, signsOf } from './signs.ts'
+import type { TroubleKind } from './trouble.ts'
 
-/** What the records say of an agent's silence. */
-export interface SilenceSoFar {
-  /** What was done about it, oldest first: nudges, verdicts, and that it was raised or escalated. */
-  readonly tries: readonly { readonly type: string; readonly data: Readonly<Record<string, unknown>> }[]
-  /** How long its log is now, in bytes. */
+/** What the records say of an agent now. */
+export interface Told {
+  readonly signs: Signs
+  /** Its last events, oldest first. */
+  readonly events: readonly EventRow[]
+  /** How long its log is, in bytes. */
   readonly logSize: number
 }
 
-/** What was done about an agent's silence since it last showed anything of its own, or was given time by a verdict. */
-export async function silenceSoFar(db: Db, project: Project, agent: Agent): Promise<SilenceSoFar> {
+/** Reads an agent's records as the watcher does, for whoever acts for it: what was true when it looked may be over. */
+export async function toldOf(db: Db, project: Project, agent: Agent): Promise<Told> {
   const path = join(agentLogDir(project, agent), 'output.ndjson')
   const logSize = fileState(path)?.size ?? 0
   const events = await recentEvents(db, { agentId: agent.id }, HISTORY)
-  const since = events
-    .slice(events.findLastIndex((event) => showsLife(event) || event.type === 'agent.starting') + 1)
-    .filter(
-      ({ at, type, data_json: data }) => at >= agent.state_since && TRIES.has(type) && aboutOf(data) === 'silence',
-    )
-    .map(({ type, data_json: data }) => ({ type, data: JSON.parse(data) }))
-  const nudge = since.findLast(({ type }) => type === 'agent.nudged')
-  const spoke = nudge !== undefined && hasSpoken(path, Number(nudge.data.logSize), logSize)
-  const anew = since.findLastIndex(({ type }) => type === 'agent.triaged') + 1
-  return { tries: spoke ? [] : since.slice(anew), logSize }
+  const { enabled, loopAfter } = project.config.watchdog.tier0
+  const signs = signsOf(events, enabled ? loopAfter : null)
+  const nudge = events.findLast(({ type, data_json }) => type === 'agent.nudged' && aboutOf(data_json) === 'silence')
+  const spoke = nudge !== undefined && hasSpoken(path, Number(JSON.parse(nudge.data_json).logSize), logSize)
+  if (spoke || signs.tried.silence.at < agent.state_since) calm(signs)
+  return { signs, events, logSize }
+}
+
+/** What was done about a trouble of an agent, as far as the events go back: a sentence each, oldest first. */
+export function triesIn(events: readonly EventRow[], about: TroubleKind, nudges: number): string[] {
+  const mine = events.filter(({ data_json }) => aboutOf(data_json) === about)
+  const nudged = mine.filter(({ type }) => type === 'agent.nudged').slice(nudges === 0 ? mine.length : -nudges)
+  const since = nudged[0] === undefined ? 0 : Number(nudged[0].id)
+  const verdicts = mine.filter(({ id, type }) => type === 'agent.triaged' && Number(id) > since)
+  return [...nudged, ...verdicts].map(sentence)
+}
+
+function sentence({ type, data_json }: EventRow): string {
+  const { silentMs, about, verdict, why } = JSON.parse(data_json)
+  if (type === 'agent.triaged') return `It was judged, and the verdict was ${verdict}: ${why}`
+  return about === 'loop'
+    ? 'It was told that it goes in circles.'
+    : `It was nudged after ${minutes(Number(silentMs))} of silence.`
 }
 
 function aboutOf(data: EventRow['data_json']): unknown {
   return JSON.parse(data).about ?? 'silence'
+}
+
+/** A time, for people: seconds below two minutes, hours from two on. */
+export function minutes(ms: number): string {
+  if (ms < 120_000) return `${Math.round(ms / 1000)} seconds`
+  return ms < 7_200_000 ? `${Math.round(ms / 60_000)} minutes` : `${Math.round(ms / 3_600_000)} hours`
 }

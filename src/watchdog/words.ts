@@ -1,7 +1,7 @@
 import type { LimitCause } from '../limits/rules.ts'
 import { LIMIT_WORDS } from '../limits/words.ts'
 import { oneLine } from '../mail/frame.ts'
-import type { EventRow } from './eyes.ts'
+import type { EventRow } from './signs.ts'
 
 /** What is told of an event: how it is to be taken, and a sentence. */
 export interface Words {
@@ -36,12 +36,13 @@ export function wordsFor(event: EventRow, nameOf: (agent: string) => string): Wo
     case 'agent.requeued':
       return say('plain', `${who} waits for a place again: its start died`)
     case 'agent.nudged':
+      if (data.about === 'loop') return say('bad', `${who} goes in circles, and is told so`)
       return say(
         'bad',
         `${who} has been silent for ${Math.round(Number(data.silentMs) / 1000)} s, and is nudged${again(data.nth)}`,
       )
     case 'agent.raised':
-      return say('bad', `${who} is not helped by nudges${because(data.seen)}`)
+      return say('bad', `${who} needs somebody${because(data.seen)}`)
     case 'agent.triaged':
       return say('plain', `${who} is judged: ${VERDICTS[String(data.verdict)] ?? data.verdict}${because(data.why)}`)
     case 'agent.escalated':

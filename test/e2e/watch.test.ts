@@ -284,7 +284,7 @@ test('whom nudges do not help is raised once, and a person is asked; every step 
   // Nobody is killed for it.
   expect((await fleet.agent('mute')).state).toBe('working')
   const log = readFileSync(join(fleet.repo, '.overstory', 'logs', 'watch.log'), 'utf8')
-  expect(log).toContain('mute is not helped by nudges: It works and has shown nothing')
+  expect(log).toContain('mute needs somebody: It works and has shown nothing')
 })
 
 test('a tool that runs is work; a stopped process is none, and no death either', async () => {
@@ -307,6 +307,64 @@ test('a tool that runs is work; a stopped process is none, and no death either',
   expect((await fleet.agent('frozen')).state).toBe('working')
   process.kill(pid, 'SIGCONT')
   await expect.poll(mute.heard, { timeout: 15_000 }).toContain('Are you stuck?')
+})
+
+/** A script for a fake CLI that uses a tool every moment, as long as it may; `$i` counts in what it says. */
+function usesTools(input: string, output: string, more = ''): string {
+  const begun = `{"type":"assistant","message":{"role":"assistant","content":[{"type":"tool_use","id":"t'$i'","name":"Bash","input":{"command":"${input}"}}]}}`
+  const ended = `{"type":"user","message":{"role":"user","content":[{"type":"tool_result","tool_use_id":"t'$i'","content":"${output}"${more}}]}}`
+  return `i=0; while :; do i=$((i+1)); echo '${begun}'; echo '${ended}'; sleep 0.2; done &`
+}
+
+test('who meets the same error again and again is told so, then raised when it goes on; who polls for what changes is let alone', async () => {
+  fleet = await makeFleet(home, {
+    config: 'watchdog: { tier0: { nudgeAfter: 1h, loopAfter: 4 }, tier1: { enabled: false } }\n',
+  })
+  const error = 'Error: cannot find the module that was never there'
+  const looping = silentCli(usesTools("make'$i'", error, ',"is_error":true'))
+  await home.ov(fleet.repo, ['sling', '--name', 'looping', '--task', 'Build'], { env: looping.env })
+  const polling = silentCli(usesTools('gh run view', "done so far: '$i'"))
+  await home.ov(fleet.repo, ['sling', '--name', 'polling', '--task', 'Wait for CI'], { env: polling.env })
+  await fleet.expectState('polling', 'working')
+  await background()
+  await expect.poll(() => happened('agent.escalated'), { timeout: 20_000 }).toHaveLength(1)
+  expect(await happened('agent.nudged', 'agent.raised', 'agent.escalated')).toMatchObject([
+    { type: 'agent.nudged', data: { about: 'loop', kind: 'error', tool: 'Bash' } },
+    { type: 'agent.raised', data: { about: 'loop', tried: ['It was told that it goes in circles.'] } },
+    { type: 'agent.escalated', data: { about: 'loop', to: 'human' } },
+  ])
+  expect(looping.heard()).toContain('You go in circles')
+  expect(looping.heard()).toContain(error)
+  const tools = (await happened('tool.end')).filter(({ data }) => String(data.summary).startsWith('done so far'))
+  expect(tools.length).toBeGreaterThan(8)
+  expect((await fleet.agent('looping')).state).toBe('working')
+  const log = readFileSync(join(fleet.repo, '.overstory', 'logs', 'watch.log'), 'utf8')
+  expect(log).toContain('looping goes in circles, and is told so')
+})
+
+test('processes that compute are work, however silent their agent, up to the limit of tools', async () => {
+  fleet = await makeFleet(home, { config: 'watchdog: { tier0: { nudgeAfter: 1s, nudgeEvery: 1h, toolLimit: 5s } }\n' })
+  const cli = silentCli('while :; do :; done &')
+  await home.ov(fleet.repo, ['sling', '--name', 'compiling', '--task', 'Compile'], { env: cli.env })
+  await fleet.expectState('compiling', 'working')
+  await background()
+  await expect.poll(() => happened('agent.nudged'), { timeout: 20_000 }).toHaveLength(1)
+  expect((await happened('agent.nudged'))[0]?.data.silentMs).toBeGreaterThanOrEqual(5_000)
+})
+
+test('a task that takes longer than its capability may is raised once, a command too', async () => {
+  fleet = await makeFleet(home, { config: 'watchdog: { deadlines: { builder: 2s }, tier1: { enabled: false } }\n' })
+  await fleet.sling('slow', HANG)
+  await fleet.expectState('slow', 'working')
+  await background()
+  await expect.poll(() => happened('agent.escalated'), { timeout: 20_000 }).toHaveLength(1)
+  const [raised] = await happened('agent.raised')
+  expect(raised?.data).toMatchObject({
+    about: 'deadline',
+    seen: expect.stringContaining('a builder may take 2 seconds'),
+  })
+  expect(raised?.data.ms).toBeGreaterThanOrEqual(2_000)
+  expect((await fleet.agent('slow')).state).toBe('working')
 })
 
 test('a marker of mail that got lost while a runner is stopped is made again', async () => {

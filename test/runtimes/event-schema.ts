@@ -31,7 +31,13 @@ export const agentEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('turn_start'), turn: z.string().optional() }),
   z.strictObject({ type: z.literal('accepted'), text: z.string().nullable() }),
   z.strictObject({ type: z.literal('text'), text: z.string(), piece: z.literal(true).optional() }),
-  z.strictObject({ type: z.literal('tool_start'), id: z.string(), tool: z.string(), summary: z.string() }),
+  z.strictObject({
+    type: z.literal('tool_start'),
+    id: z.string(),
+    tool: z.string(),
+    summary: z.string(),
+    input: z.unknown().optional(),
+  }),
   z.strictObject({ type: z.literal('tool_end'), id: z.string(), ok: z.boolean(), summary: z.string() }),
   z.strictObject({
     type: z.literal('usage'),

@@ -16,6 +16,8 @@ const agent = (more: Partial<AgentSeen> = {}): AgentSeen => ({
   persistent: false,
   reads: true,
   tried: NOTHING_TRIED,
+  cpuMs: null,
+  troubles: [],
   ...more,
 })
 

@@ -4,6 +4,8 @@ import type { AgentStateName } from '../../src/contract/states.ts'
 import type { Liveness } from '../../src/os/process.ts'
 import {
   type AgentSeen,
+  asksCpu,
+  type Complaint,
   judge,
   type Memory,
   NOTHING_TRIED,
@@ -20,30 +22,38 @@ function watchdog(limits = LIMITS) {
   let memory: Memory = NOTHING_YET
   let mono = 5_000_000
   let jumped = 0
+  let next = Number.POSITIVE_INFINITY
+  let before: AgentSeen[] = []
+  const once = (agents: AgentSeen[], promised: number, more: Partial<Seen>): readonly Verdict[] => {
+    const at = { mono, wall: WALL + mono + jumped }
+    const quiet = { places: 5, stranded: [], merges: [], landings: [], unmarked: [], escalations: [] }
+    const asked = agents.map((one) => ({ ...one, cpuMs: asksCpu(memory, one.id, mono) ? one.cpuMs : null }))
+    const judged = judge({ at, agents: asked, ...quiet, ...more }, memory, limits, mono + promised)
+    memory = judged.memory
+    next = judged.next
+    return judged.verdicts
+  }
   return {
     jump: (ms: number) => {
       jumped += ms
     },
-    /** Looks `after` ms after the look before, having promised the next in `promised` ms. */
+    /**
+     * Looks `after` ms after the look before, having promised the next in `promised` ms; in between as often as time
+     * asks for, unless it is asleep.
+     */
     look(
       agents: AgentSeen[],
-      { after = 1_000, promised = 200_000, more = {} as Partial<Seen> } = {},
+      { after = 1_000, promised = 200_000, more = {} as Partial<Seen>, asleep = false } = {},
     ): readonly Verdict[] {
-      mono += after
-      const seen = {
-        at: { mono, wall: WALL + mono + jumped },
-        agents,
-        places: 5,
-        stranded: [],
-        merges: [],
-        landings: [],
-        unmarked: [],
-        escalations: [],
-        ...more,
+      const now = mono + after
+      const verdicts: Verdict[] = []
+      while (!asleep && next < now) {
+        mono = Math.max(mono + 1, next)
+        verdicts.push(...once(before, Math.max(promised, now - mono), more))
       }
-      const judged = judge(seen, memory, limits, mono + promised)
-      memory = judged.memory
-      return judged.verdicts
+      mono = now
+      before = agents
+      return [...verdicts, ...once(agents, promised, more)]
     },
   }
 }
@@ -58,6 +68,8 @@ const agent = (more: Partial<AgentSeen> = {}): AgentSeen => ({
   persistent: false,
   reads: true,
   tried: NOTHING_TRIED,
+  cpuMs: null,
+  troubles: [],
   ...more,
 })
 const kinds = (verdicts: readonly Verdict[]) => verdicts.map((verdict) => verdict.do)
@@ -95,7 +107,7 @@ test('a persistent agent holds no place, and without a runner it is reported, te
 test('an unknown in between takes the suspicion back', () => {
   const dog = watchdog()
   dog.look([agent({ runner: 'gone' })])
-  expect(kinds(dog.look([agent({ runner: 'unknown' })]))).toEqual([])
+  expect(kinds(dog.look([agent({ runner: 'unknown' })], { asleep: true }))).toEqual([])
   expect(kinds(dog.look([agent({ runner: 'gone' })]))).toEqual([])
 })
 
@@ -116,7 +128,9 @@ test('who works and shows nothing for the limit is nudged, so often as is allowe
   const dog = watchdog()
   dog.look([agent()])
   expect(kinds(dog.look([agent()], { after: 119_000 }))).toEqual([])
-  expect(dog.look([agent()])).toEqual([{ do: 'nudge', agent: 'a', fence: 1, silentMs: 120_000, nth: 1, busy: false }])
+  expect(dog.look([agent()])).toEqual([
+    { do: 'nudge', about: 'silence', agent: 'a', fence: 1, silentMs: 120_000, nth: 1, busy: false },
+  ])
   expect(dog.look([nudged(1)], { after: 59_000 })).toEqual([])
   expect(dog.look([nudged(1)])).toMatchObject([{ do: 'nudge', nth: 2, silentMs: 180_000 }])
   expect(dog.look([nudged(2)], minute)).toMatchObject([{ do: 'nudge', nth: 3, silentMs: 240_000 }])
@@ -197,7 +211,7 @@ test.each([
   dog.look([agent()])
   dog.look([agent()], { after: 100_000 })
   dog.jump(wall)
-  expect(kinds(dog.look([agent()], { after }))).toEqual(['note-gap'])
+  expect(kinds(dog.look([agent()], { after, asleep: true }))).toEqual(['note-gap'])
   expect(kinds(dog.look([agent()], { after: 119_000 }))).toEqual([])
   expect(kinds(dog.look([agent()], { after: 1_000 }))).toEqual(['nudge'])
 })
@@ -205,15 +219,88 @@ test.each([
 test('what agents do by themselves is left to them for a moment; then whoever waits for a place is started, a train that stands is driven, mail without a reader bounces', () => {
   const dog = watchdog()
   const more = { merges: ['m'], stranded: ['r'] }
-  expect(kinds(dog.look([agent({ state: 'queued', runner: null })], { more }))).toEqual([])
-  expect(dog.look([agent({ state: 'queued', runner: null })], { more, after: 1_000 })).toEqual([
+  expect(kinds(dog.look([agent({ state: 'queued', runner: null })], { more, asleep: true }))).toEqual([])
+  expect(dog.look([agent({ state: 'queued', runner: null })], { more, after: 1_000, asleep: true })).toEqual([
     { do: 'tend', because: ['place:a', 'mail:r'] },
   ])
-  expect(dog.look([agent({ state: 'queued', runner: null })], { more, after: 1_000 })).toEqual([
+  expect(dog.look([agent({ state: 'queued', runner: null })], { more, after: 1_000, asleep: true })).toEqual([
     { do: 'tend', because: ['place:a', 'mail:r'] },
     { do: 'merge', because: ['m'] },
   ])
-  expect(kinds(dog.look([agent({ state: 'queued', runner: null })], { after: 5_000, more: { places: 0 } }))).toEqual([])
+  expect(
+    kinds(dog.look([agent({ state: 'queued', runner: null })], { after: 5_000, more: { places: 0 }, asleep: true })),
+  ).toEqual([])
+})
+
+/** What processes had used by when they were looked at, if they compute this part of a core. */
+const computing = (share: number) => {
+  let cpuMs = 0
+  return (seconds: number) => {
+    cpuMs += share * seconds * 1_000
+    return { agents: [agent({ cpuMs })], after: { after: seconds * 1_000 } }
+  }
+}
+
+test('processes that compute are work up to the limit of tools, however silent the agent; those that only tick over are none', () => {
+  const dog = watchdog()
+  const busy = computing(0.3)
+  const nudges: number[] = []
+  for (let second = 0; second < 2_000; second += 5) {
+    const { agents, after } = busy(5)
+    if (kinds(dog.look(agents, after)).includes('nudge')) nudges.push(second)
+  }
+  expect(nudges[0]).toBeGreaterThanOrEqual(LIMITS.toolLimit / 1_000)
+  expect(nudges[0]).toBeLessThan(LIMITS.toolLimit / 1_000 + 130)
+  const idle = watchdog()
+  const ticking = computing(0.02)
+  const verdicts = Array.from({ length: 30 }, () => {
+    const { agents, after } = ticking(5)
+    return idle.look(agents, after)
+  }).flat()
+  expect(verdicts).toMatchObject([{ do: 'nudge', nth: 1, silentMs: 120_000 }])
+})
+
+test('who computed and stopped is nudged a pause later, not sooner', () => {
+  const dog = watchdog()
+  for (let second = 0; second <= 150; second += 5)
+    expect(dog.look([agent({ cpuMs: second * 500 })], { after: 5_000 })).toEqual([])
+  const still = Array.from({ length: 40 }, () => kinds(dog.look([agent({ cpuMs: 75_000 })], { after: 5_000 })))
+  expect(still.findIndex((one) => one.includes('nudge'))).toBeGreaterThanOrEqual(16)
+})
+
+const complaint = (more: Partial<Complaint> = {}): Complaint => ({
+  about: 'loop',
+  step: 'nudge',
+  key: 'k',
+  ms: 5_000,
+  inMs: 0,
+  ...more,
+})
+
+test('a loop is nudged at once and raised when it goes on, each until the records say so', () => {
+  const dog = watchdog()
+  const loop = agent({ troubles: [complaint()] })
+  expect(dog.look([loop])).toEqual([{ do: 'nudge', about: 'loop', agent: 'a', fence: 1, key: 'k' }])
+  expect(dog.look([loop], { after: 900 })).toEqual([])
+  expect(kinds(dog.look([loop], { after: 100 }))).toEqual(['nudge'])
+  expect(dog.look([agent()])).toEqual([])
+  const again = agent({ troubles: [complaint({ step: 'raise' })] })
+  expect(dog.look([again])).toEqual([{ do: 'raise', about: 'loop', agent: 'a', fence: 1, ms: 5_000 }])
+  expect(dog.look([agent({ runner: 'unknown', troubles: [complaint({ step: 'raise' })] })], { asleep: true })).toEqual(
+    [],
+  )
+})
+
+test('a dialog is left for a moment to whoever sits there; a deadline is raised when it is over, a verdict’s time included', () => {
+  const dog = watchdog()
+  const asks = agent({ state: 'waiting', troubles: [complaint({ about: 'dialog', step: 'raise' })] })
+  expect(dog.look([asks])).toEqual([])
+  expect(dog.look([asks], { after: 9_000 })).toEqual([])
+  expect(dog.look([asks])).toMatchObject([{ do: 'raise', about: 'dialog' }])
+  const late = watchdog()
+  const due = (inMs: number) => agent({ troubles: [complaint({ about: 'deadline', step: 'raise', key: '', inMs })] })
+  expect(late.look([due(5_000)])).toEqual([])
+  expect(late.look([due(0)], { after: 5_000, asleep: true })).toMatchObject([{ do: 'raise', about: 'deadline' }])
 })
 
 const look = fc.record({
@@ -222,7 +309,7 @@ const look = fc.record({
   mark: fc.constantFrom('m0', 'm1'),
   fence: fc.constantFrom(1, 2),
   busy: fc.boolean(),
-  after: fc.integer({ min: 1, max: 200_000 }),
+  after: fc.oneof(fc.integer({ min: 1, max: 9_000 }), fc.integer({ min: 1, max: 200_000 })),
   promised: fc.integer({ min: 1, max: 200_000 }),
   jump: fc.constantFrom(0, 0, 0, 7_200_000, -7_200_000),
 })
@@ -233,7 +320,7 @@ test('property: an unknown liveness never ends anybody', () => {
       const dog = watchdog()
       for (const { after, promised, jump, ...facts } of looks) {
         dog.jump(jump)
-        const verdicts = dog.look([agent(facts)], { after, promised })
+        const verdicts = dog.look([agent(facts)], { after, promised, asleep: true })
         if (facts.runner !== 'unknown') continue
         expect(verdicts.filter((one) => one.do === 'report-gone' || one.do === 'nudge')).toEqual([])
         expect(verdicts.flatMap((one) => (one.do === 'tend' ? one.because : [])).join()).not.toMatch(/gone|start/)
@@ -250,7 +337,7 @@ test('property: nobody is reported gone who was not seen gone twice in a row, wh
       let before: { runner: Liveness; fence: number; state: AgentStateName } | null = null
       for (const { after, promised, jump, ...facts } of looks) {
         dog.jump(jump)
-        const reported = kinds(dog.look([agent(facts)], { after, promised })).includes('report-gone')
+        const reported = kinds(dog.look([agent(facts)], { after, promised, asleep: true })).includes('report-gone')
         const steady = (state: AgentStateName) => state === 'working' || state === 'waiting'
         if (reported) {
           expect(facts.runner).toBe('gone')
@@ -273,7 +360,7 @@ test('property: no more nudges a silence than are allowed, none sooner than it m
       for (const { after, promised, jump, ...facts } of looks) {
         dog.jump(jump)
         const tried = { ...NOTHING_TRIED, nudges: facts.mark === silence.mark ? silence.nudges : 0 }
-        const verdicts = dog.look([agent({ ...facts, tried })], { after, promised })
+        const verdicts = dog.look([agent({ ...facts, tried })], { after, promised, asleep: true })
         const gap = kinds(verdicts).includes('note-gap')
         if (silence.mark !== facts.mark || facts.state !== 'working')
           silence = { mark: facts.mark, nudges: facts.mark === silence.mark ? silence.nudges : 0, heard: 0 }

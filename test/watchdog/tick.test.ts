@@ -5,7 +5,7 @@ import type { Lease } from '../../src/db/lease.ts'
 import { write } from '../../src/db/open.ts'
 import { recentEvents } from '../../src/events/store.ts'
 import { identify, ownIdentity, type ProcessIdentity } from '../../src/os/process.ts'
-import { Eyes } from '../../src/watchdog/eyes.ts'
+import { Eyes, INCURIOUS } from '../../src/watchdog/eyes.ts'
 import { claimWatch } from '../../src/watchdog/lease.ts'
 import { firstRound, type Round, tick } from '../../src/watchdog/tick.ts'
 import { type Mailroom, mailroom } from '../rig/mailroom.ts'
@@ -16,7 +16,14 @@ beforeEach(async () => {
 })
 afterEach(() => room.dispose())
 
-const PLACE = { stateDir: '/nowhere', maxConcurrent: 5, mergeAuto: true, answerWithin: 900_000 }
+const PLACE = {
+  stateDir: '/nowhere',
+  maxConcurrent: 5,
+  mergeAuto: true,
+  answerWithin: 900_000,
+  loopAfter: 3,
+  deadlines: {},
+}
 const LIMITS = { nudgeAfter: 120_000, nudgeEvery: 60_000, nudges: 3, toolLimit: 1_800_000 }
 
 /** An agent whose owner is this process. */
@@ -57,7 +64,7 @@ test('a process that ends while it is held is gone; one that is stopped lives', 
   const round = await begin()
   const runner = async () => {
     await look(round)
-    return round.eyes.look(PLACE, () => false).agents[0]?.runner
+    return round.eyes.look(PLACE, INCURIOUS).agents[0]?.runner
   }
   expect(await runner()).toBe('alive')
   process.kill(who.pid, 'SIGSTOP')

@@ -121,7 +121,14 @@ async function fleetOf(stage: Stage, count: number): Promise<() => Promise<unkno
   if ('pid' in lease) throw new Error('somebody watches')
   const eyes = new Eyes(db, systemClock)
   const round = firstRound(db, systemClock, lease, eyes)
-  const place = { stateDir, maxConcurrent: count, mergeAuto: true, answerWithin: 900_000 }
+  const place = {
+    stateDir,
+    maxConcurrent: count,
+    mergeAuto: true,
+    answerWithin: 900_000,
+    loopAfter: 5,
+    deadlines: {},
+  }
   stage.afterwards(async () => {
     eyes.close()
     for (const runner of runners) runner.kill()

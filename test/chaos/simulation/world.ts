@@ -587,6 +587,7 @@ class World {
         return
       }
       case 'nudge':
+        if (verdict.about !== 'silence') throw new Error('nobody goes in circles in this world')
         return this.#nudge(this.#named(verdict.agent), verdict)
       case 'raise':
         return this.#raise(this.#named(verdict.agent))
@@ -676,6 +677,8 @@ function seenOf(agent: SimAgent): AgentSeen {
     persistent: false,
     reads: agent.prompts,
     tried,
+    cpuMs: null,
+    troubles: [],
   }
 }
 
