@@ -5,11 +5,11 @@ import type { Stopped } from './stop.ts'
 
 /** Where a task that was slung stands and what to do next, in two lines. */
 export function saySlung(
-  { agent, task, queued, passedOver }: Slung,
+  { agent, task, queued, waits, passedOver }: Slung,
   { insideAgent }: { readonly insideAgent: boolean },
 ): string {
   const stands = queued
-    ? `${agent.name} waits for a free place: ${task.title}`
+    ? `${agent.name} waits${waits === null ? ' for a free place' : ''}: ${task.title}${waits === null ? '' : `\n${waits}`}`
     : `${agent.name} is on its way: ${task.title}`
   const next = insideAgent
     ? 'End your turn when you have nothing else to do; mail tells you what becomes of it.'
@@ -23,9 +23,20 @@ export function saySlung(
 }
 
 /** The same for scripts. */
-export function documentOf({ agent, task, queued, passedOver }: Slung) {
+export function documentOf({ agent, task, queued, waits, passedOver }: Slung) {
   const { name, runtime, model, branch, protection } = agent
-  return { task: task.id, agent: name, state: task.state, branch, queued, runtime, model, protection, passedOver }
+  return {
+    task: task.id,
+    agent: name,
+    state: task.state,
+    branch,
+    queued,
+    waits,
+    runtime,
+    model,
+    protection,
+    passedOver,
+  }
 }
 
 /** What became of an agent that was stopped, in one line. */

@@ -3,6 +3,7 @@ import { type Capability, NAME_PATTERN } from '../contract/states.ts'
 import { write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
+import { admissionNow, modeNow } from '../load/mode.ts'
 import { oneLine } from '../mail/frame.ts'
 import { postMail } from '../mail/send.ts'
 import { commitOf } from '../os/git.ts'
@@ -24,6 +25,7 @@ import {
   agentsOfRun,
   countInRun,
   countLive,
+  getAgent,
   insertAgent,
   isOpen,
   joinRun,
@@ -54,8 +56,10 @@ export interface Slung {
   readonly task: Task
   readonly agent: Agent
   readonly run: Run
-  /** Whether it was started or waits for a place. */
+  /** Whether it was started or waits. */
   readonly queued: boolean
+  /** What it waits for; null when it does not, or for a place alone. */
+  readonly waits: string | null
   /** Runtimes that would have been taken before its own, had nothing stood in their way. */
   readonly passedOver: readonly PassedOver[]
 }
@@ -115,7 +119,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
 
   step('sling.checked')
   const now = project.clock.now()
-  const slung = await write(project.db, async (tx): Promise<Slung> => {
+  const slung = await write(project.db, async (tx) => {
     const run = await runFor(tx, parent, now)
     const verdict = mayStart({
       parentDepth: parent?.depth ?? null,
@@ -126,6 +130,9 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
       queue: request.queue ?? true,
     })
     if (!verdict.ok) throw new OvError('busy', verdict.code, verdict.message, { hint: verdict.hint })
+    const held = request.queue === false ? (await admissionNow(tx, project)).why : null
+    if (held !== null)
+      throw new OvError('busy', 'sling.held', held, { hint: 'To have it wait: leave --no-queue out. More: ov mode' })
     const fresh = {
       runId: run.id,
       title: oneLine(body, 80),
@@ -195,12 +202,13 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
       },
     })
     step('sling.reserving')
-    return { task, agent, run, queued: verdict.start === 'queued', passedOver }
+    return { task, agent, run, passedOver }
   })
   step('sling.reserved')
   await dispatchQueued(project)
   step('sling.dispatched')
-  return slung
+  const queued = (await getAgent(project.db, slung.agent.id))?.state === 'queued'
+  return { ...slung, queued, waits: queued ? (await modeNow(project)).holds : null }
 }
 
 /**

@@ -4,6 +4,7 @@ import { openProject, type Project } from '../project.ts'
 import { checkDatabase } from './checks/database.ts'
 import { checkBranch, checkConfig, checkGates } from './checks/intent.ts'
 import { checkAgents, checkLeftovers } from './checks/leftovers.ts'
+import { checkMode } from './checks/mode.ts'
 import { checkDisk, checkSocketFolder, checkStateFolder, checkWorktreeFolder } from './checks/places.ts'
 import { checkRuntimes } from './checks/runtimes.ts'
 import { checkGit, checkNode, checkTmux } from './checks/tools.ts'
@@ -84,7 +85,11 @@ async function lookAround(cwd: string, mend: (found: readonly Found[]) => Promis
           ]),
       ...(project === null
         ? []
-        : [within('agents', checkAgents(project)), within('leftovers', checkLeftovers(project))]),
+        : [
+            within('agents', checkAgents(project)),
+            within('mode', checkMode(project)),
+            within('leftovers', checkLeftovers(project)),
+          ]),
     ])
     const all = checks.flat()
     const said = new Set(all.flatMap((check) => check.found.map((issue) => issue.code)))

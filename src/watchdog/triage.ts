@@ -8,6 +8,7 @@ import { claimLease, dropLease, type Lease, ownsLease, releaseLease } from '../d
 import { write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
 import { countAllSince, eventsOfKinds, recordEvent } from '../events/store.ts'
+import { isAllowed } from '../load/mode.ts'
 import { oneLine } from '../mail/frame.ts'
 import { ownIdentity } from '../os/process.ts'
 import type { Project } from '../project.ts'
@@ -69,6 +70,8 @@ async function rulingAbout(
 ): Promise<Ruling> {
   const { digest } = found
   if (!project.config.watchdog.tier1.enabled) return { verdict: null, by: null, why: 'Triage is off.', digest: null }
+  if (!(await isAllowed(project, 'triage')))
+    return { verdict: null, by: null, why: 'The fleet is short of something, and asks no model.', digest: null }
   const known = await lastVerdict(project, agent, digest)
   if (known !== null) return { verdict: known, by: 'the same facts as before', why: known.why, digest }
   try {

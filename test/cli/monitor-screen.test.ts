@@ -189,3 +189,10 @@ test('the terminal decides: UTF-8 by the locale, live only where it can be drawn
   expect([onceWidth({}, undefined), onceWidth({ COLUMNS: '120' }, undefined), onceWidth({}, 50)]).toEqual([80, 120, 50])
   expect(onceWidth({ COLUMNS: 'wide' }, undefined)).toBe(80)
 })
+
+test('a fleet that does less than everything says so in its first line', () => {
+  const mode = { level: 'minimal', by: 'ov', why: 'x', since: null, until: null, places: 5, holds: null } as const
+  const header = (report: MonitorReport) => draw('fleet', 100, 24, { report })[0]
+  expect(header(monitorReport())).not.toContain('minimal')
+  expect(header(monitorReport(undefined, { mode }))).toMatch(/^ ?shop +minimal +run-3/)
+})

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { eventsBeyond } from '../../src/events/store.ts'
 import { type Fleet, makeFleet } from '../rig/fleet.ts'
 import { configure, git, type Home, makeHome } from '../rig/sandbox-home.ts'
+import { slingShell } from '../rig/shell-sling.ts'
 
 let home: Home
 let fleet: Fleet
@@ -38,11 +39,18 @@ test('a task waits while a reserve is missing, says so everywhere, and starts wh
   // With nobody at work one may start whatever is missing.
   await fleet.sling('first', HANG)
   await fleet.expectState('first', 'working')
-  await fleet.sling('second', HANG)
+  const second = await say(...slingShell('second', HANG))
   expect((await fleet.agent('second')).state).toBe('queued')
   const why = /GB of memory are free, 921600 GB are kept \(load\.minMemory\)\./
-  expect(await say('status')).toMatch(why)
-  expect(await say('inspect', 'second')).toMatch(why)
+  expect(second).toMatch(/^second waits: Task of second\n/)
+  for (const said of [second, await say('status'), await say('inspect', 'second')])
+    expect(said.replaceAll(/\s+/g, ' ')).toMatch(why)
+  expect(await say('monitor', '--once')).toMatch(/^ ?repo +minimal [\s\S]*second +queued +\S+ +\d.* of memory are/)
+  const refused = await home.ov(fleet.repo, slingShell('third', HANG, '--no-queue'))
+  expect([refused.code, refused.output]).toEqual([4, expect.stringMatching(why)])
+  const doctor = JSON.parse((await home.ov(fleet.repo, ['doctor', '--json'])).stdout)
+  expect(doctor.issues.map(({ code }: { code: string }) => code)).toContain('mode.minimal')
+  expect(doctor.issues.map(({ code }: { code: string }) => code)).not.toContain('agent.not-started')
   const status = await fleet.status()
   expect(status.mode).toMatchObject({ level: 'minimal', by: 'ov', why: expect.stringMatching(why), places: 5 })
   expect(status.mode.holds).toMatch(why)

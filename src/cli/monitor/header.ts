@@ -24,10 +24,15 @@ function joined(parts: readonly Line[], between: string): Line {
 }
 
 /** In the order of their weight. */
-function leftParts({ project, run, branch, landing }: MonitorReport, now: number, trouble: string | null): Line[] {
+function leftParts(
+  { project, run, branch, landing, mode }: MonitorReport,
+  now: number,
+  trouble: string | null,
+): Line[] {
   const behind = landing === null || landing.commits === 0 ? '' : ` (${landing.commits} to land)`
   return [
     [{ text: oneLine(project.name, 40), paint: style.bold }],
+    ...(mode.level === 'full' ? [] : [[{ text: mode.level, paint: style.yellow.bold }]]),
     ...(trouble === null ? [] : [[{ text: trouble, paint: style.red }]]),
     ...(run === null ? [] : [[{ text: `${run.name} ${age(run.createdAt, now)}`, paint: style.dim }]]),
     ...(branch === null

@@ -5,6 +5,7 @@ import { claimLease, deadLeases, heldLeases, releaseLease } from '../../db/lease
 import { write } from '../../db/open.ts'
 import { hasLivingOwner } from '../../fsck/invariant.ts'
 import { gitAtWork, locksOf, lostWorktrees, recordsOf, scratchLeft } from '../../fsck/left.ts'
+import { modeNow } from '../../load/mode.ts'
 import { scratchLease, sweepScratch } from '../../merge/scratch.ts'
 import { openMerges, TRAIN_LEASE } from '../../merge/store.ts'
 import { driveTrain } from '../../merge/train.ts'
@@ -35,6 +36,7 @@ export async function checkAgents(project: Project): Promise<Check> {
   const orphans = agents.filter((agent) => isOrphaned(project, agent))
   const queued = agents.filter((agent) => agent.state === 'queued' && settled(agent.state_since))
   const places = project.config.agents.maxConcurrent - agents.filter((agent) => agent.state !== 'queued').length
+  const { holds } = await modeNow(project)
   const found: Found[] = []
   const converge = async () => {
     const ended = await reconcile(project)
@@ -48,7 +50,7 @@ export async function checkAgents(project: Project): Promise<Check> {
       hint: 'Bring them back: ov up',
       fix: converge,
     })
-  } else if (queued.length > 0 && places > 0) {
+  } else if (queued.length > 0 && places > 0 && holds === null) {
     found.push({
       severity: 'warning',
       code: 'agent.not-started',
