@@ -71,7 +71,7 @@ export function isGreen(home: Home, repo: string, commit: string, check = 'test 
   const env = { ...home.env }
   try {
     const archive = execFileSync('git', ['archive', commit], { cwd: repo, env, maxBuffer: 1 << 28 })
-    execFileSync('tar', ['-x'], { cwd: folder, input: archive })
+    execFileSync('tar', ['-xm'], { cwd: folder, input: archive })
     try {
       execFileSync('/bin/sh', ['-c', check], { cwd: folder, env, stdio: 'ignore' })
       return true

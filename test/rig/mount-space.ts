@@ -7,8 +7,12 @@ import { type Home, OV } from './sandbox-home.ts'
 export interface MountSpace {
   /** Runs a shell script in it. */
   sh(script: string): Promise<Outcome>
-  /** Runs `ov` in it, as a person would. */
-  ov(cwd: string, args: readonly string[]): Promise<Outcome>
+  /** Runs `ov` in it, as a person would. `env` is added to the home's. */
+  ov(cwd: string, args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome>
+  /** What runs a program in it. */
+  readonly enter: readonly string[]
+  /** The process that keeps it. */
+  readonly holder: number
 }
 
 /** Opens a mount namespace, as root or as any user that may make user namespaces. It ends with the home. */
@@ -20,10 +24,13 @@ export async function mountSpace(home: Home): Promise<MountSpace> {
   })
   await once(holder.stdout, 'data')
   const enter = ['nsenter', '-t', String(holder.pid), '-m', ...(isRoot ? [] : ['-U', '--preserve-credentials'])]
-  const inside = (argv: readonly string[]) =>
-    run([...enter, ...argv], { env: home.env, timeoutMs: 60_000, maxOutput: 4_000_000 })
+  const inside = (argv: readonly string[], env = {}) =>
+    run([...enter, ...argv], { env: { ...home.env, ...env }, timeoutMs: 60_000, maxOutput: 4_000_000 })
   return {
     sh: (script) => inside(['sh', '-c', script]),
-    ov: (cwd, args) => inside(['sh', '-c', 'cd "$1" && shift && exec "$@"', 'sh', cwd, process.execPath, OV, ...args]),
+    ov: (cwd, args, env) =>
+      inside(['sh', '-c', 'cd "$1" && shift && exec "$@"', 'sh', cwd, process.execPath, OV, ...args], env),
+    enter,
+    holder: holder.pid ?? 0,
   }
 }

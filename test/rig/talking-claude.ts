@@ -23,7 +23,7 @@ export interface Talking {
  * @param brain runs for every prompt with the prompt on stdin, in the environment and folder of the agent; what it
  *   prints is what the agent says at the end of its turn. `$OV_AGENT` tells which agent it is. Exit code 41 stands for a
  *   key that is refused, 42 for a crash of the CLI, 43 for an account at its limit: what it printed is when that ends, in
- *   seconds since the epoch.
+ *   seconds since the epoch. Lines on file descriptor 3 the CLI prints as they are: frames of its protocol.
  */
 export function talkingClaude(home: Home, brain: string): Talking {
   const bin = mkdtempSync(join(home.path, 'bin-'))
@@ -92,10 +92,11 @@ const next = () => {
   busy = true
   if (!began) say({ type: 'system', subtype: 'init', session_id: session, model: 'fake', claude_code_version: '2.1.328' })
   began = true
-  appendFileSync(transcript, JSON.stringify({ type: 'user', message: { role: 'user', content }, sessionId: session }) + '\n')
+  appendFileSync(transcript, JSON.stringify({ type: 'user', message: { role: 'user', content }, sessionId: session, agent: process.env.OV_AGENT }) + '\n')
   appendFileSync(join(__dirname, 'heard.ndjson'), JSON.stringify({ session, prompt: content }) + '\n')
   say({ type: 'user', message: { role: 'user', content }, session_id: session, isReplay: true })
-  const brain = spawn('/bin/sh', [join(__dirname, 'brain.sh')], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const brain = spawn('/bin/sh', [join(__dirname, 'brain.sh')], { stdio: ['pipe', 'pipe', 'inherit', 'pipe'] })
+  brain.stdio[3].pipe(process.stdout, { end: false })
   brain.stdin.on('error', () => undefined)
   brain.stdin.end(content)
   let said = ''
