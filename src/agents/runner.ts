@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Broker, serveBroker } from '../broker/server.ts'
 import { runtimeSection } from '../config/runtime-section.ts'
 import type { AgentEvent, AgentRuntime, Author, SessionSpec } from '../contract/runtime.ts'
@@ -14,7 +15,7 @@ import { nameOf, reportsTo } from '../mail/send.ts'
 import { findMail } from '../mail/store.ts'
 import { type TrainBeside, trainBeside } from '../merge/beside.ts'
 import { perform } from '../operations.ts'
-import { watchDatabase } from '../os/files.ts'
+import { hasSpace, watchDatabase } from '../os/files.ts'
 import { authorOf, removeWorktree, uncommitted } from '../os/git.ts'
 import { ownIdentity } from '../os/process.ts'
 import { containment } from '../os/sandbox.ts'
@@ -42,14 +43,15 @@ import { openInteractive } from './interactive.ts'
 import { noting } from './notes.ts'
 import { type Pane, paneOn } from './pane.ts'
 import { fallbackFor, type Parking, parkingOf, type Wait } from './parking.ts'
+import { isPassing } from './passing.ts'
 import { CHOICES, GO_ON, MEND, TURN_OVER, WAIT_OVER } from './prompts.ts'
 import { CHANGES_AGAIN, puttingBack } from './put-back.ts'
 import { openRawLog, type RawLog } from './raw-log.ts'
 import { giveTo } from './reassign.ts'
-import { recover } from './recover.ts'
+import { recentRestarts, recover } from './recover.ts'
 import { loadRuntimeOf } from './registry.ts'
 import { programOf, type RuntimeChoice } from './routing.ts'
-import { afterTurn, endOf } from './rules.ts'
+import { afterTurn, endOf, MAX_RESTARTS } from './rules.ts'
 import { openServe } from './serve.ts'
 import { openSession, type Session, type SessionOptions } from './session.ts'
 import { SessionIds } from './session-ids.ts'
@@ -105,6 +107,7 @@ export async function runAgent(project: Project, agentId: string, fence: number)
     await runner.run()
   } catch (error) {
     if (isFenced(error)) return
+    if (isPassing(error)) return await runner.outlast(reasonOf(error))
     await runner.end({ name: 'failed', reason: reasonOf(error) })
     throw error
   } finally {
@@ -183,6 +186,8 @@ class Runner {
     this.#readOnly = project.roles[agent.capability].readOnly
     this.#persistent = agent.persistent === 1
     this.#turns = agent.turns
+    // What worked before it was cut off is given another try.
+    this.#works = agent.turns > 0
     this.#place = furnish(project, agent, runtime)
     this.#noteOf = noting(this.#place.redact)
     this.#ids = new SessionIds(runtime, agent, this.#place.sessionId)
@@ -258,6 +263,30 @@ class Runner {
       await removeWorktree(this.#project.git, worktree)
     step('end.tidied')
     clearOut(this.#place)
+  }
+
+  /**
+   * Nothing can be written for now. That is no fault of the agent's, and passes: its processes end, and once there is room
+   * another runner goes on where it was. A command is not run again: it may have done half of what it does.
+   */
+  async outlast(why: string): Promise<void> {
+    await stopProcessesOf(this.#agent.id, [], { polite: this.#runtime.stopSignal })
+    for (;;) {
+      while (!hasSpace(this.#project.stateDir)) await delay(TICK_MS)
+      try {
+        const restarts = await recentRestarts(this.#project, this.#agent)
+        const again = this.#runtime.can.prompts || this.#turns === 0
+        if (!again || restarts >= MAX_RESTARTS) return await this.end({ name: 'failed', reason: why })
+        // There may be room for a little, and not for what it needs.
+        await delay(TICK_MS * 3 ** restarts)
+        await this.#giveWay(why)
+        return
+      } catch (error) {
+        if (isFenced(error)) return
+        if (!isPassing(error)) throw error
+        await delay(TICK_MS)
+      }
+    }
   }
 
   async close(): Promise<void> {

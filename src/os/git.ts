@@ -115,6 +115,12 @@ async function pastHalfMade(args: readonly string[], work: () => Promise<string>
   }
 }
 
+/**
+ * On a full disk `git checkout` leaves files out, or empty, says so, and ends with 0 all the same. Whoever worked in such a
+ * worktree would commit that they are gone.
+ */
+const UNWRITTEN = /^error: (unable to (create|write|stat just-written|read) |failed to (create|write) )/m
+
 async function runGit(
   directory: string,
   env: Readonly<Record<string, string>>,
@@ -141,12 +147,13 @@ async function runGit(
     ...(input === undefined ? {} : { input: () => input }),
     // Every failure is ours to explain: simple-git's own error for it has no exit code. Killed by a signal, git has none
     // either, and what it printed until then is no answer.
-    errors: (_error, { exitCode, stdOut, stdErr }) =>
-      exitCode === 0
-        ? undefined
-        : new Carrier(
-            new GitFailure(exitCode ?? -1, Buffer.concat(stdOut).toString(), Buffer.concat(stdErr).toString()),
-          ),
+    errors: (_error, { exitCode, stdOut, stdErr }) => {
+      const said = Buffer.concat(stdErr).toString()
+      const out = Buffer.concat(stdOut).toString()
+      if (exitCode !== 0) return new Carrier(new GitFailure(exitCode ?? -1, out, said))
+      if (!UNWRITTEN.test(said)) return undefined
+      return new Carrier(new GitFailure(-1, out, `git could not write all files. Is the disk full?\n${said}`))
+    },
   })
   try {
     return await git

@@ -4,10 +4,11 @@ import Database from 'better-sqlite3'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { countLive, openAgents } from '../../src/agents/store.ts'
 import { runnersOf } from '../../src/os/tree.ts'
+import type { Outcome } from '../../src/tasks/outcome.ts'
 import { fakeClaude } from '../rig/fake-claude.ts'
 import { mountSpace } from '../rig/mount-space.ts'
 import { inProject } from '../rig/project.ts'
-import { git, type Home, makeHome, makeRepo, readyRepo } from '../rig/sandbox-home.ts'
+import { configure, git, type Home, makeHome, makeRepo, readyRepo } from '../rig/sandbox-home.ts'
 
 let home: Home
 beforeAll(() => {
@@ -494,6 +495,24 @@ describe('a disk that takes nothing', () => {
     expect(JSON.parse(doctor.stdout)).toMatchObject({ ready: false })
     expect(await home.ov(repo, ['status'])).toMatchObject({ code: 0 })
   })
+
+  test('a worktree that does not fit on the disk is no worktree: nobody works in it, and the task fails by that', async () => {
+    const repo = makeRepo(home, 'large')
+    configure(home, repo)
+    for (let file = 0; file < 20; file++) writeFileSync(join(repo, `large-${file}`), 'x'.repeat(100_000))
+    git(home, repo, 'add', '--all')
+    git(home, repo, 'commit', '--quiet', '--message', 'Large')
+    const worktrees = join(repo, '.overstory', 'worktrees')
+    mkdirSync(worktrees, { recursive: true })
+    const space = await mountSpace(home)
+    expect((await space.sh(`mount -t tmpfs -o size=1m tmpfs '${worktrees}'`)).output).toBe('')
+    expect(await space.ov(repo, ['init'])).toMatchObject({ code: 0 })
+    const slung = await space.ov(repo, sling('Add a', 'echo a > a.txt', '--wait', '--json'))
+    const { state, reason } = JSON.parse(slung.stdout) as Outcome
+    expect(state).toBe('failed')
+    expect(reason).toContain('git could not write all files. Is the disk full?')
+    expect(git(home, repo, 'log', '-1', '--format=%s', 'main')).toBe('Large')
+  }, 60_000)
 
   test('a disk that runs full is told; with space again nothing is lost and nothing needs repair', async () => {
     const repo = join(home.path, 'full')

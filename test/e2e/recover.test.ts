@@ -1,13 +1,16 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { findAgent } from '../../src/agents/store.ts'
+import { argumentsOf, processesMarked } from '../../src/os/process.ts'
 import { runnersOf } from '../../src/os/tree.ts'
 import type { Up } from '../../src/watchdog/up.ts'
 import { type Fleet, makeFleet } from '../rig/fleet.ts'
-import { git, type Home, makeHome } from '../rig/sandbox-home.ts'
+import { mountSpace } from '../rig/mount-space.ts'
+import { configure, git, type Home, makeHome, makeRepo } from '../rig/sandbox-home.ts'
 import { type Talking, talkingClaude } from '../rig/talking-claude.ts'
 
 /*
@@ -124,6 +127,40 @@ test('an agent that waits for the end of a limit is brought back to wait for the
   await expect.poll(async () => (await agent()).state, { timeout: 30_000 }).toBe('done')
   expect(claude.heard()).toHaveLength(2)
   expect(sessions()).toHaveLength(1)
+})
+
+test('a disk that is full fails nobody: who cannot write waits until there is room, then goes on where it was', async () => {
+  const talking = talkingClaude(home, twoHalves())
+  const repo = makeRepo(home)
+  const state = join(repo, '.overstory')
+  mkdirSync(state)
+  const space = await mountSpace(home)
+  expect((await space.sh(`mount -t tmpfs -o size=16m tmpfs '${state}'`)).output).toBe('')
+  configure(home, repo, 'runtime: { default: claude }\n')
+  const type = (...args: string[]) => space.ov(repo, args, talking.env)
+  const mine = (word: string) =>
+    processesMarked('XDG_RUNTIME_DIR', home.env.XDG_RUNTIME_DIR ?? '').filter(({ pid }) =>
+      argumentsOf(pid).includes(word),
+    )
+  expect(await type('init', '--yes')).toMatchObject({ code: 0 })
+  await type('sling', '--task', 'Write two halves')
+  await half()
+
+  await space.sh(`cat /dev/zero > '${state}/filler'`)
+  const [runner] = mine('runner')
+  const clis = mine('--append-system-prompt-file')
+  expect(clis).not.toEqual([])
+  for (const { pid } of clis) process.kill(pid, 'SIGKILL')
+  await expect.poll(() => mine('--append-system-prompt-file'), { timeout: 15_000 }).toEqual([])
+  // It can't even say so.
+  await delay(3_000)
+  expect(mine('runner').map(({ pid }) => pid)).toEqual([runner?.pid])
+  await space.sh(`rm '${state}/filler'`)
+  const inspected = async () => JSON.parse((await type('inspect', 'builder-1', '--json')).stdout).agent
+  await expect.poll(async () => (await inspected()).state, { timeout: 30_000 }).toBe('done')
+  expect(git(home, repo, 'show', 'main:two.txt')).toBe('two')
+  const { entries } = JSON.parse((await type('logs', 'builder-1', '--events', '--json')).stdout)
+  expect(entries.map(({ type }: { type: string }) => type)).not.toContain('agent.failed')
 })
 
 test('what dies again and again is started three times, then put aside with its commits, and told', async () => {
