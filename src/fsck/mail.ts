@@ -34,11 +34,20 @@ export const MAIL_INVARIANTS: readonly Invariant[] = [
           mail.thread_id === mail.id &&
           !picked.has(mail.id),
       )
+      // By the order of the records where there is one: clocks are set, back too.
+      const recorded = new Map(
+        mailsByEvent(look, 'mail.delivered').flatMap((mails, at) => mails.map((id) => [id, at] as const)),
+      )
+      const isAfter = (mail: MailFacts, next: MailFacts) => {
+        const [at, then] = [recorded.get(mail.id), recorded.get(next.id)]
+        if (at !== undefined && then !== undefined) return at > then
+        return (mail.delivered_at ?? Number.POSITIVE_INFINITY) > (next.delivered_at ?? 0)
+      }
       const lines = Map.groupBy(inLine, (mail) => [mail.reader, mail.sender, mail.priority_rank, mail.type].join(' '))
       return [...lines.values()].flatMap((line): Breach[] => {
         const late = line.find((mail, at) => {
           const next = line.slice(at + 1).find(({ delivered_at: delivered }) => delivered !== null)
-          return next !== undefined && (mail.delivered_at ?? Number.POSITIVE_INFINITY) > (next.delivered_at ?? 0)
+          return next !== undefined && isAfter(mail, next)
         })
         return late === undefined
           ? []
@@ -66,11 +75,15 @@ export const MAIL_INVARIANTS: readonly Invariant[] = [
   },
 ]
 
-/** The mails that events of this type name. */
-function mailsIn({ rows }: Look, type: string): string[] {
+/** The mails that each event of this type names, the oldest event first. */
+function mailsByEvent({ rows }: Look, type: string): string[][] {
   return rows.events.flatMap((event) =>
-    event.type === type ? (JSON.parse(event.data_json) as { mail: string[] }).mail : [],
+    event.type === type ? [(JSON.parse(event.data_json) as { mail: string[] }).mail] : [],
   )
+}
+
+function mailsIn(look: Look, type: string): string[] {
+  return mailsByEvent(look, type).flat()
 }
 
 function sayMail(look: Look, { id, sender, reader }: MailFacts): string {

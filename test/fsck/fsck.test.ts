@@ -249,6 +249,18 @@ test('a mail that was overtaken is named, unless its reader asked for the later 
   expect(await broken()).toEqual([])
 })
 
+test('a clock that was set back between two deliveries makes nothing of them: the records have an order', async () => {
+  const [first, second] = await letters(2)
+  for (const [mail, at] of [
+    [first, 7_200_000],
+    [second, 5],
+  ] as const) {
+    await deliver(mail, at)
+    await recordEvent(yard.project.db, { at, type: 'mail.delivered', data: { mail: [mail] } })
+  }
+  expect(await broken()).toEqual([])
+})
+
 test('a mail that was delivered twice, or delivered and sent back, is named', async () => {
   const [twice, both, never] = await letters(3)
   await deliver(twice, 5)

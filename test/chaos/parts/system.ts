@@ -1,9 +1,10 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { MAX_RESTARTS } from '../../../src/agents/rules.ts'
 import { signal } from '../../../src/os/process.ts'
 import type { Up } from '../../../src/watchdog/up.ts'
 import { git } from '../../rig/sandbox-home.ts'
-import { fsck } from '../oracle.ts'
+import { fsck, takenDown } from '../oracle.ts'
 import { emptyTally, type Part, type Run, type Tally } from '../part.ts'
 import type { Random } from '../random.ts'
 import { accountOf } from '../system/account.ts'
@@ -19,6 +20,9 @@ const TASKS = 60
 const UP_MS = 30_000
 /** So long at most it takes until everything is over once nothing is done to it any more. */
 const SETTLE_MS = 240_000
+
+/** What counts as one. */
+const RESTARTS = new Set(['agent.recovered', 'agent.requeued'])
 
 const SHORT: Numbers = {
   kills: { runner: 12, cli: 12, watcher: 3, tender: 2, driver: 3, tmux: 2 },
@@ -110,7 +114,22 @@ async function run({ home, random, long, note, problem, gone, late, afterwards }
   rmSync(world.brain.switches.hold)
   people.resume()
   watch()
-  await until(() => states('queued', 'starting', 'working', 'waiting').length === 0, SETTLE_MS, gone)
+  const isOver = () => states('queued', 'starting', 'working', 'waiting').length === 0
+  await until(isOver, SETTLE_MS, gone)
+  // Whom it has seen die too often it puts aside and says so; the person has it tried again.
+  await delay(2_000)
+  const aside = states('failed', 'stopped')
+  const letters = takenDown<{ subject: string }>(people.files.read)
+  for (const { id, name, reason } of aside) {
+    const restarts = ledger.events().filter(({ agent, type }) => agent === id && RESTARTS.has(type)).length
+    if (restarts < MAX_RESTARTS) problem(`${name} was given up after ${restarts} restarts: ${reason}`)
+    if (!letters.some(({ subject }) => subject.startsWith(`${name} failed`)))
+      problem(`Nobody was told that ${name} failed.`)
+    const retried = await world.ov('retry', name)
+    if (retried.code !== 0) problem(`ov retry ${name}: ${retried.output}`)
+  }
+  await delay(500)
+  await until(isOver, SETTLE_MS, gone)
   for (const { name, state, waiting_on: on } of states('queued', 'starting', 'working', 'waiting'))
     problem(`${name} never came to its end: it is ${state}${on === null ? '' : ` on ${on}`}.`)
   // The human reads what came last.
@@ -128,7 +147,7 @@ async function run({ home, random, long, note, problem, gone, late, afterwards }
   for (const what of account.problems) problem(what)
   const { noticed, recovered } = timesOf(injected.deaths, ledger)
   note(
-    `${account.merged} tasks merged, ${account.putAside.length} put aside, ${account.bounced} mails came back, refused commands by exit code: ${JSON.stringify(Object.fromEntries(people.refused))}`,
+    `${account.merged} tasks merged, ${aside.length} put aside and tried again, ${account.bounced} mails came back, refused commands by exit code: ${JSON.stringify(Object.fromEntries(people.refused))}`,
   )
   return {
     ...tally,

@@ -23,7 +23,6 @@ export interface Account {
   readonly moves: number
   readonly mainGreen: boolean
   readonly merged: number
-  readonly putAside: readonly string[]
   readonly problems: readonly string[]
 }
 
@@ -60,7 +59,6 @@ export function accountOf(
   if (red.length > 0) problems.push(`main was red at ${red.join(' ')}`)
 
   const files = new Set(git(home, repo, 'ls-tree', '--name-only', 'main').split('\n'))
-  const putAside: string[] = []
   const vanished: string[] = []
   let merged = 0
   for (const { name } of plans) {
@@ -69,7 +67,6 @@ export function accountOf(
     if (isOnMain) merged += 1
     if (agent === undefined) problems.push(`${name} was slung, and is in no book.`)
     else if (agent.state === 'done' && !isOnMain) vanished.push(name)
-    else if (agent.state === 'failed' && /put aside/i.test(agent.reason ?? '')) putAside.push(name)
     else if (agent.state !== 'done') problems.push(`${name} ended ${agent.state}: ${agent.reason ?? ''}`)
   }
   if (vanished.length > 0) problems.push(`Done, and not on main: ${vanished.join(' ')}${removals(world)}`)
@@ -80,7 +77,6 @@ export function accountOf(
     moves: moves.length,
     mainGreen: red.length === 0 && moves.length > 0,
     merged,
-    putAside,
     problems,
   }
 }
