@@ -224,7 +224,7 @@ export function startServer(
     // Spawn itself failed (the binary vanished, too many processes): no exit will follow.
     if (child.pid === undefined) giveUp(`${argv[0]} could not be started: ${error.message}`)
   })
-  child.on('exit', () => endPipes(child, [stdout, stderr]))
+  child.on('exit', () => endPipes(child, [stdout, stderr], options))
   child.on('close', (code, ownSignal) => {
     alive = false
     stream?.destroy()

@@ -14,6 +14,7 @@ import type {
 } from '../contract/runtime.ts'
 import { codeOf } from '../errors.ts'
 import { identify, killProcessGroup, spawnPiped } from '../os/process.ts'
+import { AGENT_MARKER, noteLeft } from '../os/tree.ts'
 import { splitLines } from './lines.ts'
 import type { RawLog } from './raw-log.ts'
 
@@ -227,7 +228,7 @@ export function openSession(options: SessionOptions): Session {
     })
     const stderr = follow(started.stderr, { log, reader }, 'err', () => undefined)
     lastWords = () => stderr.tail().trim()
-    started.on('exit', () => endPipes(started, [stdout, stderr]))
+    started.on('exit', () => endPipes(started, [stdout, stderr], options))
     // `close`, not `exit`: every line has been read by then.
     started.on('close', (code, ownSignal) => {
       const signal = ownSignal ?? options.deathOf(code)
@@ -309,10 +310,17 @@ export interface Followed {
 }
 
 /**
- * A process that has ended may have left others behind that hold its pipes, which then never close. Those of its group
- * get a moment and are killed; of those that left the group nothing more is read once they are silent.
+ * A process that has ended may have left others behind: they are noted as its agent's. Those that hold its pipes, which
+ * then never close, get a moment and are killed when they are of its group; of those that left the group nothing more is
+ * read once they are silent.
  */
-export function endPipes(ended: ChildProcess, streams: readonly Followed[]): void {
+export function endPipes(
+  ended: ChildProcess,
+  streams: readonly Followed[],
+  { environment }: Pick<SessionOptions, 'environment'>,
+): void {
+  const agentId = environment[AGENT_MARKER]
+  if (ended.pid !== undefined && agentId !== undefined) noteLeft(agentId, ended.pid)
   const look = setInterval(() => {
     // As long as the group has members its number is nobody's pid; a process of that pid would be a stranger.
     if (ended.pid !== undefined && identify(ended.pid) === null) killProcessGroup(ended.pid)

@@ -85,10 +85,24 @@ interface Member extends Stat {
 
 type Processes = ReadonlyMap<number, Stat>
 
+/** What the CLIs of an agent left in their sessions when they ended, by the agent's id. In memory: it is its runner's own. */
+const leftBehind = new Map<string, ProcessIdentity[]>()
+
+/**
+ * Notes what a process that has just ended leaves in its session: without its leader and the marker nothing else would
+ * tell later that it is the agent's. Call it as soon as the end is known, while no other process can have its pid.
+ */
+export function noteLeft(agentId: string, leader: number): void {
+  const left = allProcesses().filter(({ session, pid }) => session === leader && pid !== leader)
+  if (left.length === 0) return
+  const before = (leftBehind.get(agentId) ?? []).filter((who) => liveness(who) !== 'gone')
+  leftBehind.set(agentId, [...before, ...left])
+}
+
 /**
  * The live processes of an agent, and what was found of them before: a child whose parent has died since is still
- * known. Members are the runners given; what carries the agent's marker in its environment; all that descends from
- * those; all of a session that one of those began. Never: the calling process and its ancestors, another agent's
+ * known. Members are the runners given; what carries the agent's marker in its environment; what its CLIs left behind; all
+ * that descends from those; all of a session that one of those began. Never: the calling process and its ancestors, another agent's
  * runner and what descends from that.
  */
 class Tree {
@@ -134,6 +148,8 @@ class Tree {
   #partOf(stat: Stat): Part | null {
     if (this.#knows(stat)) return this.#known.get(stat.pid)?.part ?? null
     if (this.#runners.some((runner) => runner.pid === stat.pid && runner.start === stat.start)) return 'runner'
+    if (leftBehind.get(this.#agentId)?.some((left) => left.pid === stat.pid && left.start === stat.start))
+      return 'agent'
     const key = `${stat.pid}:${stat.start}`
     if (this.#unmarked.has(key)) return null
     if (environmentOf(stat.pid).includes(`${AGENT_MARKER}=${this.#agentId}`)) return 'agent'

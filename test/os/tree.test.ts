@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { newId } from '../../src/ids.ts'
 import { identify, liveness, type ProcessIdentity } from '../../src/os/process.ts'
-import { AGENT_MARKER, runnersOf, stopProcessesOf, straysIn } from '../../src/os/tree.ts'
+import { AGENT_MARKER, noteLeft, runnersOf, stopProcessesOf, straysIn } from '../../src/os/tree.ts'
 import { type Herd, herd } from '../rig/processes.ts'
 
 let agentId: string
@@ -54,6 +54,19 @@ test.each(Object.entries(SHAPES))('stopping an agent leaves nothing of %s', asyn
   await own.expectSleepers(sleepers)
   expect(await stopProcessesOf(agentId, [], { graceMs: 200 })).toEqual([])
   expect(own.sleepers()).toEqual([])
+})
+
+test('what a process left in its session with an empty environment is found after its end', async () => {
+  const leader = own.start('(env -i sleep $T &); exit 0', { env: marker() })
+  const over = new Promise((resolve) => leader.on('exit', resolve))
+  await own.expectSleepers(1)
+  await over
+  others.start('exec sleep $T')
+  await others.expectSleepers(1)
+  noteLeft(agentId, leader.pid ?? 0)
+  expect(await stopProcessesOf(agentId, [], { graceMs: 200 })).toEqual([])
+  expect(own.sleepers()).toEqual([])
+  expect(others.sleepers()).toHaveLength(1)
 })
 
 test('a process that ends when asked is given the time to do so', async () => {
