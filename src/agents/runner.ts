@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { type Broker, serveBroker } from '../broker/server.ts'
 import { runtimeSection } from '../config/runtime-section.ts'
 import type { AgentEvent, AgentRuntime, Author, SessionSpec } from '../contract/runtime.ts'
@@ -65,6 +66,7 @@ import {
   openAgents,
   openChildren,
   setAgentState,
+  stateOf,
   takeOver,
   updateAgent,
 } from './store.ts'
@@ -555,8 +557,7 @@ class Runner {
     if (choice !== null) return this.#giveWay(`${this.#runtime.title} is ${LIMIT_WORDS[wait.cause]}`, choice)
     const me = await getAgent(this.#project.db, this.#agent.id)
     const { state } = wait
-    const shown = me?.state === 'waiting' && state.name === 'waiting' && me.waiting_on === state.on
-    if (!shown || me.waiting_until !== wait.until) await this.#become(state)
+    if (me === undefined || !isDeepStrictEqual(stateOf(me), state)) await this.#become(state)
     return null
   }
 

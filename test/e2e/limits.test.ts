@@ -22,7 +22,7 @@ const SPACING_MS = 400
 async function open(brain: string, config = ''): Promise<void> {
   claude = talkingClaude(home, brain)
   fleet = await makeFleet(home, {
-    config: `runtime: { default: claude }\nlimits: { spacing: ${SPACING_MS}ms, backoff: 2s }\n${config}`,
+    config: `runtime: { default: claude }\nlimits: { spacing: ${SPACING_MS}ms, backoff: 2s }\nload: { enabled: false }\n${config}`,
   })
 }
 
