@@ -22,7 +22,7 @@ import { adminDirOf, commonDirAt, headOf } from '../os/git-folder.ts'
 import { liveness, ownIdentity } from '../os/process.ts'
 import { removeFolder, scrub } from '../os/scrub.ts'
 import { processesIn } from '../os/tree.ts'
-import { forgetFolder, forgetWorktree, moveWorktree, recordsPlainly, renewRecord } from '../os/worktree-record.ts'
+import { forgetFolder, moveWorktree, recordsPlainly, renewRecord } from '../os/worktree-record.ts'
 import type { Project } from '../project.ts'
 import { step } from '../steps.ts'
 import { startingPoint } from './base.ts'
@@ -97,16 +97,17 @@ export async function takePooled(
     const from = slotPath(project, slot)
     try {
       if (!(await isPristine(project, from, slot.base_sha))) continue
-      moveWorktree(from, path, common)
-      step('pool.moved')
+      // On its branch before it is at its place: what is found there after a kill can be told to be the agent's.
       try {
-        await switchTo(gitIn(project, path), { branch, base })
-        return true
+        await switchTo(gitIn(project, from), { branch, base })
       } catch (error) {
-        forgetWorktree(path, common)
         if (!(error instanceof GitFailure)) throw error
         return false
       }
+      step('pool.switched')
+      moveWorktree(from, path, common)
+      step('pool.moved')
+      return true
     } finally {
       await drop(project, slot)
     }

@@ -4,6 +4,7 @@ import { JOBS } from '../crash/jobs.ts'
 import { crashingOv, type Kill, stepsInSources } from '../crash/steps.ts'
 import { type Tried, tryJob } from '../crash/try.ts'
 import { emptyTally, type OpenTally, type Part, type Run } from '../part.ts'
+import { several } from '../several.ts'
 
 /** So many fleets at once: what they do most is wait. */
 const AT_ONCE = 4
@@ -45,7 +46,7 @@ export default {
 
     const rehearsed = new Map<string, readonly string[]>()
     const wanted = JOBS.filter((job) => run.only === null || run.only.startsWith(`${job.name}/`))
-    await several(wanted, async (job) => {
+    await several(AT_ONCE, wanted, async (job) => {
       const tried = await perform(job, null, `${job.name}/`)
       if (tried !== null) rehearsed.set(job.name, tried.reached)
     })
@@ -56,7 +57,7 @@ export default {
       for (const step of steps) if (!reached.has(step)) problem(`no job reaches ${step}: add one that does`)
     const cases = casesOf(run, steps, rehearsed)
     note(`${cases.length} kills`)
-    await several(cases, async ({ job, kill, name }, index) => {
+    await several(AT_ONCE, cases, async ({ job, kill, name }, index) => {
       if (run.gone.aborted) return
       const tried = await perform(job, kill, name)
       if (tried !== null && !tried.died) note(`${name} was not reached this time`)
@@ -94,17 +95,4 @@ function count(tally: OpenTally, tried: Tried, kill: Kill | null): void {
   tally.commits = (tally.commits ?? 0) + tried.commits
   tally.reachable = (tally.reachable ?? 0) + tried.reachable
   tally.orphans = (tally.orphans ?? 0) + tried.orphans
-}
-
-/** Does work on all of them, so many at once. */
-async function several<T>(all: readonly T[], work: (one: T, index: number) => Promise<void>): Promise<void> {
-  let next = 0
-  const worker = async () => {
-    while (next < all.length) {
-      const index = next++
-      const one = all[index]
-      if (one !== undefined) await work(one, index)
-    }
-  }
-  await Promise.all(Array.from({ length: AT_ONCE }, worker))
 }

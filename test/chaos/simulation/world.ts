@@ -35,6 +35,8 @@ const AGENTS = 5
 const PLACES = 3
 /** Somebody who watches looks at least so often. */
 const LOOK_MS = SECOND
+/** Who has slept longer than this knows it. */
+const SLEEP_MS = 20 * SECOND
 /** A death is known so soon after the kernel says so, as long as somebody watches. */
 const NOTICED_MS = 2 * SECOND
 /** What is to be tended is, as long as somebody watches: after its grace, and then at least so often. */
@@ -524,6 +526,12 @@ class World {
   #gap(ms: number): void {
     this.#mono += ms
     this.#forgive()
+    // Shorter than that nobody can tell it from a busy machine.
+    if (ms < SLEEP_MS) return
+    for (const agent of this.#agents) {
+      agent.silentSince += ms
+      agent.busySince += ms
+    }
   }
 
   /** What could not be seen is not held against anybody. */
