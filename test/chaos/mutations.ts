@@ -59,7 +59,10 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     protection: 'a newer database is refused',
-    without: [gone('src/db/open.ts', '      refuseNewer(database, path)\n      useWal(database)\n')],
+    without: [
+      other('src/db/open.ts', 'refuseNewer(database, path)\n      useWal', 'useWal'),
+      other('src/db/open.ts', 'refuseNewer(database, path)\n      MIGRATIONS', 'MIGRATIONS'),
+    ],
     red: { file: 'test/e2e/bad-input.test.ts', title: 'a newer one is refused', build: true },
   },
   {
@@ -152,7 +155,7 @@ export const MUTATIONS: readonly Mutation[] = [
     without: [
       other('src/merge/attempt.ts', 'checkCommit(project, commit, {', 'checkCommit(project, entry.head_sha, {'),
     ],
-    red: { file: 'test/merge/train.test.ts' },
+    red: { file: 'test/merge/train.test.ts', title: 'red together' },
   },
   {
     protection: 'a checkout with changes is left alone',

@@ -108,6 +108,17 @@ test('a red gate goes back with its output, the next attempt merges', async () =
   expect(await stateOf(second)).toMatchObject({ entry: 'merged', task: 'merged' })
 })
 
+test('of two branches that are green each and red together the second goes back', async () => {
+  await yardWith({
+    config: "project: { qualityGates: [{ name: not-both, command: '! { test -e a.txt && test -e b.txt; }' }] }\n",
+  })
+  const [first, second] = [await yard.queue('one', { 'a.txt': 'a\n' }), await yard.queue('two', { 'b.txt': 'b\n' })]
+  await driveTrain(yard.project)
+  expect(await stateOf(first)).toMatchObject({ entry: 'merged', task: 'merged' })
+  expect(await stateOf(second)).toMatchObject({ entry: 'rejected', task: 'running' })
+  expect(yard.git('ls-tree', '--name-only', 'main', 'b.txt')).toBe('')
+})
+
 test('after merge.maxAttempts the task has failed, and whom the agent reports to is told', async () => {
   await yardWith({ config: `${GATED}merge: { maxAttempts: 2 }\n` })
   const first = await yard.queue('one', { bad: '' })
