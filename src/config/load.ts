@@ -5,7 +5,7 @@ import { stateDirOf } from '../state-dir.ts'
 import { checkSource, ONCE, valueAt } from './check.ts'
 import { isMapping, type Mapping, readSource, type Source } from './document.ts'
 import { environmentSettings } from './environment.ts'
-import { CONFIG_FILE, configFiles } from './files.ts'
+import { CONFIG_FILE, configFiles, LOCAL_CONFIG_FILE } from './files.ts'
 import { invalidConfig, type Problem } from './problem.ts'
 import { type Config, type ConfigSchema, configSchemaFor } from './schema.ts'
 import { secretsIn } from './secrets.ts'
@@ -78,6 +78,7 @@ export async function readConfig(root: string): Promise<Reading> {
     problems.push(...read.problems)
     if (read.source === null) continue
     if (kind === 'user') problems.push(...projectOnly(read.source))
+    if (kind === 'project') problems.push(...ownOnly(read.source))
     take(kind, read.source)
   }
   return { layers, problems, warnings: environment.warnings }
@@ -96,6 +97,19 @@ function projectOnly(source: Source): Problem[] {
     place: source.place(['project', name], 'key'),
     key: `project.${name}`,
     message: `project.${name} belongs into the ${CONFIG_FILE} of a project, not into the settings for all`,
+  }))
+}
+
+/** Keys that name what is run on this machine, or who is called: a repository may not decide that. */
+const OWN_ONLY = ['command', 'webhook'] as const
+
+function ownOnly(source: Source): Problem[] {
+  const { notify } = source.value
+  return OWN_ONLY.filter((name) => isMapping(notify) && name in notify).map((name) => ({
+    file: source.file,
+    place: source.place(['notify', name], 'key'),
+    key: `notify.${name}`,
+    message: `notify.${name} may not come with a repository: put it into ${LOCAL_CONFIG_FILE}, or into your own settings for all projects`,
   }))
 }
 

@@ -1,8 +1,10 @@
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import * as z from 'zod'
+import { NOTICE_KINDS } from '../contract/notices.ts'
 import { CAPABILITIES, type Capability, MODES } from '../contract/states.ts'
 import { isWithin } from '../os/files.ts'
+import { isSafeAddress } from './address.ts'
 import { A_DURATION, DURATION, readDuration } from './duration.ts'
 import { type RuntimeSection, SECTION_DEFAULTS } from './runtime-section.ts'
 
@@ -392,6 +394,46 @@ export function configSchemaFor(runtimes: readonly string[]) {
       })
       .prefault({})
       .describe('What is kept free on this machine (docs/load.md).'),
+    notify: z
+      .strictObject({
+        on: z
+          .array(z.enum(NOTICE_KINDS))
+          .prefault([...NOTICE_KINDS])
+          .describe('What you are told of.'),
+        desktop: z
+          .boolean()
+          .default(false)
+          .describe('Tell you on this desktop, by notify-send or osascript, where one of them is.'),
+        command: z
+          .array(z.string().min(1))
+          .min(1)
+          .refine(
+            ([program = '']) => isAbsolute(program) || !program.includes('/'),
+            'must begin with the name of a program on PATH, or an absolute path',
+          )
+          .optional()
+          .describe(
+            'A program of yours and its arguments, run without a shell; the message is on its standard input as JSON, and in OV_NOTICE_TITLE, OV_NOTICE_TEXT, OV_NOTICE_HINT. Only in overstory.local.yaml or your own settings, never in a committed file.',
+          )
+          .meta({ examples: [['ntfy-send', '--topic', 'fleet']] }),
+        webhook: z
+          .strictObject({
+            url: z
+              .string()
+              .refine(isSafeAddress, 'must be an https address without a password, or http on loopback')
+              .describe('Where the message is posted as JSON. Only in overstory.local.yaml or your own settings.')
+              .meta({ examples: ['https://hooks.example.com/fleet'] }),
+            secret: variable
+              .optional()
+              .describe('Name of the environment variable whose value signs the body (X-Ov-Signature, HMAC-SHA-256).')
+              .meta({ examples: ['FLEET_HOOK_SECRET'] }),
+            timeout: duration.prefault('10s').describe('Time for one attempt.'),
+          })
+          .optional()
+          .describe('An address that is told.'),
+      })
+      .prefault({})
+      .describe('How you are told outside ov of what needs you.'),
     models: perCapability((capability) =>
       z
         .union([line, z.record(z.string(), line)], {

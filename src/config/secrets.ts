@@ -34,3 +34,8 @@ function leaves(value: unknown, path: readonly PropertyKey[]): [readonly Propert
   if (Array.isArray(value)) return value.flatMap((inner, at) => leaves(inner, [...path, at]))
   return isMapping(value) ? Object.entries(value).flatMap(([key, inner]) => leaves(inner, [...path, key])) : []
 }
+
+/** A text with all that looks like a secret in it left out. */
+export function withoutSecrets(text: string): string {
+  return SECRETS.reduce((clean, pattern) => clean.replace(new RegExp(pattern, `${pattern.flags}g`), '[secret]'), text)
+}

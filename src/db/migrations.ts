@@ -136,4 +136,14 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE agents ADD COLUMN account TEXT;
   ALTER TABLE agents ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  CREATE TABLE notifications (
+    id TEXT PRIMARY KEY, channel TEXT NOT NULL, event_id INTEGER NOT NULL, kind TEXT NOT NULL,
+    title TEXT NOT NULL, text TEXT NOT NULL, hint TEXT, state TEXT NOT NULL, batch TEXT,
+    tries INTEGER NOT NULL, not_before INTEGER NOT NULL, error TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX one_notification_per_event ON notifications(channel, event_id);
+  CREATE INDEX notifications_waiting ON notifications(not_before) WHERE state IN ('due', 'sending');
+  CREATE TABLE notify_cursors (channel TEXT PRIMARY KEY, event_id INTEGER NOT NULL) STRICT;
+  `,
 ]

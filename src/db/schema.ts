@@ -1,5 +1,6 @@
 import type { Generated } from 'kysely'
 import type { MailType, Priority } from '../contract/mail.ts'
+import type { NoticeKind } from '../contract/notices.ts'
 import type {
   AgentStateName,
   Capability,
@@ -30,6 +31,8 @@ export interface Schema {
   hook_calls: HookCallRow
   limits: LimitRow
   escalations: EscalationRow
+  notifications: NotificationRow
+  notify_cursors: NotifyCursorRow
   modes: ModeRow
 }
 
@@ -313,4 +316,32 @@ export interface LimitRow {
   evidence: string | null
   lifted_at: number | null
   next_monotonic: number | null
+}
+
+/** Something that a person is told on a channel, or was. */
+export interface NotificationRow {
+  id: string
+  channel: 'desktop' | 'command' | 'webhook'
+  /** The event it tells of; once on each channel. */
+  event_id: number
+  kind: NoticeKind
+  title: string
+  text: string
+  hint: string | null
+  state: 'due' | 'sending' | 'sent' | 'given-up'
+  /** Under which id it goes out, together with others of the same batch. */
+  batch: string | null
+  tries: number
+  /** Wall clock ms before which it is not sent. */
+  not_before: number
+  /** What went wrong the last time. */
+  error: string | null
+  created_at: number
+  updated_at: number
+}
+
+/** Up to which event a channel was told. */
+export interface NotifyCursorRow {
+  channel: 'desktop' | 'command' | 'webhook'
+  event_id: number
 }

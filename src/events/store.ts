@@ -134,6 +134,18 @@ export async function eventsOfKinds(
   return rows.reverse() as unknown as Schema['events'][]
 }
 
+/** Events of these kinds that came after the one with this id, oldest first. */
+export async function notableBeyond(db: Db, id: number, types: readonly string[]): Promise<Schema['events'][]> {
+  const rows = await db
+    .selectFrom('events')
+    .selectAll()
+    .where('id', '>', id)
+    .where('type', 'in', [...types])
+    .orderBy('id')
+    .execute()
+  return rows as unknown as Schema['events'][]
+}
+
 /** The newest `limit` of all events that came after the one with this id, oldest first. */
 export async function newEvents(db: Db, id: number, limit: number): Promise<Schema['events'][]> {
   const rows = await db

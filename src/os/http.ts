@@ -1,4 +1,5 @@
 import { type ClientRequest, type IncomingMessage, request as open } from 'node:http'
+import { request as openSecure } from 'node:https'
 
 /** A request to a server on loopback. */
 export interface Request {
@@ -75,5 +76,37 @@ function begin({ origin, method, path, headers, body }: Request, signal: AbortSi
     })
     request.on('response', resolve).on('error', reject)
     request.end(text ?? undefined)
+  })
+}
+
+/**
+ * Posts a JSON document and gives the status of the answer. No redirect is followed: it could lead anywhere.
+ *
+ * @param timeoutMs for all of it
+ * @throws what the connection failed with, or that it took too long
+ */
+export function postJson(
+  address: string,
+  { body, headers }: { body: string; headers: Readonly<Record<string, string>> },
+  timeoutMs: number,
+): Promise<number> {
+  const signal = AbortSignal.timeout(timeoutMs)
+  const begin = address.startsWith('https:') ? openSecure : open
+  return new Promise((resolve, reject) => {
+    const request = begin(address, {
+      method: 'POST',
+      signal,
+      agent: false,
+      headers: {
+        ...headers,
+        'content-type': 'application/json',
+        'content-length': String(Buffer.byteLength(body)),
+      },
+    })
+    request.on('error', reject).on('response', (response) => {
+      response.resume().on('end', () => resolve(response.statusCode ?? 0))
+      response.on('error', reject)
+    })
+    request.end(body)
   })
 }

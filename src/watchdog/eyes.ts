@@ -7,12 +7,14 @@ import { leaseHolder } from '../db/lease.ts'
 import type { Db } from '../db/open.ts'
 import { needsTending } from '../escalation/rules.ts'
 import { type Escalation, pendingEscalations } from '../escalation/store.ts'
-import { eventsBeyond, firstEvent, lastEventId, recentEvents } from '../events/store.ts'
+import { eventsBeyond, firstEvent, lastEventId, notableBeyond, recentEvents } from '../events/store.ts'
 import { hookFolder, privateFolder } from '../hooks/folder.ts'
 import { recordedLevel } from '../load/look.ts'
 import { mayAt, placesWatched } from '../load/rules.ts'
 import { waitingReaders } from '../mail/store.ts'
 import { openLandings, openMerges, TRAIN_LEASE } from '../merge/store.ts'
+import { isNotable, NOTABLE } from '../notify/rules.ts'
+import { nextDue, toldUpTo } from '../notify/store.ts'
 import { fileState, readFrom } from '../os/files.ts'
 import {
   bootId,
@@ -38,6 +40,8 @@ export interface Place {
   readonly loopAfter: number | null
   /** How long a task may take, in ms, by capability. */
   readonly deadlines: Readonly<Partial<Record<Capability, number>>>
+  /** A person is told outside of `ov` of what needs him. */
+  readonly tells: boolean
 }
 
 /** When panes last showed something new, by the pid of their process, in s since the epoch; null where tmux can't be asked. */
@@ -58,6 +62,9 @@ interface Facts {
   readonly level: Level
   readonly landings: Awaited<ReturnType<typeof openLandings>>
   readonly escalations: readonly Escalation[]
+  /** Up to which event a person was told, and when what waits to be told is due, in ms since the epoch. */
+  readonly told: number | null
+  readonly toTell: number | null
 }
 
 const NO_FACTS: Facts = {
@@ -68,6 +75,8 @@ const NO_FACTS: Facts = {
   landings: [],
   level: 'full',
   escalations: [],
+  told: null,
+  toTell: null,
 }
 
 /** One agent, as it was seen last. */
@@ -97,6 +106,8 @@ export class Eyes {
   readonly #held = new Map<string, HeldProcess>()
   #facts: Facts | null = null
   #seenEvents: number | null = null
+  /** Id of the newest event that a person may have to be told of. */
+  #notable = 0
 
   constructor(db: Db, clock: Clock) {
     this.#db = db
@@ -126,7 +137,10 @@ export class Eyes {
       merges: driven || !mayAt(level, 'merge') ? [] : entries.map(({ id }) => id),
       landings,
       escalations: await pendingEscalations(this.#db),
+      told: place.tells ? await toldUpTo(this.#db) : null,
+      toTell: place.tells ? await nextDue(this.#db) : null,
     }
+    this.#notable = Math.max(this.#notable, ...events.filter(({ type }) => isNotable(type)).map(({ id }) => Number(id)))
     for (const id of this.#sights.keys()) if (!open.has(id)) this.#forget(id)
     for (const agent of agents)
       if (!this.#sights.has(agent.id)) this.#sights.set(agent.id, await this.#firstSight(agent, place))
@@ -149,7 +163,13 @@ export class Eyes {
       landings: facts.landings.filter((landing) => isGone(landing)).map(({ id }) => id),
       unmarked: facts.waiting.filter((reader) => isUnmarked(place, reader)),
       escalations: facts.escalations.filter((one) => this.#isDue(one, place)).map(({ id }) => id),
+      untold: place.tells && this.#isUntold(facts),
     }
+  }
+
+  /** Something has happened, or waits, that a person is to be told of. Before the first look that is not known. */
+  #isUntold({ told, toTell }: Facts): boolean {
+    return told === null || told < this.#notable || (toTell !== null && toTell <= this.#clock.now())
   }
 
   #isDue(escalation: Escalation, { answerWithin }: Place): boolean {
@@ -252,6 +272,9 @@ export class Eyes {
   async #newEvents(): Promise<EventRow[]> {
     if (this.#seenEvents === null) {
       this.#seenEvents = await lastEventId(this.#db)
+      const told = await toldUpTo(this.#db)
+      const missed = told === null ? undefined : (await notableBeyond(this.#db, told, NOTABLE)).at(-1)
+      this.#notable = Number(missed?.id ?? 0)
       return []
     }
     const events = await eventsBeyond(this.#db, this.#seenEvents, MOST_EVENTS)

@@ -40,6 +40,6 @@ export function foresee(agent: AgentSeen, now: Moment, countsFromMs: number, lim
 }
 
 function seeing(agent: AgentSeen, at: Moment): Seen {
-  const nothing = { places: 0, stranded: [], merges: [], landings: [], unmarked: [], escalations: [] }
+  const nothing = { places: 0, stranded: [], merges: [], landings: [], unmarked: [], escalations: [], untold: false }
   return { at, agents: [agent], ...nothing }
 }

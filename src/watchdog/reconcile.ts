@@ -13,6 +13,7 @@ import { loadSpecNow } from '../load/mode.ts'
 import { bounceStranded } from '../mail/bounce.ts'
 import { mendLandings } from '../merge/land.ts'
 import { mergesOfTask } from '../merge/store.ts'
+import { tellWhatIsDue } from '../notify/start.ts'
 import { GitFailure } from '../os/git.ts'
 import { liveness, ownIdentity } from '../os/process.ts'
 import { sweepSockets } from '../os/sockets.ts'
@@ -77,6 +78,7 @@ export async function reconcile(project: Project, { persistent = false } = {}): 
   await bounceStranded(project)
   await assess(project.db, project.clock, loadSpecNow(project))
   await tendEscalations(project)
+  await tellWhatIsDue(project)
   await dispatchQueued(project)
   return ended
 }

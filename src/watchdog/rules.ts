@@ -118,6 +118,8 @@ export interface Seen {
   readonly unmarked: readonly string[]
   /** Questions about agents in trouble that are to go up, to be closed, or whose answer is to be carried out. */
   readonly escalations: readonly string[]
+  /** A person is to be told of something. */
+  readonly untold: boolean
 }
 
 export interface Limits {
@@ -253,6 +255,7 @@ export function judge(seen: Seen, memory: Memory, limits: Limits, due: number): 
   for (const landing of seen.landings) wanted.push({ key: `landing:${landing}`, grace: READ_GRACE_MS })
   for (const reader of seen.unmarked) wanted.push({ key: `marker:${reader}`, grace: MARKER_GRACE_MS })
   for (const one of seen.escalations) wanted.push({ key: `escalation:${one}`, grace: ANSWER_GRACE_MS })
+  if (seen.untold) wanted.push({ key: 'untold', grace: READ_GRACE_MS })
 
   const fleet = attend(wanted, memory.needs, at.mono)
   const merges = attend(

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { LoadSpec } from '../load/look.ts'
 import { loadSpecNow } from '../load/mode.ts'
+import { channelsOf } from '../notify/channels-of.ts'
 import type { Project } from '../project.ts'
 import type { Place } from './eyes.ts'
 import type { Limits } from './rules.ts'
@@ -51,6 +52,7 @@ export function watchSpec(project: Project): WatchSpec {
     maxConcurrent: agents.maxConcurrent,
     mergeAuto: merge.auto,
     answerWithin: watchdog.tier3.answerWithin,
+    tells: channelsOf(project.config).length > 0,
     interval,
     limits: enabled ? limits : null,
     load: loadSpecNow(project),

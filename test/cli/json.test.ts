@@ -170,6 +170,8 @@ test('what every command prints with --json has that shape', async () => {
   await ask('runtime certify', { env: { PATH: onlyGit() } })
   // Here an agent CLI is missing, elsewhere nothing is.
   await ask('doctor', { exits: 'somehow' })
+  // Where there is no desktop it ends badly, with its document.
+  await ask('notify test', { exits: 'somehow', env: { OV_NOTIFY_DESKTOP: 'true' } })
   const { stdout } = await home.ov(fleet.repo, ['mail', 'list', '--to', 'human', '--json'])
   const question = JSON.parse(stdout).mail.find(({ type }: { type: string }) => type === 'question')
   await ask(`mail read ${question.id}`)

@@ -26,7 +26,7 @@ function watched(seen: AgentSeen, countsFromMs: number): Foreseen | null {
   let memory: Memory = NOTHING_YET
   for (let ms = -countsFromMs; ms < 4_000_000; ms += 1_000) {
     const at = { wall: NOW.wall + ms, mono: NOW.mono + ms }
-    const nothing = { places: 0, stranded: [], merges: [], landings: [], unmarked: [], escalations: [] }
+    const nothing = { places: 0, stranded: [], merges: [], landings: [], unmarked: [], escalations: [], untold: false }
     const judged = judge({ at, agents: [seen], ...nothing }, memory, LIMITS, at.mono + 1_000)
     memory = judged.memory
     for (const verdict of judged.verdicts) {

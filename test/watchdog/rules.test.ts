@@ -26,7 +26,7 @@ function watchdog(limits = LIMITS) {
   let before: AgentSeen[] = []
   const once = (agents: AgentSeen[], promised: number, more: Partial<Seen>): readonly Verdict[] => {
     const at = { mono, wall: WALL + mono + jumped }
-    const quiet = { places: 5, stranded: [], merges: [], landings: [], unmarked: [], escalations: [] }
+    const quiet = { places: 5, stranded: [], merges: [], landings: [], unmarked: [], escalations: [], untold: false }
     const asked = agents.map((one) => ({ ...one, cpuMs: asksCpu(memory, one.id, mono) ? one.cpuMs : null }))
     const judged = judge({ at, agents: asked, ...quiet, ...more }, memory, limits, mono + promised)
     memory = judged.memory

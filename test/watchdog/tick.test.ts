@@ -21,6 +21,7 @@ const PLACE = {
   maxConcurrent: 5,
   mergeAuto: true,
   answerWithin: 900_000,
+  tells: false,
   loopAfter: 3,
   deadlines: {},
 }

@@ -126,6 +126,7 @@ async function fleetOf(stage: Stage, count: number): Promise<() => Promise<unkno
     maxConcurrent: count,
     mergeAuto: true,
     answerWithin: 900_000,
+    tells: false,
     loopAfter: 5,
     deadlines: {},
   }

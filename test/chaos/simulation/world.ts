@@ -567,6 +567,7 @@ class World {
       landings: [],
       unmarked: [],
       escalations: [],
+      untold: false,
     }
     const gap = this.#memory.last === null
     const { verdicts, memory } = judge(seen, this.#memory, LIMITS, this.#mono + Math.max(stride, 5 * SECOND))
