@@ -86,7 +86,7 @@ test.each([
   ['models: { bulder: x }\n', 'overstory.yaml:1:11: unknown key "bulder" in models. Did you mean "builder"?'],
   [
     '__proto__: { a: 1 }\n',
-    'overstory.yaml:1:1: unknown key "__proto__". Known there: project, agents, worktrees, merge, limits, watchdog, load, models, runtime',
+    'overstory.yaml:1:1: unknown key "__proto__". Known there: project, agents, worktrees, merge, limits, watchdog, load, notify, models, runtime',
   ],
   [
     'project: { qualityGates: [{ name: a, comand: b, command: c }] }\n',
