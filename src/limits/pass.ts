@@ -1,3 +1,4 @@
+import type { Config } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { claimLease, type Lease, releaseLease } from '../db/lease.ts'
 import { type Db, write } from '../db/open.ts'
@@ -29,7 +30,7 @@ import { findLimit, limitIn, markLifted, moveLine, noteProbe, putLimit } from '.
  * Who asks has a lease: when it dies, another one asks.
  */
 
-type Held = Pick<Project, 'db' | 'clock' | 'config'>
+type Held = Pick<Project, 'db' | 'clock'> & { readonly config: Pick<Config, 'limits'> }
 
 /** The agent that wants to begin a turn. */
 export interface Asker {
@@ -66,7 +67,11 @@ export interface HeldUp {
 }
 
 /** What holds a runtime's account up, for who is started with this process's environment; null for nothing. */
-export async function heldUp(project: Held, runtime: AgentRuntime, model: string | null): Promise<HeldUp | null> {
+export async function heldUp(
+  project: Pick<Project, 'db' | 'clock' | 'config'>,
+  runtime: AgentRuntime,
+  model: string | null,
+): Promise<HeldUp | null> {
   const account = accountOf(project.config, runtime, model)
   if (account === null) return null
   const row = await findLimit(project.db, account)
