@@ -9,6 +9,8 @@ export type Item =
   | { readonly is: 'tick' }
   /** Somebody asked this process to end. */
   | { readonly is: 'signal' }
+  /** Something that belongs into the records, and asks nothing more. */
+  | { readonly is: 'note'; readonly type: string; readonly data: Readonly<Record<string, unknown>> }
   | { readonly is: 'log-broken'; readonly why: string }
 
 /** So many items may wait before those who can hold back are asked to. */

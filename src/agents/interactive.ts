@@ -1,4 +1,4 @@
-import type { AgentEvent, SessionFacts } from '../contract/runtime.ts'
+import type { AgentEvent, Screen, SessionFacts } from '../contract/runtime.ts'
 import { clearTerminal, type Ended, mendTerminal, processesAbove, resumeGroup, spawnOnTerminal } from '../os/process.ts'
 import {
   hasOwnSize,
@@ -11,6 +11,7 @@ import {
   type Tmux,
   viewPane,
 } from '../os/tmux.ts'
+import { type Answer, answerTo, type DialogPolicy } from './dialogs.ts'
 import { readable } from './readable.ts'
 import { endsTurn, programArgv, type Session, type SessionOptions } from './session.ts'
 import { type Deed, heldBy, lookAgainIn, newTyping, pasteable, type Signal, step } from './typing.ts'
@@ -23,6 +24,10 @@ export interface InteractiveOptions extends SessionOptions {
   readonly now: () => number
   /** Whether the CLI reports its turns by hooks; then the screen is the second source. */
   readonly reports: boolean
+  /** What of its dialogs may be answered without a person. */
+  readonly dialogs: DialogPolicy
+  /** One was. */
+  readonly answered: (dialog: string, answer: Answer) => void
 }
 
 const SCREEN_GONE = 'Its screen is gone: its tmux server or session was ended.'
@@ -40,7 +45,7 @@ export interface InteractiveSession extends Session {
  * into it as a person would. What is typed when is decided by `typing.ts`; here it is done, one thing at a time.
  */
 export function openInteractive(options: InteractiveOptions): InteractiveSession {
-  const { runtime, emit, log, tmux, pane, now, reports } = options
+  const { runtime, emit, log, tmux, pane, now, reports, dialogs } = options
   /** Its CLI runs. */
   let alive = false
   let typing = newTyping(now())
@@ -59,6 +64,8 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
   let gone = false
   /** Its agent has ended, and the CLI is ended with it. */
   let dismissed = false
+  /** What allows the answer to the dialog that is shown. */
+  let allowed: Answer | null = null
   /** One of them is the pane's process. */
   const own = new Set([process.pid, ...processesAbove()])
   // The terminal's end is heard of at once; it is no signal for the CLI.
@@ -106,6 +113,7 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
       case 'press':
         log.write('ov', `answered its question "${deed.about}" with ${deed.keys.join(' ')}`)
         await pressIn(tmux, pane, deed.keys)
+        if (allowed !== null) options.answered(deed.about, allowed)
         return
       case 'wake':
         resumeGroup()
@@ -133,12 +141,18 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
     if (told !== null) log.write('told', `${told.mark} ${told.text}`)
   }
 
+  /** The screen, with the answer that the policy has for what it asks. */
+  const allow = (screen: Screen): Screen => {
+    allowed = screen.is === 'dialog' ? answerTo(dialogs, screen) : null
+    return screen.is === 'dialog' ? { ...screen, answer: allowed?.keys ?? null } : screen
+  }
+
   const look = async () => {
     const view = await viewPane(tmux, pane)
     if (view === null ? (await paneExists(tmux, pane)) === false : !own.has(view.pid)) return screenIsGone()
     if (view !== null && alive) {
       lastView = view
-      const screen = runtime.screen(view)
+      const screen = allow(runtime.screen(view))
       if (!told && screen.is !== 'loading') {
         told = true
         emit({ type: 'started' })

@@ -54,7 +54,7 @@ import { loadRuntimeOf } from './registry.ts'
 import { programOf, type RuntimeChoice } from './routing.ts'
 import { afterTurn, endOf, MAX_RESTARTS } from './rules.ts'
 import { openServe } from './serve.ts'
-import { openSession, type Session, type SessionOptions } from './session.ts'
+import { type Hold, openSession, type Session, type SessionOptions } from './session.ts'
 import { SessionIds } from './session-ids.ts'
 import { type Setbacks, setbacksOf } from './setback.ts'
 import { agentLogDir, dispatchQueued } from './start.ts'
@@ -178,7 +178,7 @@ class Runner {
   /** Its CLI is started again at that time, by the monotonic clock. */
   #again: { readonly at: number; readonly anew: boolean } | null = null
   /** What a person was told to do, so that it goes on. */
-  #held: string | null = null
+  #held: Hold | null = null
 
   constructor(project: Project, agent: Agent, task: Task, runtime: AgentRuntime) {
     this.#project = project
@@ -371,6 +371,9 @@ class Runner {
       pane,
       now: () => clock.monotonic(),
       reports: this.#runtime.readHook !== undefined,
+      dialogs: this.#project.config.watchdog.dialogs,
+      answered: (dialog, { keys, why }) =>
+        this.#inbox.put({ is: 'note', type: 'dialog.answered', data: { dialog, answer: keys.join(' '), why } }),
     })
     if (this.#runtime.readHook !== undefined) this.#hooks = this.#openHooks((event) => session.report(event))
     return session
@@ -431,6 +434,9 @@ class Runner {
         return this.#onTick()
       case 'signal':
         return { name: 'stopped', reason: 'Its runner was told to stop.' }
+      case 'note':
+        await this.#note(item.type, item.data)
+        return null
       case 'log-broken':
         await this.#note('log.broken', { why: item.why })
         return null
@@ -629,11 +635,12 @@ class Runner {
   /** What only a person can set going again is said in its state, and taken back when it is over. */
   async #tellHold(): Promise<void> {
     const held = this.#session?.held ?? null
-    if (held === this.#held) return
+    if (held?.why === this.#held?.why) return
     this.#held = held
     if (held === null) return this.#workAgain()
-    await this.#note('runtime.waiting', { why: 'input', message: held })
-    await this.#become({ name: 'waiting', on: 'human', why: held })
+    const { why, dialog } = held
+    await this.#note('runtime.waiting', { why: 'input', message: why, ...(dialog === null ? {} : { dialog }) })
+    await this.#become({ name: 'waiting', on: 'human', why })
   }
 
   async #workAgain(): Promise<void> {

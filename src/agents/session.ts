@@ -30,12 +30,20 @@ export interface Session {
   readonly alive: boolean
   /** Lets the CLI end by itself: end of input, nothing more. */
   endInput(): void
-  /** Why nothing goes on until a person has acted, in words for them; null as a rule. */
-  readonly held: string | null
+  /** Why nothing goes on until a person has acted; null as a rule. */
+  readonly held: Hold | null
   /** A person is at its screen, or has prompted it there. */
   readonly attended: boolean
   /** The last that its process said on stderr, or what its screen showed last, trimmed; empty when it said nothing. */
   readonly lastWords: string
+}
+
+/** What only a person can set going again. */
+export interface Hold {
+  /** In words for them. */
+  readonly why: string
+  /** What its screen asks, where that is it. */
+  readonly dialog: string | null
 }
 
 export interface SessionOptions {

@@ -1,5 +1,6 @@
 import type { Screen } from '../contract/runtime.ts'
 import { plainText } from '../mail/frame.ts'
+import type { Hold } from './session.ts'
 
 /**
  * How a prompt gets onto an agent's screen, and how it is known that it got there. Decisions only: looks, reports and
@@ -290,25 +291,26 @@ const TYPED_MS = 2_000
 const UNKNOWN_MS = 20_000
 const STUBBORN_ENTERS = 5
 
-/** Why nothing goes on until a person has acted, in words for them; null when nothing waits for one. */
-export function heldBy({ stage, shown, enters, answers }: Typing, now: number): string | null {
+/** Why nothing goes on until a person has acted; null when nothing waits for one. */
+export function heldBy({ stage, shown, enters, answers }: Typing, now: number): Hold | null {
   const steady = now - shown.from
+  const hold = (why: string, dialog: string | null = null): Hold => ({ why, dialog })
   switch (shown.kind) {
     case 'question':
-      return `Its screen asks: "${shown.about}". Only you can answer that.`
+      return hold(`Its screen asks: "${shown.about}". Only you can answer that.`, shown.about)
     case 'dialog':
       return answers >= MAX_ANSWERS && steady > MAX_ANSWERS * ANSWER_AGAIN_MS
-        ? `Its screen asks: "${shown.about}", and takes no answer from ov.`
+        ? hold(`Its screen asks: "${shown.about}", and takes no answer from ov.`, shown.about)
         : null
     case 'typed':
       if (stage === 'waiting' && steady >= TYPED_MS)
-        return 'Something is typed on its screen and not sent; what ov has for it waits until the box is empty.'
+        return hold('Something is typed on its screen and not sent; what ov has for it waits until the box is empty.')
       return stage === 'sent' && enters >= STUBBORN_ENTERS
-        ? 'Its prompt stands on its screen, and Enter does not send it.'
+        ? hold('Its prompt stands on its screen, and Enter does not send it.')
         : null
     case 'unknown':
       return stage !== 'resting' && stage !== 'running' && steady >= UNKNOWN_MS
-        ? 'Its screen shows what ov does not understand; perhaps its terminal is too small.'
+        ? hold('Its screen shows what ov does not understand; perhaps its terminal is too small.')
         : null
     case 'nothing':
     case 'loading':

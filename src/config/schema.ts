@@ -48,6 +48,14 @@ const line = z
   .min(1)
   .regex(/^[^\p{Cc}]*$/u, 'must be one line of plain text')
 
+/** A key of the keyboard, as tmux knows it. */
+const key = z
+  .string()
+  .regex(
+    /^(Enter|Escape|Up|Down|Left|Right|Tab|Space|[A-Za-z0-9])$/,
+    'must be Enter, Escape, Up, Down, Left, Right, Tab, Space, or one letter or digit',
+  )
+
 const gateName = z
   .string()
   .regex(
@@ -337,6 +345,17 @@ export function configSchemaFor(runtimes: readonly string[]) {
           })
           .prefault({})
           .describe('Its last tier: whoever is above, and you.'),
+        dialogs: z
+          .array(
+            z.union([z.literal('known'), z.strictObject({ match: line.min(3), answer: z.array(key).min(1).max(10) })], {
+              error: 'must be known, or {match: words of the question, answer: [keys]}',
+            }),
+          )
+          .prefault(['known'])
+          .describe(
+            'What may be answered on the screens of agents without a person, in order. known: dialogs at the start to which the adapter of the runtime knows the safe answer (trust this folder, use this key). match: what is asked in these words, with these keys (Enter, Escape, Up, Down, Left, Right, Tab, Space, or one letter or digit). Each answer is recorded; all else waits for you. []: nothing is answered.',
+          )
+          .meta({ examples: [['known', { match: 'use this API key', answer: ['1', 'Enter'] }]] }),
         deadlines: perCapability((capability) =>
           duration
             .describe('A task that takes longer is handed to the next tier, once. Unset: it may take its time.')

@@ -41,6 +41,11 @@ export function wordsFor(event: EventRow, nameOf: (agent: string) => string): Wo
         'bad',
         `${who} has been silent for ${Math.round(Number(data.silentMs) / 1000)} s, and is nudged${again(data.nth)}`,
       )
+    case 'dialog.answered':
+      return say(
+        'plain',
+        `${who} was asked "${data.dialog}" on its screen; ov answered ${data.answer}${because(data.why)}`,
+      )
     case 'agent.raised':
       return say('bad', `${who} needs somebody${because(data.seen)}`)
     case 'agent.triaged':

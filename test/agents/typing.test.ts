@@ -45,7 +45,7 @@ function typist(reports: boolean, first: 'included' | 'to-type' = 'to-type') {
     },
     did: () =>
       deeds.splice(0).map((deed) => (deed.do === 'begun' ? `begun ${deed.ours ? 'ours' : 'theirs'}` : deed.do)),
-    held: () => heldBy(typing, now),
+    held: () => heldBy(typing, now)?.why ?? null,
     get stage() {
       return typing.stage
     },

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { eventsBeyond } from '../../src/events/store.ts'
 import { findProgram } from '../../src/os/files.ts'
 import { run } from '../../src/os/process.ts'
 import { killServer, openSession, type Tmux, viewPane } from '../../src/os/tmux.ts'
@@ -167,11 +168,47 @@ test('a CLI that a person suspends is set going again; one that they quit betwee
   expect(agent.prompts()).toHaveLength(2)
 })
 
-test('a question on its screen that ov does not know is the human’s: status says so, and the work goes on when it is answered', async () => {
+/** Events of these types, as type and data, oldest first. */
+const happened = (...types: string[]) =>
+  inProject(home, repo, async ({ db }) =>
+    (await eventsBeyond(db, 0, 10_000))
+      .filter(({ type }) => types.includes(type))
+      .map(({ type, data_json: data }) => ({ type, data: JSON.parse(data) })),
+  )
+
+test('a question on its screen that ov does not know is the human’s: status says so, who watches puts it to them, and the work goes on when it is answered', async () => {
+  await home.ov(repo, ['watch', '--background'])
   const agent = slung([done('a.txt')], { asks: 'Delete everything?' })
   await expect.poll(status, SOON).toContain('Its screen asks: "Delete everything?"')
+  await expect.poll(() => happened('agent.escalated'), SOON).toMatchObject([{ data: { about: 'dialog', to: 'human' } }])
+  expect(await happened('agent.raised')).toMatchObject([
+    { data: { seen: 'Its screen asks: "Delete everything?", and nobody has answered.' } },
+  ])
+  expect(await happened('dialog.answered', 'agent.nudged')).toEqual([])
   await types('n')
   expect(await agent.outcome).toMatchObject({ state: 'merged' })
+})
+
+test('what watchdog.dialogs allows is answered on its screen, with its reason on record; words elsewhere on the screen allow nothing', async () => {
+  const allow = (match: string) =>
+    writeFileSync(
+      join(repo, 'overstory.local.yaml'),
+      `watchdog: { dialogs: [known, { match: ${match}, answer: [y] }] }\n`,
+    )
+  allow('delete everything')
+  const agent = slung([done('a.txt')], { asks: 'Delete everything?' })
+  expect(await agent.outcome).toMatchObject({ state: 'merged' })
+  const answers = await happened('dialog.answered')
+  expect(answers).toMatchObject([
+    { data: { dialog: 'Delete everything?', answer: 'y', why: 'watchdog.dialogs allows it: "delete everything"' } },
+  ])
+  // Its options and hints are on the screen too.
+  allow('Enter to confirm')
+  const other = slung([done('b.txt')], { asks: 'Delete the rest?' })
+  await expect.poll(status, SOON).toContain('Its screen asks: "Delete the rest?"')
+  expect(await happened('dialog.answered')).toHaveLength(1)
+  await home.ov(repo, ['stop', '--all'])
+  expect(await other.outcome).toMatchObject({ state: 'stopped' })
 })
 
 test('a CLI that draws nothing within agents.startTimeout fails its task; one that draws something strange does not', async () => {

@@ -73,6 +73,8 @@ const session = openInteractive({
   pane: ownPane() ?? '',
   now: () => systemClock.monotonic(),
   reports,
+  dialogs: ['known'],
+  answered: () => undefined,
 })
 
 let read = 0
