@@ -54,9 +54,18 @@ function reportOf({ rows, mode, admission: { why } }: Sight, { maxConcurrent }: 
   }
 }
 
+/** What was found so lately holds still, in ms: a train that merges many branches a second asks for each. */
+const LOOK_LASTS_MS = 100
+const lately = new WeakMap<Project, { readonly until: number; readonly level: Level }>()
+
 /** Whether the fleet does such a thing just now. */
 export async function isAllowed(project: Project, doing: Doing): Promise<boolean> {
-  return mayAt((await modeNow(project)).level, doing)
+  const now = project.clock.monotonic()
+  const known = lately.get(project)
+  if (known !== undefined && now < known.until) return mayAt(known.level, doing)
+  const { level } = await modeNow(project)
+  lately.set(project, { until: now + LOOK_LASTS_MS, level })
+  return mayAt(level, doing)
 }
 
 /**

@@ -5,6 +5,7 @@ import { eventsBeyond } from '../../src/events/store.ts'
 import { type Fleet, makeFleet } from '../rig/fleet.ts'
 import { configure, git, type Home, makeHome } from '../rig/sandbox-home.ts'
 import { slingShell } from '../rig/shell-sling.ts'
+import { talkingClaude } from '../rig/talking-claude.ts'
 
 let home: Home
 let fleet: Fleet
@@ -112,14 +113,32 @@ test('read-only: no turn begins, nothing is merged or landed; afterwards all of 
   expect(git(home, fleet.repo, 'show', 'main:b.txt')).toBe('b')
 })
 
+test('read-only: an agent that ends its turn begins no other, whatever mail comes; afterwards it has all of it', async () => {
+  fleet = await makeFleet(home)
+  const claude = talkingClaude(home, `cat > /dev/null; ${until('go')}; echo Well.`)
+  const slung = await home.ov(fleet.repo, ['sling', '--name', 'thinker', '--task', 'Think'], { env: claude.env })
+  expect(slung.code, slung.output).toBe(0)
+  await expect.poll(() => claude.heard().length, { timeout: 20_000 }).toBe(1)
+  await say('mode', 'read-only')
+  allow('go')
+  await expect.poll(async () => (await fleet.agent('thinker')).waiting_on, { timeout: 20_000 }).toBe('mode')
+  await say('nudge', 'thinker', 'Hurry up')
+  expect(await say('inspect', 'thinker')).toContain('No turn begins.')
+  expect(claude.heard()).toHaveLength(1)
+  await say('mode', 'auto')
+  const heard = () => claude.heard().map(({ prompt }) => prompt)
+  await expect.poll(heard, { timeout: 20_000 }).toContainEqual(expect.stringContaining('Hurry up'))
+})
+
 test('reduced: half of the places; a wish with an end ends by itself', async () => {
   fleet = await makeFleet(home, { config: 'agents: { maxConcurrent: 2 }\n' })
-  await say('mode', 'reduced', '--for', '3s')
+  await say('mode', 'reduced', '--for', '1h')
   await fleet.sling('one', HANG)
   await fleet.sling('two', HANG)
   await fleet.expectState('one', 'working')
   expect((await fleet.agent('two')).state).toBe('queued')
   expect((await fleet.status()).mode.holds).toBe('1 of 2 places are used at "reduced".')
+  await fleet.db.updateTable('modes').set({ until: 1 }).execute()
   await fleet.expectState('two', 'working')
   expect(await changes()).toEqual([
     { level: 'reduced', by: 'human', why: '' },
