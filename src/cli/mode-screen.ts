@@ -1,5 +1,5 @@
 import type { Level } from '../contract/states.ts'
-import type { ModeReport } from '../load/mode.ts'
+import { holdsByLevel, type ModeReport } from '../load/mode.ts'
 import { clockTime, span } from './ages.ts'
 
 const MEANING: Readonly<Record<Level, string>> = {
@@ -10,13 +10,14 @@ const MEANING: Readonly<Record<Level, string>> = {
 }
 
 /** What the fleet is at, in lines: the level with its meaning, whose wish it is, and why. */
-export function sayMode({ level, by, why, since, until, holds }: ModeReport, at: number): string[] {
+export function sayMode(mode: ModeReport, at: number): string[] {
+  const { level, by, why, since, until, holds } = mode
   const whose = level === 'full' ? '' : by === 'human' ? ', as you said' : ', by itself'
   const from = since === null || level === 'full' ? '' : `, since ${clockTime(since)}`
   const left = until === null ? '' : `, for ${span(until - at)} more`
   return [
     `The fleet is at "${level}"${whose}${from}${left}: ${MEANING[level]}.`,
     ...(why === '' ? [] : [why]),
-    ...(holds === null || holds === why || holds.endsWith(` ${why}`) ? [] : [`No agent starts: ${holds}`]),
+    ...(holdsByLevel(mode) ? [] : [`What is queued waits: ${holds}`]),
   ]
 }

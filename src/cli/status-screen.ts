@@ -88,9 +88,10 @@ function wrapParts(parts: readonly (readonly [string, Paint])[], between: string
 /** What the fleet does less than everything, and what keeps the queue from starting. */
 function modeLines({ mode, agents, at }: StatusReport, width: number): string[] {
   const queued = agents.some(({ condition }) => condition === 'queued')
-  const lines = sayMode(mode, at)
-  const waits = queued && mode.holds !== null && !lines.some((line) => line.includes(mode.holds ?? ''))
-  return [...(mode.level === 'full' ? [] : lines), ...(waits ? [`What is queued waits: ${mode.holds}`] : [])]
+  const shown = { ...mode, holds: queued ? mode.holds : null }
+  if (shown.level === 'full' && shown.holds === null) return []
+  return sayMode(shown, at)
+    .slice(shown.level === 'full' ? 1 : 0)
     .flatMap((line) => wrapTo(oneLine(line, 300), width))
     .map((line) => style.yellow(line))
 }

@@ -36,6 +36,12 @@ export interface ModeReport extends Mode {
   readonly holds: string | null
 }
 
+/** Whether the reason why the queue waits says nothing beside what the level and its own reason say. */
+export function holdsByLevel({ level, by, why, holds }: ModeReport): boolean {
+  if (holds === null || level === 'full' || level === 'reduced') return holds === null
+  return by === 'human' || holds.includes(why)
+}
+
 /** Looks, and changes nothing. */
 export async function modeNow(project: Project): Promise<ModeReport> {
   const spec = loadSpec(project)

@@ -214,9 +214,10 @@ export interface Admission {
  */
 export function admission({ mode, live, starting, maxConcurrent, machine, limits }: Wish): Admission {
   const { level, by, why } = mode
-  if (level === 'read-only') return { admits: 'persistent', why: why || 'The fleet is read-only.' }
+  const said = by === 'human' ? `The fleet is at "${level}"${why === '' ? '.' : `: ${why}`}` : why
+  if (level === 'read-only') return { admits: 'persistent', why: said }
   if (live >= maxConcurrent) return { admits: 'persistent', why: null }
-  if (level === 'minimal' && by === 'human') return { admits: 'begun', why: why || 'The fleet is at "minimal".' }
+  if (level === 'minimal' && by === 'human') return { admits: 'begun', why: said }
   if (live === 0) return { admits: 'anybody', why: null }
   if (level === 'minimal') return { admits: 'persistent', why }
   const places = placesAt(level, maxConcurrent)

@@ -149,7 +149,7 @@ test('each agent that starts finds the memory it will need', () => {
 
 test('at "minimal" by a person those that had begun go on; at "read-only" nobody starts', () => {
   const minimal: Mode = { level: 'minimal', by: 'human', why: 'Release day' }
-  expect(admits({ mode: minimal })).toEqual({ admits: 'begun', why: 'Release day' })
+  expect(admits({ mode: minimal })).toEqual({ admits: 'begun', why: 'The fleet is at "minimal": Release day' })
   expect(admits({ mode: minimal, live: 0 }).admits).toBe('begun')
   expect(admits({ mode: { ...minimal, level: 'read-only' }, live: 0 }).admits).toBe('persistent')
   expect(admits({ mode: { ...minimal, level: 'reduced' }, live: 2 }).admits).toBe('persistent')
