@@ -24,7 +24,7 @@ export default {
     const tried = run.long ? chosen : run.random.shuffled(chosen).slice(0, HANDFUL)
     const seen: [string, string][] = []
     await several(AT_ONCE, tried, async (mutation) => {
-      if (run.gone.aborted) return
+      if (run.gone.aborted || run.late()) return
       const { protection } = mutation
       try {
         const red = await redWithout(run, mutation)

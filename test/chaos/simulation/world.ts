@@ -1,6 +1,14 @@
 import { afterDeath, afterFailure, afterTurn, MAX_RESTARTS, RESTART_WINDOW_MS } from '../../../src/agents/rules.ts'
 import type { FailureCause } from '../../../src/contract/runtime.ts'
-import { afterHit, isLimit, type Limit, type Waits } from '../../../src/limits/rules.ts'
+import {
+  afterHit,
+  isHopeless,
+  isLimit,
+  type Limit,
+  placeInLine,
+  stateOfLimit,
+  type Waits,
+} from '../../../src/limits/rules.ts'
 import type { Liveness } from '../../../src/os/process.ts'
 import {
   type AgentSeen,
@@ -35,6 +43,8 @@ const AGENTS = 5
 const PLACES = 3
 /** Somebody who watches looks at least so often. */
 const LOOK_MS = SECOND
+/** So long one that asks may take until it has shown whether it works. */
+const PROBE_MS = 5 * MINUTE
 /** Who has slept longer than this knows it. */
 const SLEEP_MS = 20 * SECOND
 /** A death is known so soon after the kernel says so, as long as somebody watches. */
@@ -76,9 +86,9 @@ class SimAgent {
   claimed = false
   asking = false
   setbacks = 0
-  /** What holds up its account. Here each has one of its own. */
-  limit: Limit | null = null
-  parkedUntil: number | null = null
+  /** It waits for the end of a limit; `place`: its turn in the line of those that go on, monotonic. */
+  parkedNow = false
+  place: number | null = null
   /** How often it was parked, and taken up again. */
   parked = 0
   resumed = 0
@@ -128,6 +138,10 @@ class World {
   /** What is to be tended, since when somebody could have known, and when it last was. */
   readonly #needs = new Map<string, number>()
   #verdicts = 0
+  /** What holds up the account that all of them share, who has the right to ask whether it is over, and until when. */
+  #limit: Limit | null = null
+  #probe: { readonly agent: SimAgent; readonly fence: number; readonly until: number } | null = null
+  #lastPlace = Number.NEGATIVE_INFINITY
   #slung = 0
   /** Everything goes well from now on. */
   #calm = false
@@ -281,6 +295,7 @@ class World {
   #sign(agent: SimAgent): void {
     if (!this.#works(agent) || agent.hung) return
     agent.sign++
+    if (this.#isProbe(agent)) this.#lift()
     this.#soundAgain(agent)
   }
 
@@ -295,7 +310,16 @@ class World {
     this.#sign(agent)
   }
 
-  #beginTurn(agent: SimAgent): void {
+  /** Its account decides whether, and when. */
+  #beginTurn(agent: SimAgent) {
+    if (!this.#mayBegin(agent)) return this.#park(agent)
+    const state = stateOfLimit(this.#limit, this.#moment(), null)
+    if (agent.prompts && state === 'held') throw new Error('a turn began though its account is held up')
+    if (agent.prompts && state === 'due' && !this.#isProbe(agent))
+      throw new Error('a turn began while another is asking whether the limit is over')
+    if (agent.parkedNow) agent.resumed++
+    agent.parkedNow = false
+    agent.place = null
     agent.state = 'working'
     agent.waitingOn = null
     agent.midTurn = true
@@ -311,17 +335,12 @@ class World {
     agent.midTurn = false
     agent.tool = false
     agent.setbacks = 0
-    agent.limit = null
+    if (this.#isProbe(agent)) this.#lift()
     this.#betweenTurns(agent, true)
   }
 
   #betweenTurns(agent: SimAgent, turnEnded: boolean) {
-    if (agent.parkedUntil !== null) {
-      if (this.#wall < agent.parkedUntil) return
-      agent.parkedUntil = null
-      agent.resumed++
-      return this.#beginTurn(agent)
-    }
+    if (agent.parkedNow && !agent.taskFinal) return this.#beginTurn(agent)
     if (agent.prompts && agent.waitingMail > 0 && !agent.taskFinal) return this.#beginTurn(agent)
     const next = afterTurn({
       taskFinal: agent.taskFinal,
@@ -359,17 +378,15 @@ class World {
     agent.tool = false
     const reset = [null, this.#wall + (amount % 90) * MINUTE, this.#wall - MINUTE, 5][amount % 4] ?? null
     if (isLimit(cause) && cause !== 'auth') {
-      const moment = { now: this.#wall, monotonic: this.#mono, boot: 'boot' }
-      const hit = { cause, resetAt: reset, byProbe: true, evidence: null }
-      agent.limit = afterHit(agent.limit, hit, moment, WAITS, (amount % 100) / 100)
-      const { until } = agent.limit
-      if (until === null || until <= this.#wall) throw new Error('parked until a time that is over')
-      agent.parkedUntil = until
-      agent.parked++
-      agent.state = 'waiting'
-      agent.waitingOn = 'rate_limit'
-      return
+      const hit = { cause, resetAt: reset, byProbe: this.#isProbe(agent), evidence: null }
+      this.#limit = afterHit(this.#limit, hit, this.#moment(), WAITS, (amount % 100) / 100)
+      if (hit.byProbe) this.#probe = null
+      const state = stateOfLimit(this.#limit, this.#moment(), null)
+      if (state === 'free' || (hit.byProbe && state !== 'held'))
+        throw new Error('what was met just now holds nobody up')
+      return isHopeless(this.#limit, this.#wall) ? this.#end(agent) : this.#park(agent)
     }
+    if (this.#isProbe(agent)) this.#probe = null
     const next = afterFailure({
       cause,
       setbacks: agent.setbacks,
@@ -423,17 +440,69 @@ class World {
     agent.diedAt = this.#mono
     agent.tool = false
     agent.hung = false
+    agent.place = null
+    // The right to ask ends with the process that has it.
+    if (this.#probe?.agent === agent) this.#probe = null
+  }
+
+  // What its agents have in common: an account.
+
+  #moment() {
+    return { now: this.#wall, monotonic: this.#mono, boot: 'this boot' }
+  }
+
+  #isProbe(agent: SimAgent): boolean {
+    return this.#probe?.agent === agent && this.#probe.fence === agent.fence
+  }
+
+  #lift(): void {
+    if (this.#limit !== null) this.#limit = { ...this.#limit, liftedAt: this.#wall, nextMonotonic: null }
+    this.#probe = null
+    this.#lastPlace = Number.NEGATIVE_INFINITY
+  }
+
+  #park(agent: SimAgent): void {
+    if (!agent.parkedNow) agent.parked++
+    Object.assign(agent, { parkedNow: true, state: 'waiting', waitingOn: 'rate_limit', midTurn: false })
+  }
+
+  /** As `askPass` does it, by the same rules. */
+  #mayBegin(agent: SimAgent): boolean {
+    if (!agent.prompts) return true
+    const limit = this.#limit
+    const state = stateOfLimit(limit, this.#moment(), null)
+    switch (state) {
+      case 'held':
+      case 'stopped':
+        agent.place = null
+        return false
+      case 'due':
+        if (this.#probe !== null && this.#mono < this.#probe.until) return false
+        this.#probe = { agent, fence: agent.fence, until: this.#mono + PROBE_MS }
+        return true
+      case 'free': {
+        if (agent.place !== null) return this.#mono >= agent.place
+        if (limit === null || !agent.parkedNow) return true
+        const { wait, next } = placeInLine(limit, this.#moment(), WAITS, (this.#mono % 7) / 7)
+        this.#limit = { ...limit, nextMonotonic: next }
+        agent.place = this.#mono + wait
+        if (agent.place - this.#lastPlace < WAITS.spacing) throw new Error('two went on at once after a limit')
+        this.#lastPlace = agent.place
+        return wait === 0
+      }
+    }
   }
 
   #end(agent: SimAgent): void {
     // What it has not read goes back to who sent it, and a park that its end cuts short is over.
     agent.waitingMail = 0
-    if (agent.parkedUntil !== null) agent.resumed++
+    if (agent.parkedNow) agent.resumed++
+    if (this.#probe?.agent === agent) this.#probe = null
     Object.assign(agent, {
       state: 'ended',
       waitingOn: null,
       runner: null,
-      parkedUntil: null,
+      parkedNow: false,
       diedAt: null,
       tool: false,
       asking: false,
@@ -456,8 +525,7 @@ class World {
       if (agent.diedAt !== null) this.#counts.recovered.push(Math.max(0, this.#mono - agent.diedAt))
       agent.diedAt = null
       // A runner that takes up one that waited for something waits for it again; else a turn begins.
-      if (agent.parkedUntil !== null)
-        Object.assign(agent, { state: 'waiting', waitingOn: 'rate_limit', midTurn: false })
+      if (agent.parkedNow) Object.assign(agent, { state: 'waiting', waitingOn: 'rate_limit', midTurn: false })
       else if (agent.turns > 0 && !agent.midTurn) {
         agent.state = 'waiting'
         this.#betweenTurns(agent, false)
@@ -548,7 +616,7 @@ class World {
       left -= stride
       this.#mono += stride
       this.#wall += stride
-      for (const agent of this.#agents) if (agent.parkedUntil !== null) this.#wake(agent)
+      for (const agent of this.#agents) if (agent.parkedNow) this.#wake(agent)
       this.#look(stride)
     }
   }
@@ -691,5 +759,4 @@ function seenOf(agent: SimAgent): AgentSeen {
   }
 }
 
-/** What time mends. */
 const CAUSES: readonly FailureCause[] = ['rate_limit', 'overloaded', 'network', 'crash', 'rate_limit', 'rate_limit']
