@@ -2,7 +2,7 @@ import type { AgentRuntime } from '../contract/runtime.ts'
 import { isFinal } from '../contract/states.ts'
 import { write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
-import { countEventsSince, recordEvent } from '../events/store.ts'
+import { countEventsWithin, recordEvent } from '../events/store.ts'
 import { ownIdentity } from '../os/process.ts'
 import { killSession } from '../os/tmux.ts'
 import { requireLogin } from '../preflight/login.ts'
@@ -28,7 +28,8 @@ export function recentRestarts(
   { db, clock }: Pick<Project, 'db' | 'clock'>,
   agent: Pick<Agent, 'id'>,
 ): Promise<number> {
-  return countEventsSince(db, agent.id, RESTARTS, clock.now() - RESTART_WINDOW_MS, BEGIN_ANEW)
+  const now = clock.now()
+  return countEventsWithin(db, agent.id, RESTARTS, [now - RESTART_WINDOW_MS, now], BEGIN_ANEW)
 }
 
 /**

@@ -77,14 +77,15 @@ export async function lastEventId(db: Db): Promise<number> {
 }
 
 /**
- * How often something of these kinds has happened to an agent since then (ms since the epoch).
+ * How often something of these kinds has happened to an agent between then and then (ms since the epoch). What seems to lie
+ * ahead is not counted: the clock was set back since, and how long ago it was nobody knows.
  * @param anew with the last event of these kinds the count begins anew
  */
-export async function countEventsSince(
+export async function countEventsWithin(
   db: Db,
   agentId: string,
   types: readonly string[],
-  since: number,
+  [since, until]: readonly [number, number],
   anew: readonly string[] = [],
 ): Promise<number> {
   const begin = await db
@@ -100,6 +101,7 @@ export async function countEventsSince(
     .where('agent_id', '=', agentId)
     .where('type', 'in', [...types])
     .where('at', '>=', since)
+    .where('at', '<=', until)
     .where('id', '>', begin?.id ?? 0)
     .executeTakeFirstOrThrow()
   return Number(count)

@@ -116,6 +116,21 @@ export const MUTATIONS: readonly Mutation[] = [
     red: { part: 'simulation' },
   },
   {
+    protection: 'an account at its limit is left in peace',
+    without: [other('src/limits/rules.ts', "return timeLeft(limit, moment) > 0 ? 'held' : 'due'", "return 'due'")],
+    red: { part: 'simulation' },
+  },
+  {
+    protection: 'one asks whether a limit is over',
+    without: [gone('src/limits/pass.ts', '        if (probe === null) return waitFor(project, limit, latest.said)\n')],
+    red: { file: 'test/limits/pass.test.ts', title: 'exactly one asks' },
+  },
+  {
+    protection: 'those that waited for a limit go on one by one',
+    without: [other('src/limits/rules.ts', 'next: mine + spacing', 'next: mine')],
+    red: { part: 'simulation' },
+  },
+  {
     protection: 'a command that was cut off is not run again',
     without: [gone('src/agents/rules.ts', "  if (turns > 0 && !prompts) return { do: 'end' }\n")],
     red: { file: 'test/agents/rules.test.ts' },
