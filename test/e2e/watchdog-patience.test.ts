@@ -8,10 +8,10 @@ import { type Talking, talkingClaude } from '../rig/talking-claude.ts'
 
 /*
  * Whom the watchdog leaves alone and whom not, from outside, with a FAKE `claude` that talks (test/rig/talking-claude.ts).
- * A minute of the defaults (nudgeAfter 2 min, toolLimit 30 min) is 300 ms here, for all limits alike.
+ * A minute of the defaults (nudgeAfter 2 min, toolLimit 30 min) is 600 ms here, for all limits alike.
  */
 
-const MINUTE = 300
+const MINUTE = 600
 const LIMITS = `{ interval: 1s, nudgeAfter: ${2 * MINUTE}ms, nudgeEvery: ${2 * MINUTE}ms, toolLimit: ${30 * MINUTE}ms }`
 
 let home: Home
@@ -30,8 +30,9 @@ async function open(brain: string): Promise<void> {
   fleet = await makeFleet(home, {
     config: `runtime: { default: claude }\nwatchdog: { tier0: ${LIMITS}, tier1: { enabled: false } }\n`,
   })
-  expect((await ov('watch', '--background')).code).toBe(0)
 }
+
+const watch = async () => expect((await ov('watch', '--background')).code).toBe(0)
 
 const ov = (...args: string[]) => home.ov(fleet.repo, args, { env: claude.env })
 
@@ -63,7 +64,8 @@ test('a healthy agent in a tool call of twenty minutes is left alone, and its wo
     echo one > one.txt && git add -A && git commit -qm One && ov done --summary One`)
   await ov('sling', '--name', 'one', '--task', 'Run all tests')
   await expect.poll(() => happened('tool.start'), { timeout: 15_000 }).toHaveLength(1)
-  await fleet.expectState('one', 'done')
+  await watch()
+  await expect.poll(async () => (await fleet.agent('one')).state, { timeout: 40_000 }).toBe('done')
   expect(await happened('tool.start', 'tool.end')).toHaveLength(2)
   expect(await happened(...TOUCHED)).toEqual([])
   expect(git(home, fleet.repo, 'show', 'main:one.txt')).toBe('one')
@@ -77,11 +79,43 @@ test('the same silence without a tool is nudged, and after the last nudge the hu
       *) ov done --no-changes --summary 'Woken';;
     esac`)
   await ov('sling', '--name', 'one', '--task', 'Run all tests')
+  await watch()
   await expect.poll(() => happened('agent.escalated'), { timeout: 30_000 }).toHaveLength(1)
   expect((await happened('agent.nudged')).length).toBe(3)
   expect((await fleet.agent('one')).state).toBe('working')
   expect(await happened('agent.recovered', 'agent.failed')).toEqual([])
   expect((await ov('mail', 'check')).stdout).toContain('one')
+})
+
+test('an agent that meets one error again and again is told that it goes in circles, then the human is asked; one that gets on is not', async () => {
+  const tries = (count: number, command: string, said: string) =>
+    Array.from({ length: count }, (_, at) =>
+      [toolStarts(`t${at}`, command), 'sleep 0.05', toolEnds(`t${at}`, said, true)].join('\n'),
+    ).join('\n')
+  await open(`
+    case "$OV_AGENT $(cat)" in
+      stuck*'Make it pass'*) while [ ! -e '${home.path}/enough' ]; do ${tries(1, 'npm test', '3 of 7 failed')}; done;;
+      busy*'Make it pass'*)
+        for left in 7 6 5 4 3 2 1; do
+          ${toolStarts('t', 'npm test')}; sleep 0.05
+          printf '{"type":"user","message":{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"%s of 7 failed","is_error":true}]}}\\n' $left >&3
+        done
+        echo b > b.txt && git add -A && git commit -qm b && ov done --summary 'All pass';;
+      *) ov done --no-changes --summary 'Told';;
+    esac`)
+  await watch()
+  await ov('sling', '--name', 'busy', '--task', 'Make it pass')
+  await fleet.expectState('busy', 'done')
+  // Whoever gets on may be slow on a busy machine; it goes in no circles.
+  expect((await happened(...TOUCHED)).filter(({ data }) => data.about === 'loop')).toEqual([])
+  await ov('sling', '--name', 'stuck', '--task', 'Make it pass')
+  const nudges = async () => (await happened('agent.nudged')).filter(({ data }) => data.about === 'loop')
+  await expect.poll(nudges, { timeout: 20_000 }).toHaveLength(1)
+  await expect.poll(() => happened('agent.escalated'), { timeout: 30_000 }).toHaveLength(1)
+  expect((await happened('agent.escalated'))[0]?.data).toMatchObject({ about: 'loop' })
+  expect((await fleet.agent('stuck')).state).toBe('working')
+  expect(await happened('agent.recovered', 'agent.failed')).toEqual([])
+  expect((await ov('mail', 'check')).stdout).toMatch(/stuck.*(same|circles|again)/s)
 })
 
 test('a tool that runs on for longer than tools may is no work any more', async () => {
@@ -92,6 +126,7 @@ test('a tool that runs on for longer than tools may is no work any more', async 
     esac`)
   await ov('sling', '--name', 'one', '--task', 'Run all tests')
   await expect.poll(() => happened('tool.start'), { timeout: 15_000 }).toHaveLength(1)
+  await watch()
   const began = performance.now()
   await expect.poll(() => happened('agent.nudged'), { timeout: 40_000 }).not.toEqual([])
   expect(performance.now() - began).toBeGreaterThan(25 * MINUTE)

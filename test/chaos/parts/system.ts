@@ -89,9 +89,11 @@ async function run({ home, random, long, note, problem, gone, late, afterwards }
   for (const [name, why] of injected.missed) note(`not injected at least once: ${name} (${why})`)
 
   // Everything is killed while as many as can be are in the middle of a turn.
-  await sling(plans.slice(-AGENTS))
-  await until(() => states('queued').length === 0, 30_000, gone)
+  const half = AGENTS / 2
+  await sling(plans.slice(-AGENTS, -half))
   writeFileSync(world.brain.switches.hold, '')
+  await sling(plans.slice(-half))
+  await until(() => states('working', 'waiting').length >= AGENTS, 40_000, gone)
   await settled(() => states('working').length, 3_000, gone)
   await people.pause()
   note(

@@ -45,7 +45,8 @@ export function openPeople(world: World, random: Random, correspondents: () => r
   }
   const dishonest: string[] = []
   const refused = new Map<number, number>()
-  let nth = 0
+  /** Letters of one hand come one after the other, those of two have no order between them. */
+  const hands = new Map<string, number>()
   let open = true
   let paused = false
   let underWay = 0
@@ -65,11 +66,12 @@ export function openPeople(world: World, random: Random, correspondents: () => r
     }
   }
 
-  const send = async (to: string) => {
+  const send = async (from: string, to: string) => {
     // A try that failed may have been sent all the same: each has a number of its own.
-    const mine = ++nth
-    const { code } = await type('mail', 'send', '--to', to, '--subject', `T human ${mine}`, '--body', 'from human')
-    if (code === 0) takeDown(files.sent, { from: 'human', to, nth: mine })
+    const nth = (hands.get(from) ?? 0) + 1
+    hands.set(from, nth)
+    const { code } = await type('mail', 'send', '--to', to, '--subject', `T ${from} ${nth}`, '--body', `from ${from}`)
+    if (code === 0) takeDown(files.sent, { from, to, nth })
   }
 
   const reading = (async () => {
@@ -95,7 +97,7 @@ export function openPeople(world: World, random: Random, correspondents: () => r
     const choices = random.of('letters')
     while (open) {
       const to = correspondents()
-      if (to.length > 0) await send(choices.pick(to))
+      if (to.length > 0) await send('human', choices.pick(to))
       await delay(choices.between(200, 900))
     }
   })()
@@ -115,7 +117,8 @@ export function openPeople(world: World, random: Random, correspondents: () => r
       }
     },
     async flood(agent, count) {
-      for (let sent = 0; sent < count && open; sent++) await send(agent)
+      const hand = `flood-${hands.size}`
+      for (let sent = 0; sent < count && open; sent++) await send(hand, agent)
     },
     async pause() {
       paused = true
