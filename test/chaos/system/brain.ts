@@ -74,10 +74,11 @@ function scriptIn(folder: string, { hold, limit }: Switches): string {
   const down = (what: string, text: string) => takingDown(`${folder}/'"$me"'.${what}`, text)
   return `
 me=$OV_AGENT
-prompt=$(cat)
+cat > /dev/null
 if [ -e '${limit}' ] && [ "$(date +%s)" -lt "$(cat '${limit}')" ]; then cat '${limit}'; exit 43; fi
 . ${own('plan')}
-case $prompt in *"answer to $me"*) : > ${own('answered')};; esac
+# What it was ever told stands in its conversation, also what came in a turn that was cut off.
+told() { grep -hs '"agent":"'"$me"'"' "\${CLAUDE_CONFIG_DIR:-$HOME/.claude}"/projects/*/*.jsonl | grep -o "$1" | wc -l; }
 
 # A full disk or a busy database passes: then the same again.
 again() { tries=0; until "$@"; do tries=$((tries + 1)); [ $tries -gt 80 ] && return 1; sleep 0.5; done; }
@@ -91,7 +92,7 @@ commits() {
 first() { echo "$me" > "$me-1.txt" && { [ "$red" = 0 ] || [ -e ${own('mended')} ] || : > bad; } && commits "First half of $me"; }
 second() { echo "$me" > "$me-2.txt" && commits "Second half of $me"; }
 amends() { git commit -q --amend -m "First half of $me" && sha=$(git rev-parse HEAD) && ${down('commits', '{"sha":"$sha"}')} && : > ${own('amended')}; }
-mends() { : > ${own('mended')} && git rm -qf --ignore-unmatch bad && { git diff --cached --quiet || git commit -q -m 'Take bad out again'; } && sha=$(git rev-parse HEAD) && ${down('commits', '{"sha":"$sha"}')}; }
+mends() { git rm -qf --ignore-unmatch bad && { git diff --cached --quiet || git commit -q -m 'Take bad out again'; } && sha=$(git rev-parse HEAD) && ${down('commits', '{"sha":"$sha"}')}; }
 # Each try has a number of its own: one that failed may have been sent all the same.
 sends() {
   n=$(($(cat ${own('count')} 2> /dev/null || echo 0) + 1)) && echo $n > ${own('count')} || return 1
@@ -111,7 +112,11 @@ claims() {
 }
 
 held
-case $prompt in *merge_failed*) rm -f ${own('claimed')}; again mends;; esac
+failures=$(told 'type=..merge_failed')
+if [ "$failures" -gt "$(cat ${own('mended')} 2> /dev/null || echo 0)" ]; then
+  rm -f ${own('claimed')}
+  again mends && echo "$failures" > ${own('mended')}
+fi
 if [ -e ${own('claimed')} ]; then echo 'I have claimed it.'; exit; fi
 has "First half of $me" || again first
 if [ "$amends" = 1 ] && [ ! -e ${own('amended')} ]; then again amends; fi
@@ -123,7 +128,7 @@ for to in $mails; do
   if [ ! -e ${own('sent')}-$next ]; then again sends "$to"; : > ${own('sent')}-$next; fi
   next=$((next + 1))
 done
-if [ "$asks" = 1 ] && [ ! -e ${own('answered')} ]; then
+if [ "$asks" = 1 ] && [ "$(told "answer to $me")" = 0 ]; then
   if [ ! -e ${own('asked')} ]; then again asks; fi
   echo 'I wait for the answer.'; exit
 fi
