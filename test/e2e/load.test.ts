@@ -1,8 +1,9 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { eventsBeyond } from '../../src/events/store.ts'
 import { type Fleet, makeFleet } from '../rig/fleet.ts'
+import { mountSpace } from '../rig/mount-space.ts'
 import { configure, git, type Home, makeHome } from '../rig/sandbox-home.ts'
 import { slingShell } from '../rig/shell-sling.ts'
 import { talkingClaude } from '../rig/talking-claude.ts'
@@ -144,6 +145,39 @@ test('reduced: half of the places; a wish with an end ends by itself', async () 
     { level: 'reduced', by: 'human', why: '' },
     { level: 'full', by: 'ov', why: 'The time of "reduced" is up.' },
   ])
+})
+
+test('a disk that is as good as full: nothing is merged until there is space again, then all goes on by itself', async () => {
+  fleet = await makeFleet(home)
+  const repo = join(home.path, 'small')
+  mkdirSync(repo)
+  const space = await mountSpace(home)
+  expect((await space.sh(`mount -t tmpfs -o size=64m tmpfs '${repo}'`)).output).toBe('')
+  const sh = (script: string) => space.sh(`cd '${repo}' && ${script}`)
+  await sh(
+    "git init -q -b main && echo 'load: { minDisk: 40MB }' > overstory.yaml && git add -A && git commit -qm First",
+  )
+  const ov = async (...args: string[]) => {
+    const outcome = await space.ov(repo, args)
+    expect(outcome.code, outcome.output).toBe(0)
+    return outcome.stdout
+  }
+  const status = async () => JSON.parse(await ov('status', '--json'))
+  await ov('init')
+  expect((await status()).mode.level).toBe('full')
+  await ov(...slingShell('worker', `echo w > w.txt; ${until('go')}`))
+  await expect.poll(async () => (await status()).agents[0].state, { timeout: 20_000 }).toBe('working')
+  const free = async () => Number((await sh('df --output=avail -B1M . | tail -1')).stdout)
+  await sh(`dd if=/dev/zero of=.git/filler bs=1M count=${(await free()) - 3}`)
+  expect(await free()).toBeLessThan(4)
+  expect((await status()).mode).toMatchObject({ level: 'read-only', by: 'ov', why: expect.stringContaining('minDisk') })
+  allow('go')
+  await expect.poll(async () => (await status()).agents[0].waitingOn, { timeout: 20_000 }).toBe('merge')
+  expect((await space.ov(repo, ['merge'])).code).toBe(4)
+  await ov('mail', 'send', '--to', 'human', '--subject', 'Mail is taken as long as there is any space')
+  await sh('rm .git/filler')
+  await expect.poll(async () => (await status()).agents[0].task.state, { timeout: 30_000 }).toBe('merged')
+  expect((await status()).mode.level).toBe('full')
 })
 
 test('what makes no sense is refused', async () => {
