@@ -101,7 +101,7 @@ export default {
       'claude',
       '-p',
       '--output-format',
-      'text',
+      'json',
       '--tools',
       '',
       '--strict-mcp-config',
@@ -113,6 +113,7 @@ export default {
       ...extraArgs,
     ],
     stdin: text,
+    reports: true,
     env: { ...QUIET, CLAUDE_CODE_DISABLE_FILE_MENTIONS: '1', CLAUDE_CODE_DISABLE_CLAUDE_MDS: '1' },
   }),
   read(line) {

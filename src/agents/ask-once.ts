@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import { runtimeSection } from '../config/runtime-section.ts'
 import type { Config } from '../config/schema.ts'
-import type { AgentEvent, AgentRuntime, OneShot } from '../contract/runtime.ts'
+import type { AgentEvent, AgentRuntime, OneShot, Usage } from '../contract/runtime.ts'
 import { OvError } from '../errors.ts'
 import { oneLine, plainText } from '../mail/frame.ts'
 import { JOB_MARKER, killJob, run } from '../os/process.ts'
@@ -40,7 +40,12 @@ export interface Answer {
   /** As it was said, secrets replaced by their names; control characters are in it still. */
   readonly text: string
   readonly tookMs: number
+  /** What it used, by model, as far as the runtime tells; empty where it does not. */
+  readonly usage: readonly Usage[]
 }
+
+/** What was said, and what it took. */
+type Said = Pick<Answer, 'text' | 'usage'>
 
 /** Long enough for a model that thinks, short enough for whoever waits. */
 const PATIENCE_MS = 120_000
@@ -71,9 +76,9 @@ export async function askOnce(config: Config, question: Question): Promise<Answe
     const command = runtime.getPromptCommand(text, wishes)
     const place = { program, empty, privateDir, job, environment, held, extraArgs: args }
     const said = await (command === null ? bySession(question, place) : byCommand(question, command, place))
-    const answer = redactorOf({ ...process.env, ...environment })(said).trim()
+    const answer = redactorOf({ ...process.env, ...environment })(said.text).trim()
     if (answer === '') throw new OvError('failed', 'ask.empty', `${runtime.title} gave no answer.`)
-    return { text: answer, tookMs: Math.round(performance.now() - began) }
+    return { text: answer, tookMs: Math.round(performance.now() - began), usage: said.usage }
   } catch (error) {
     if (!signal?.aborted) throw error
     throw new OvError('interrupted', 'ask.interrupted', 'The question was given up.', { cause: error })
@@ -99,7 +104,7 @@ async function byCommand(
   { runtime, timeoutMs = PATIENCE_MS, signal }: Question,
   command: OneShot,
   { program, empty, privateDir, job, environment, held }: Place,
-): Promise<string> {
+): Promise<Said> {
   writePlanned({ privateDir }, command.files ?? [], command.links)
   const outcome = await run(held.wrap(programArgv({ runtime, program }, command.argv)), {
     cwd: empty,
@@ -115,14 +120,31 @@ async function byCommand(
   const refused = command.refusal !== undefined && new RegExp(command.refusal).test(outcome.stdout.trim())
   if (!outcome.ok || refused) throw failed(runtime, outcome.output)
   if (outcome.stdout.length > LONGEST) throw tooLong(runtime)
-  return outcome.stdout
+  return command.reports ? reportedIn(outcome.stdout, runtime) : { text: outcome.stdout, usage: [] }
+}
+
+/** The answer in what a CLI reports; one that says it in plain words after all is taken at them. */
+function reportedIn(stdout: string, runtime: AgentRuntime): Said {
+  const events = stdout
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .flatMap((line) => runtime.read(line))
+  const failure = events.find((event) => event.type === 'failed')
+  if (failure !== undefined) throw failed(runtime, failure.message)
+  const end = events.findLast((event) => event.type === 'turn_end')
+  return end?.text === undefined ? { text: stdout, usage: [] } : { text: end.text, usage: usedIn(events) }
+}
+
+/** One process is one question, so a total is all of it. */
+function usedIn(events: readonly AgentEvent[]): Usage[] {
+  return events.flatMap((event) => (event.type === 'usage' ? event.usage : []))
 }
 
 /** A CLI that has no command for questions is given one as the only turn of a session that may do nothing. */
 async function bySession(
   { runtime, model, text, timeoutMs = PATIENCE_MS, signal }: Question,
   { program, empty, privateDir, environment, held, extraArgs }: Place,
-): Promise<string> {
+): Promise<Said> {
   const { prompts, structured } = runtime.can
   if (!prompts || structured === false) {
     throw new OvError('user', 'ask.impossible', `${runtime.title} can't be asked a question in passing.`, {
@@ -160,7 +182,7 @@ async function bySession(
   const session = (structured === 'serve' ? openServe : openSession)(options)
   let timer: NodeJS.Timeout | undefined
   try {
-    return await new Promise<string>((resolve, reject) => {
+    return await new Promise<Said>((resolve, reject) => {
       timer = setTimeout(() => reject(gaveUp(runtime, timeoutMs)), timeoutMs)
       signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
       emit = answerFrom(session, runtime, resolve, reject)
@@ -176,10 +198,11 @@ async function bySession(
 function answerFrom(
   session: Session,
   runtime: AgentRuntime,
-  resolve: (text: string) => void,
+  resolve: (said: Said) => void,
   reject: (error: unknown) => void,
 ): (event: AgentEvent) => void {
   let said = ''
+  const usage: Usage[] = []
   return (event) => {
     switch (event.type) {
       case 'text':
@@ -188,8 +211,13 @@ function answerFrom(
         return
       case 'ask':
         return session.answer(event.ask, { allow: false, reason: 'Only an answer is wanted.' })
+      case 'usage':
+        // What is told once more, as a total, takes the place of what was told before.
+        if (event.scope === 'total') usage.length = 0
+        usage.push(event.usage)
+        return
       case 'turn_end':
-        return resolve(event.text ?? said)
+        return resolve({ text: event.text ?? said, usage })
       case 'failed':
         return reject(failed(runtime, event.message))
       default:
@@ -218,6 +246,7 @@ export interface JsonAnswer<T> {
   readonly value: T
   readonly text: string
   readonly tookMs: number
+  readonly usage: readonly Usage[]
   /** The first answer did not fit, the second did. */
   readonly repaired: boolean
 }
@@ -238,13 +267,14 @@ export async function askForJson<T>(
   const wanted = `Answer with one JSON value and nothing else. It has to fit this JSON Schema:\n${shape}`
   const first = await askOnce(config, { ...question, text: `${question.text}\n\n${wanted}` })
   const found = valueIn(first.text, schema)
-  if (found.fits) return { value: found.value, text: first.text, tookMs: first.tookMs, repaired: false }
+  if (found.fits) return { ...first, value: found.value, repaired: false }
   if (!mayAskAgain) throw unfit(question.runtime, found.why)
   const again = `${question.text}\n\nYou were asked this before and answered:\n<answer>\n${first.text.slice(0, SHOWN)}\n</answer>\nThat can't be used: ${found.why}\n\n${wanted}`
   const second = await askOnce(config, { ...question, text: again })
   const mended = valueIn(second.text, schema)
   const tookMs = first.tookMs + second.tookMs
-  if (mended.fits) return { value: mended.value, text: second.text, tookMs, repaired: true }
+  const usage = [...first.usage, ...second.usage]
+  if (mended.fits) return { value: mended.value, text: second.text, tookMs, usage, repaired: true }
   throw unfit(question.runtime, `asked twice: ${mended.why}`)
 }
 

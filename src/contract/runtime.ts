@@ -342,7 +342,7 @@ export interface LoginEvidence {
 
 /**
  * A one-shot question: triage, conflict resolution. It must have no side effects: no tools, no session on disk.
- * All of stdout is the answer, an exit code other than 0 is a failure.
+ * All of stdout is the answer, unless it `reports`; an exit code other than 0 is a failure.
  */
 export interface OneShot {
   readonly argv: readonly string[]
@@ -350,6 +350,8 @@ export interface OneShot {
   readonly env: Readonly<Record<string, string>>
   /** For a CLI whose exit code says nothing: what matches stdout, trimmed, as a regular expression, when it is a failure and no answer. */
   readonly refusal?: string
+  /** Its stdout is lines that `read` understands: the answer is the text of its `turn_end`, and it tells what it used. */
+  readonly reports?: true
   /** Written before it is asked, in the folder that `privateDir` named; what is shared with the human is linked there. */
   readonly files?: readonly PlannedFile[]
   readonly links?: readonly PlannedLink[]

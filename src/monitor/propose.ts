@@ -64,7 +64,7 @@ export async function propose(
       raised: raised !== null,
       closely: isStop(verdict),
     })
-    const ruling = { verdict, by: by.name, why: verdict.why, digest: null }
+    const ruling = { verdict, by: by.name, why: verdict.why, digest: null, used: null }
     const mayAct = async (tx: Db) => (await getAgent(tx, by.id))?.fence === by.fence
     const action = await carryOut(project, { agent, trouble, standing, ruling, mayAct })
     if (action === null) {

@@ -160,7 +160,7 @@ export async function raisedTrouble({ db }: Pick<Project, 'db'>, agent: Agent): 
   const events = await recentEvents(db, { agentId: agent.id }, HISTORY)
   const at = events.findLastIndex(({ type }) => type === 'agent.raised')
   const raised = raisedSchema.safeParse(JSON.parse(events[at]?.data_json ?? 'null')).data
-  if (raised === undefined || agent.state !== 'working') return null
+  if (raised === undefined || (agent.state !== 'working' && raised.about !== 'dialog')) return null
   const over = events.slice(at).some((event) => {
     return event.type === 'agent.starting' || (raised.about === 'silence' && showsLife(event))
   })

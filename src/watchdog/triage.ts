@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { askForJson } from '../agents/ask-once.ts'
+import { askForJson, type JsonAnswer } from '../agents/ask-once.ts'
 import { loadRuntime } from '../agents/registry.ts'
 import { candidate, modelOf } from '../agents/routing.ts'
 import { type Agent, getAgent, isOpen } from '../agents/store.ts'
@@ -69,19 +69,20 @@ async function rulingAbout(
   gone: AbortSignal | undefined,
 ): Promise<Ruling> {
   const { digest } = found
-  if (!project.config.watchdog.tier1.enabled) return { verdict: null, by: null, why: 'Triage is off.', digest: null }
+  if (!project.config.watchdog.tier1.enabled)
+    return { verdict: null, by: null, why: 'Triage is off.', digest: null, used: null }
   if (!(await isAllowed(project, 'triage')))
-    return { verdict: null, by: null, why: 'The fleet is short of something, and asks no model.', digest: null }
+    return { verdict: null, by: null, why: 'The fleet is short of something, and asks no model.', digest: null, used: null }
   const known = await lastVerdict(project, agent, digest)
-  if (known !== null) return { verdict: known, by: 'the same facts as before', why: known.why, digest }
+  if (known !== null) return { verdict: known, by: 'the same facts as before', why: known.why, digest, used: null }
   try {
     const judge = await judgeFor(project)
     const by = [judge.runtime.id, judge.model].filter((word) => word !== null).join(' ')
-    const verdict = await ask(project, agent, trouble, { judge, by, found, gone })
-    return { verdict, by, why: verdict.why, digest }
+    const { value: verdict, tookMs, usage } = await ask(project, agent, trouble, { judge, by, found, gone })
+    return { verdict, by, why: verdict.why, digest, used: { tookMs, usage } }
   } catch (error) {
     if (!(error instanceof OvError)) throw error
-    return { verdict: null, by: null, why: oneLine(error.message, 300), digest: null }
+    return { verdict: null, by: null, why: oneLine(error.message, 300), digest: null, used: null }
   }
 }
 
@@ -132,7 +133,7 @@ async function ask(
   agent: Agent,
   { about }: Trouble,
   { judge, by, found, gone }: { judge: Judge; by: string; found: Case; gone: AbortSignal | undefined },
-): Promise<Verdict> {
+): Promise<JsonAnswer<Verdict>> {
   const { db, clock, config } = project
   const { timeout, perHour } = config.watchdog.tier1
   const place = await placeToAsk(project, gone)
@@ -152,7 +153,7 @@ async function ask(
       ...(model === null ? {} : { model }),
       ...(gone === undefined ? {} : { signal: gone }),
     }
-    return (await askForJson(config, question, verdictSchema, { again: false })).value
+    return await askForJson(config, question, verdictSchema, { again: false })
   } finally {
     await write(db, (tx) => releaseLease(tx, place))
   }

@@ -1,4 +1,5 @@
 import { type Agent, getAgent, isOpen } from '../agents/store.ts'
+import type { Usage } from '../contract/runtime.ts'
 import { type Db, write } from '../db/open.ts'
 import { escalate } from '../escalation/escalate.ts'
 import { recordEvent } from '../events/store.ts'
@@ -17,6 +18,8 @@ export interface Ruling {
   readonly why: string
   /** Of the facts it was concluded from; null where it holds for no others. */
   readonly digest: string | null
+  /** What the question used, as far as the runtime tells; null where nothing was asked. */
+  readonly used: { readonly tookMs: number; readonly usage: readonly Usage[] } | null
 }
 
 /** A ruling about one owner of an agent, and what it takes to act on it. */
@@ -110,6 +113,7 @@ async function record(tx: Db, project: Project, { agent, trouble, ruling }: Sent
     objection: action.do === 'ask-human' ? action.objection : null,
     digest: ruling.digest,
     proposed: ruling.verdict,
+    used: ruling.used,
   }
   await recordEvent(tx, { at: project.clock.now(), type: 'agent.triaged', runId, agentId, taskId, data })
   return true

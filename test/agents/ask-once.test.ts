@@ -83,6 +83,28 @@ describe('a question', () => {
     expect(sleepers.sleepers()).toEqual([])
   })
 
+  test('tells what it used, where the CLI does', async () => {
+    const report = {
+      type: 'result',
+      subtype: 'success',
+      is_error: false,
+      result: 'Yes',
+      terminal_reason: 'completed',
+      total_cost_usd: 0.002,
+      usage: { input_tokens: 12, output_tokens: 3, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 },
+    }
+    expect(await once(`cat > /dev/null; echo '${JSON.stringify(report)}'`)).toMatchObject({
+      text: 'Yes',
+      usage: [{ input: 12, output: 3, costUsd: 0.002 }],
+    })
+    expect(await once('cat > /dev/null; echo Yes')).toMatchObject({ text: 'Yes', usage: [] })
+    const refused = { ...report, is_error: true, result: 'Credit balance is too low' }
+    await expect(once(`cat > /dev/null; echo '${JSON.stringify(refused)}'`)).rejects.toMatchObject({
+      code: 'ask.failed',
+      message: expect.stringContaining('Credit balance is too low'),
+    })
+  })
+
   test('leaves no child behind, not even one that left its group', async () => {
     const { text } = await once(`setsid sleep ${sleepers.token} > /dev/null 2>&1 & sleep ${sleepers.token} & echo Yes`)
     expect(text).toBe('Yes')

@@ -51,7 +51,7 @@ test('a scout has no tool that writes, and reports by its summary alone', async 
   expect(second?.messages.at(-1)?.toolResults[0]).toMatchObject({ isError: true })
 })
 
-test('a one-shot question has all of stdout for its answer, no tools, and leaves no session behind', async () => {
+test('a one-shot question has one answer, tells what it used, has no tools, and leaves no session behind', async () => {
   const question = 'What is @/etc/hostname?\n/cost'
   const oneShot = claude.getPromptCommand(question, { model: 'claude-haiku-4-5' })
   const answered = await run([`${stage().bin}/claude`, ...oneShot.argv.slice(1)], {
@@ -59,7 +59,13 @@ test('a one-shot question has all of stdout for its answer, no tools, and leaves
     env: { ...stage().fleet.env, ...oneShot.env },
     input: oneShot.stdin,
   })
-  expect(answered).toMatchObject({ code: 0, stdout: 'Scripted side answer\n' })
+  expect(answered.code).toBe(0)
+  const events = claude.read(answered.stdout.trim())
+  expect(events.at(-1)).toMatchObject({ type: 'turn_end', text: 'Scripted side answer' })
+  expect(events.find((event) => event.type === 'usage')?.usage).toMatchObject({
+    input: expect.any(Number),
+    costUsd: expect.any(Number),
+  })
   const request = stage().fleet.llm.requests.find((one) => one.ask !== null)
   expect(request?.ask).toMatchObject({ tools: [], model: 'claude-haiku-4-5' })
   expect(request?.ask?.messages.at(-1)?.text).toContain(question)

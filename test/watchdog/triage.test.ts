@@ -1,7 +1,7 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type Agent, findAgent, ownerOf, takeOver } from '../../src/agents/store.ts'
+import { type Agent, findAgent, openAgents, ownerOf, takeOver } from '../../src/agents/store.ts'
 import { claimLease, type Lease, releaseLease } from '../../src/db/lease.ts'
 import { write } from '../../src/db/open.ts'
 import { eventsBeyond } from '../../src/events/store.ts'
@@ -51,12 +51,17 @@ async function inYard(
       const project = await openProject(repo)
       try {
         const { db } = project
+        const happened: Yard['happened'] = async (...types) => {
+          const events = await eventsBeyond(db, 0, 10_000)
+          return events.filter(({ type }) => types.includes(type)).map(({ data_json }) => JSON.parse(data_json))
+        }
         const mute = async () => {
           const agent = await findAgent(db, 'mute')
           if (!agent) throw new Error('no agent')
           return agent
         }
         await expect.poll(judge.heard, { timeout: 20_000 }).toContain('Say nothing')
+        await expect.poll(() => happened('runtime.started'), { timeout: 20_000 }).toHaveLength(1)
         const lease = await write(db, (tx) => claimLease(tx, 'watch', ownIdentity(), project.clock, 600_000))
         if (lease === null) throw new Error('somebody watches')
         await work({
@@ -69,10 +74,7 @@ async function inYard(
             const seen = 'It has shown nothing for 6 minutes.'
             return { agent: id, fence, about: 'silence', ms: 360_000, seen, tried: ['It was nudged.'], ...more }
           },
-          async happened(...types) {
-            const events = await eventsBeyond(db, 0, 10_000)
-            return events.filter(({ type }) => types.includes(type)).map(({ data_json }) => JSON.parse(data_json))
-          },
+          happened,
         })
       } finally {
         await project.close()
@@ -215,6 +217,28 @@ test.each([
     expect((await yard.mute()).state).toBe('working')
   }),
 )
+
+test('at most so many questions are asked at the same time, and each agent is asked about once at a time', () => {
+  const ends = join(home.path, 'ends')
+  const answer = `echo begin >> '${ends}'; sleep 0.4; echo end >> '${ends}'; ${says({ verdict: 'wait', minutes: 5 })}`
+  return inYard({ answer, config: 'watchdog: { tier1: { atOnce: 1 } }\n' }, async ({ project, lease, ...yard }) => {
+    const trouble = await yard.trouble()
+    const { id } = await yard.mute()
+    for (const name of ['second', 'third']) {
+      const slung = await home.ov(project.root, ['sling', '--name', name, '--task', name], { env: yard.judge.env })
+      expect(slung.code, slung.output).toBe(0)
+    }
+    const others = (await openAgents(project.db)).filter((agent) => agent.id !== id)
+    const all = [trouble, trouble, ...others.map((agent) => ({ ...trouble, agent: agent.id, fence: agent.fence }))]
+    await expect
+      .poll(async () => (await openAgents(project.db)).map(({ state }) => state), { timeout: 20_000 })
+      .toEqual(['working', 'working', 'working'])
+    const fenced = new Map((await openAgents(project.db)).map((agent) => [agent.id, agent.fence]))
+    await Promise.all(all.map((one) => triage(project, lease, { ...one, fence: fenced.get(one.agent) ?? one.fence })))
+    expect(readFileSync(ends, 'utf8')).toBe('begin\nend\n'.repeat(3))
+    expect(await yard.happened('agent.triaged')).toHaveLength(3)
+  })
+})
 
 test('a verdict that comes too late does nothing: another owner, or another watcher, has come meanwhile', () =>
   inYard({ answer: says({ verdict: 'nudge', text: 'Too late.' }) }, async ({ project, lease, judge, ...yard }) => {
