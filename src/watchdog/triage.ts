@@ -69,10 +69,9 @@ async function rulingAbout(
   gone: AbortSignal | undefined,
 ): Promise<Ruling> {
   const { digest } = found
-  if (!project.config.watchdog.tier1.enabled)
-    return { verdict: null, by: null, why: 'Triage is off.', digest: null, used: null }
+  if (!project.config.watchdog.tier1.enabled) return nobody('Triage is off.')
   if (!(await isAllowed(project, 'triage')))
-    return { verdict: null, by: null, why: 'The fleet is short of something, and asks no model.', digest: null, used: null }
+    return nobody('The fleet spares its machine, so no model is asked (ov mode).')
   const known = await lastVerdict(project, agent, digest)
   if (known !== null) return { verdict: known, by: 'the same facts as before', why: known.why, digest, used: null }
   try {
@@ -82,8 +81,12 @@ async function rulingAbout(
     return { verdict, by, why: verdict.why, digest, used: { tookMs, usage } }
   } catch (error) {
     if (!(error instanceof OvError)) throw error
-    return { verdict: null, by: null, why: oneLine(error.message, 300), digest: null, used: null }
+    return nobody(`No model could judge it: ${oneLine(error.message, 300)}`)
   }
+}
+
+function nobody(why: string): Ruling {
+  return { verdict: null, by: null, why, digest: null, used: null }
 }
 
 async function lastVerdict({ db, clock, config }: Project, agent: Agent, digest: string): Promise<Verdict | null> {

@@ -13,6 +13,8 @@ import { talkingClaude } from '../rig/talking-claude.ts'
 
 let home: Home
 let fleet: Fleet
+/** What every runner sees: who brings an agent back has to find its program. */
+let env: Record<string, string>
 beforeEach(async () => {
   home = makeHome()
   fleet = await makeFleet(home)
@@ -25,7 +27,8 @@ afterEach(async () => {
 /** An agent, `mute`, that works and shows nothing. */
 async function mute(): Promise<Judging> {
   const judge = judgingClaude(home, 'exit 1')
-  const slung = await home.ov(fleet.repo, ['sling', '--name', 'mute', '--task', 'Say nothing'], { env: judge.env })
+  env = judge.env
+  const slung = await home.ov(fleet.repo, ['sling', '--name', 'mute', '--task', 'Say nothing'], { env })
   expect(slung.code, slung.output).toBe(0)
   await expect.poll(judge.heard, { timeout: 20_000 }).toContain('Say nothing')
   await expect.poll(() => happened('runtime.started'), { timeout: 20_000 }).toHaveLength(1)
@@ -36,7 +39,7 @@ let spoken = 0
 /** What an agent of this capability gets that proposes this. */
 async function proposed(
   words: string,
-  { capability = 'monitor', about = 'mute', env = {} } = {},
+  { capability = 'monitor', about = 'mute' } = {},
 ): Promise<Proposed & { error?: { code: string } }> {
   spoken += 1
   const out = join(home.path, `said-${spoken}`)
@@ -88,8 +91,7 @@ test('nobody is ended by its word alone: it takes that software has raised the a
   const asked = await fleet.db.selectFrom('mail').selectAll().where('type', '=', 'escalation').execute()
   expect(asked.map(({ reader }) => reader)).toEqual(['human', 'human'])
   await raise('silence')
-  const { env } = judge
-  expect(await proposed('--verdict resume', { env })).toMatchObject({ done: 'resume', objection: null })
+  expect(await proposed('--verdict resume')).toMatchObject({ done: 'resume', objection: null })
   await expect.poll(judge.heard, { timeout: 20_000 }).toContain('cut off in the middle of a turn')
   expect((await fleet.agent('mute')).owner_pid).not.toBe(pid)
 })

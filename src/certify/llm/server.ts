@@ -30,6 +30,8 @@ export interface Llm {
   readonly unscripted: readonly Ask[]
   /** From now on conversations in which `when` holds are answered by these steps, in order, one a request. */
   play(name: string, when: (ask: Ask) => boolean, steps: readonly Step[]): void
+  /** From now on side requests in which `when` holds are answered so. */
+  aside(when: (ask: Ask) => boolean, text: string): void
   /** The main requests of one script, in order. */
   asked(name: string): Ask[]
   close(): Promise<void>
@@ -41,6 +43,7 @@ export interface Llm {
 export async function startLlm(hands: Hands): Promise<Llm> {
   const requests: Logged[] = []
   const unscripted: Ask[] = []
+  const asides: { when: (ask: Ask) => boolean; text: string }[] = []
   const scripts: { name: string; when: (ask: Ask) => boolean; steps: Step[] }[] = []
   // Amp's server keeps its threads: one for each start.
   const wires = [...WIRES, amp()]
@@ -48,8 +51,10 @@ export async function startLlm(hands: Hands): Promise<Llm> {
   let count = 0
 
   const answer = async (ask: Ask): Promise<{ script: string; reply: () => Reply | Promise<Reply> }> => {
-    if (ask.tools.length === 0)
-      return { script: 'side', reply: () => ({ is: 'message', text: 'Scripted side answer', calls: [] }) }
+    if (ask.tools.length === 0) {
+      const { text = 'Scripted side answer' } = asides.find(({ when }) => when(ask)) ?? {}
+      return { script: 'side', reply: () => ({ is: 'message', text, calls: [] }) }
+    }
     const script = scripts.find((one) => one.when(ask))
     while (script !== undefined && hasPassed(script.steps[0])) script.steps.shift()
     const step = script?.steps[0]
@@ -109,6 +114,7 @@ export async function startLlm(hands: Hands): Promise<Llm> {
     requests,
     unscripted,
     play: (name, when, steps) => void scripts.push({ name, when, steps: [...steps] }),
+    aside: (when, text) => void asides.push({ when, text }),
     asked: (name) => requests.flatMap((one) => (one.script === name && one.ask !== null ? [one.ask] : [])),
     close: () =>
       new Promise((resolve) => {
