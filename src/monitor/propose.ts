@@ -58,10 +58,9 @@ export async function propose(
   try {
     const raised = await raisedTrouble(project, agent)
     const trouble = raised ?? suspicion(agent, by, verdict)
-    const baseline = await baselineOf(project, agent)
+    const baseline = baselineOf(project, agent)
     const standing = await standingOf(project, agent, trouble, {
       baseline,
-      raised: raised !== null,
       closely: isStop(verdict),
     })
     const ruling = { verdict, by: by.name, why: verdict.why, digest: null, used: null }

@@ -67,8 +67,9 @@ export function copyWhole(path: string, from: string, mode = 0o600): void {
   writeWhole(path, readFileSync(from, 'utf8'), mode)
 }
 
-/** Makes a symbolic link in place of whatever was there, and its folder. */
+/** Makes a symbolic link in place of whatever was there, and its folder. A folder stays as it is, with what it holds. */
 export function linkWhole(path: string, to: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) return
   mkdirSync(dirname(path), { recursive: true })
   const draft = draftOf(path)
   symlinkSync(to, draft)

@@ -13,15 +13,15 @@ import { eventsOfKinds, recentEvents } from '../events/store.ts'
 import { oneLine, plainText } from '../mail/frame.ts'
 import { sha256 } from '../os/digest.ts'
 import { fileState } from '../os/files.ts'
-import { liveness } from '../os/process.ts'
+import { cpuBelow, liveness } from '../os/process.ts'
 import { viewPane } from '../os/tmux.ts'
-import { processesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
 import { getTask } from '../tasks/store.ts'
 import { changesOf } from '../worktrees/changes.ts'
 import { hasSpoken } from './eyes.ts'
 import { showsLife } from './signs.ts'
 import type { CaseFacts, Standing } from './triage-rules.ts'
+import { toldOf } from './tries.ts'
 import { TROUBLES, type Trouble } from './trouble.ts'
 
 type EventRow = Schema['events']
@@ -41,10 +41,9 @@ const IDLE_SHARE = 0.1
 
 /** What an agent had done by when it was looked at, to tell later whether it has done more. */
 export interface Baseline {
-  /** Its newest event, whoever caused it. */
-  readonly event: number
   readonly logSize: number
-  readonly cpuMs: ReadonlyMap<string, number>
+  /** What its processes have computed, in ms; null where the kernel does not tell. */
+  readonly cpuMs: number | null
   /** Monotonic ms. */
   readonly at: number
 }
@@ -59,12 +58,12 @@ export interface Case {
 
 /** Gathers what is known of an agent in trouble: bounded, without control characters, secrets replaced by their names. */
 export async function caseOf(project: Project, agent: Agent, trouble: Trouble): Promise<Case> {
-  const baseline = await baselineOf(project, agent)
-  const [task, changes, runtime, events, able, screen] = await Promise.all([
+  const baseline = baselineOf(project, agent)
+  const [task, changes, runtime, { signs, events }, able, screen] = await Promise.all([
     getTask(project.db, agent.task_id),
     changesOf(project, agent, agent.base_sha),
     loadedRuntime(agent.runtime),
-    recentEvents(project.db, { agentId: agent.id }, HISTORY),
+    toldOf(project.db, project, agent),
     ableRuntimes(project, agent),
     screenOf(project, agent),
   ])
@@ -75,8 +74,7 @@ export async function caseOf(project: Project, agent: Agent, trouble: Trouble): 
   const { commits = [], uncommitted = [], files = [] } = changes ?? {}
   const known = [
     `It was started again ${await recentRestarts(project, agent)} times in the last ten minutes.`,
-    toolInFlight(events) ? 'A tool of its has begun and not ended.' : 'No tool of its runs.',
-    ...(await earlierVerdicts(project, agent)),
+    signs.tools > 0 ? 'A tool of its has begun and not ended.' : 'No tool of its runs.',
     ...(agent.claimed_done === 1 ? ['It has said that it is done.'] : []),
     `It has ${commits.length} commits, which change ${files.length} files.`,
   ]
@@ -96,17 +94,14 @@ export async function caseOf(project: Project, agent: Agent, trouble: Trouble): 
     commits: commits.slice(0, COMMITS).map(({ sha, subject }) => line(`${sha.slice(0, 8)} ${subject}`)),
     uncommitted: uncommitted.slice(0, UNCOMMITTED).map(line),
   }
-  const signs = events.filter(showsLife).map(({ id }) => Number(id))
   const { nudged } = await grantedTo(project, agent, trouble)
-  const same = [agent.id, agent.fence, trouble.about, nudged, signs.at(-1) ?? 0, words, commits, uncommitted]
+  const same = [agent.id, agent.fence, trouble.about, nudged, signs.event, words, commits, uncommitted]
   return { facts, digest: sha256(JSON.stringify(same)), baseline }
 }
 
 /** What an agent has done by now. */
-export async function baselineOf(project: Project, agent: Agent): Promise<Baseline> {
-  const [last] = await recentEvents(project.db, { agentId: agent.id }, 1)
+export function baselineOf(project: Project, agent: Agent): Baseline {
   return {
-    event: Number(last?.id ?? 0),
     logSize: fileState(outputFile(project, agent))?.size ?? 0,
     cpuMs: cpuOf(agent),
     at: project.clock.monotonic(),
@@ -116,29 +111,26 @@ export async function baselineOf(project: Project, agent: Agent): Promise<Baseli
 /**
  * How an agent stands now, by the facts alone.
  *
- * @param raised the mechanical tier has found this trouble, and is through with it
  * @param closely whether it computes matters, which can only be seen over a while
  */
 export async function standingOf(
   project: Project,
   agent: Agent,
   trouble: Trouble,
-  { baseline, raised, closely }: { baseline: Baseline; raised: boolean; closely: boolean },
+  { baseline, closely }: { baseline: Baseline; closely: boolean },
 ): Promise<Standing> {
   const { db, clock, config } = project
   if (closely) await delay(Math.max(0, LOOK_MS - (clock.monotonic() - baseline.at)))
-  const events = await recentEvents(db, { agentId: agent.id }, HISTORY)
-  const since = raisedAt(events, trouble) ?? baseline.event
+  const { signs } = await toldOf(db, project, agent)
   const owner = ownerOf(agent)
   const runtime = await loadedRuntime(agent.runtime)
   const own = runtime === null ? null : await candidate(project, runtime.id, { capability: agent.capability })
   return {
     about: trouble.about,
-    raised,
+    raised: signs.raised.includes(trouble.about),
     alive: owner !== null && liveness(owner) === 'alive',
-    stirred:
-      events.some((event) => Number(event.id) > since && showsLife(event)) || hasSaidMore(project, agent, baseline),
-    tool: toolInFlight(events) && trouble.ms < config.watchdog.tier0.toolLimit,
+    stirred: hasSaidMore(project, agent, baseline),
+    tool: signs.tools > 0 && trouble.ms < config.watchdog.tier0.toolLimit,
     computes: hasComputed(cpuOf(agent), baseline.cpuMs, clock.monotonic() - baseline.at),
     prompts: runtime?.can.prompts === true,
     persistent: agent.persistent === 1,
@@ -155,24 +147,14 @@ const raisedSchema = z.object({
   tried: z.array(z.string()),
 })
 
-/** The trouble that the mechanical tier last raised about this owner of an agent; null when it is over, or there is none. */
-export async function raisedTrouble({ db }: Pick<Project, 'db'>, agent: Agent): Promise<Trouble | null> {
-  const events = await recentEvents(db, { agentId: agent.id }, HISTORY)
-  const at = events.findLastIndex(({ type }) => type === 'agent.raised')
-  const raised = raisedSchema.safeParse(JSON.parse(events[at]?.data_json ?? 'null')).data
-  if (raised === undefined || (agent.state !== 'working' && raised.about !== 'dialog')) return null
-  const over = events.slice(at).some((event) => {
-    return event.type === 'agent.starting' || (raised.about === 'silence' && showsLife(event))
+/** A trouble that the mechanical tier has raised about this owner of an agent, and that is not over; null where there is none. */
+export async function raisedTrouble(project: Project, agent: Agent): Promise<Trouble | null> {
+  const { signs, events } = await toldOf(project.db, project, agent)
+  const raised = events.findLast(({ type, data_json }) => {
+    return type === 'agent.raised' && signs.raised.includes(JSON.parse(data_json).about)
   })
-  return over ? null : { agent: agent.id, fence: agent.fence, ...raised }
-}
-
-/** The event by which the mechanical tier gave this trouble up, if it is still there. */
-function raisedAt(events: readonly EventRow[], { about }: Trouble): number | null {
-  const raised = events.findLast(
-    ({ type, data_json }) => type === 'agent.raised' && JSON.parse(data_json).about === about,
-  )
-  return raised === undefined ? null : Number(raised.id)
+  if (raised === undefined) return null
+  return { agent: agent.id, fence: agent.fence, ...raisedSchema.parse(JSON.parse(raised.data_json)) }
 }
 
 function hasSaidMore(project: Project, agent: Agent, { logSize }: Baseline): boolean {
@@ -180,25 +162,13 @@ function hasSaidMore(project: Project, agent: Agent, { logSize }: Baseline): boo
   return hasSpoken(path, logSize, fileState(path)?.size ?? 0)
 }
 
-/** Processor time of an agent's processes, its runner aside, in ms. */
-function cpuOf(agent: Agent): ReadonlyMap<string, number> {
-  return new Map(processesOf(agent.id).map(({ pid, start, cpuMs }) => [`${pid}:${start}`, cpuMs]))
+function hasComputed(now: number | null, before: number | null, ms: number): boolean {
+  // Where the kernel does not tell, it may.
+  return now === null || before === null || now - before > ms * IDLE_SHARE
 }
 
-function hasComputed(now: ReadonlyMap<string, number>, before: ReadonlyMap<string, number>, ms: number): boolean {
-  const used = [...now].reduce((sum, [key, cpuMs]) => sum + cpuMs - (before.get(key) ?? 0), 0)
-  return used > ms * IDLE_SHARE
-}
-
-/** Whether a tool has begun and not ended since the agent's last start. */
-function toolInFlight(events: readonly EventRow[]): boolean {
-  let tools = 0
-  for (const { type } of events) {
-    if (type === 'tool.start') tools += 1
-    if (type === 'tool.end' && tools > 0) tools -= 1
-    if (type === 'agent.starting') tools = 0
-  }
-  return tools > 0
+function cpuOf(agent: Agent): number | null {
+  return agent.owner_pid === null ? null : cpuBelow(agent.owner_pid)
 }
 
 /** What an `agent.triaged` event carries, as far as it is read again. */
@@ -217,19 +187,6 @@ export type Triaged = z.output<typeof triagedSchema>
 /** What a verdict said that is recorded here; null for one that is not of this tier. */
 export function triagedIn({ data_json }: Pick<EventRow, 'data_json'>): Triaged | null {
   return triagedSchema.safeParse(JSON.parse(data_json)).data ?? null
-}
-
-/** Verdicts that a model is reminded of. */
-const VERDICTS = 3
-
-async function earlierVerdicts({ db, clock }: Pick<Project, 'db' | 'clock'>, agent: Agent): Promise<string[]> {
-  const events = await eventsOfKinds(db, agent.id, ['agent.triaged'], VERDICTS)
-  return events.flatMap((event) => {
-    const told = triagedIn(event)
-    if (told === null) return []
-    const ago = Math.round((clock.now() - event.at) / 60_000)
-    return oneLine(`An earlier verdict, ${ago} minutes ago: ${told.verdict}. ${told.why}`, WIDTH)
-  })
 }
 
 /** How long verdicts have let an agent wait in a trouble, in ms, and how often they have nudged it. A sign of life ends a silence. */

@@ -44,11 +44,7 @@ export async function triage(project: Project, lease: Right, trouble: Trouble, g
     const ruling = await rulingAbout(project, agent, trouble, found, gone)
     if (gone?.aborted) return
     const { baseline } = found
-    const standing = await standingOf(project, agent, trouble, {
-      baseline,
-      raised: true,
-      closely: isStop(ruling.verdict),
-    })
+    const standing = await standingOf(project, agent, trouble, { baseline, closely: isStop(ruling.verdict) })
     const mayAct = (tx: Parameters<typeof ownsLease>[0]) => ownsLease(tx, { ...lease, seized: false })
     await carryOut(project, { agent, trouble, standing, ruling, mayAct })
   } finally {

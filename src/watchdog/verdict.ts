@@ -76,13 +76,10 @@ async function askHuman(
   const { agent, trouble, ruling } = sentence
   const { question, options, objection } = action
   const why = [ruling.why, refused(ruling, objection), question].filter((text) => text !== null).join(' ')
-  const due = await write(
-    project.db,
-    async (tx) => (await isDue(tx, sentence)) && record(tx, project, sentence, action),
-  )
-  // Killed in between, it is raised again when the time that was given has passed.
-  if (due) await escalate(project, agent, { trouble, why, ...(options.length === 0 ? {} : { options }) })
-  return due
+  if (!(await write(project.db, (tx) => isDue(tx, sentence)))) return false
+  // First: asking is done once however often it is tried, and a verdict that says so without it would leave nobody asked.
+  await escalate(project, agent, { trouble, why, ...(options.length === 0 ? {} : { options }) })
+  return write(project.db, async (tx) => (await isDue(tx, sentence)) && record(tx, project, sentence, action))
 }
 
 /** What was proposed and is not done, in words. */

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { eventsBeyond, recordEvent } from '../../src/events/store.ts'
 import { tellMonitor } from '../../src/monitor/digest.ts'
 import type { Proposed } from '../../src/monitor/propose.ts'
+import { fileState } from '../../src/os/files.ts'
 import { type Fleet, makeFleet } from '../rig/fleet.ts'
 import { type Judging, judgingClaude } from '../rig/judging-claude.ts'
 import { inProject } from '../rig/project.ts'
@@ -59,7 +60,10 @@ async function happened(type: string): Promise<Record<string, unknown>[]> {
 async function raise(about: 'silence' | 'dialog'): Promise<void> {
   const { id, run_id: runId, task_id: taskId } = await fleet.agent('mute')
   const data = { about, ms: 600_000, seen: 'It has shown nothing for 10 minutes.', tried: ['It was nudged.'] }
-  await recordEvent(fleet.db, { at: Date.now(), type: 'agent.raised', runId, agentId: id, taskId, data })
+  const facts = { at: Date.now(), runId, agentId: id, taskId }
+  const logSize = fileState(join(fleet.repo, '.overstory', 'logs', id, 'output.ndjson'))?.size ?? 0
+  await recordEvent(fleet.db, { ...facts, type: 'agent.nudged', data: { about, nth: 1, silentMs: 1, logSize } })
+  await recordEvent(fleet.db, { ...facts, type: 'agent.raised', data })
 }
 
 test('what a monitor proposes mildly is done, and bears its name', async () => {

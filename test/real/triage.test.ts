@@ -41,7 +41,13 @@ test('a real Claude Code whose service never answers is nudged, judged by anothe
   expect(watch.code, watch.output).toBe(0)
 
   const state = async () => (await fleet.json<{ agent: { state: string } }>('inspect', 'builder-1')).agent.state
-  await expect.poll(state, { timeout: 120_000, interval: 500 }).toBe('done')
+  await expect.poll(state, { timeout: 120_000, interval: 500 }).toMatch(/done|failed/)
+  account('claude-triage', {
+    'What the agent saw and did': playOf(fleet.llm.asked('builder').at(-1)),
+    'ov inspect builder-1': (await fleet.ov('inspect', 'builder-1')).output,
+    'ov logs builder-1 --events': (await fleet.ov('logs', 'builder-1', '--events')).output,
+  })
+  expect(await state()).toBe('done')
   expect([fleet.git('show', 'main:one.txt'), fleet.git('show', 'main:two.txt')]).toEqual(['one', 'two'])
 
   const { entries } = await fleet.json<{ entries: Recorded[] }>('logs', 'builder-1', '--events')

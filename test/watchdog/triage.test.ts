@@ -4,8 +4,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Agent, findAgent, openAgents, ownerOf, takeOver } from '../../src/agents/store.ts'
 import { claimLease, type Lease, releaseLease } from '../../src/db/lease.ts'
 import { write } from '../../src/db/open.ts'
-import { eventsBeyond } from '../../src/events/store.ts'
+import { eventsBeyond, recordEvent } from '../../src/events/store.ts'
 import { findMail } from '../../src/mail/store.ts'
+import { fileState } from '../../src/os/files.ts'
 import { liveness, ownIdentity } from '../../src/os/process.ts'
 import { openProject, type Project } from '../../src/project.ts'
 import { getTask } from '../../src/tasks/store.ts'
@@ -32,7 +33,8 @@ interface Yard {
   readonly judge: Judging
   readonly lease: Lease
   mute(): Promise<Agent>
-  trouble(more?: Partial<Trouble>): Promise<Trouble>
+  /** Raises one, as the mechanical tier does. */
+  trouble(more?: Partial<Pick<Trouble, 'about'>>): Promise<Trouble>
   /** What was recorded of these kinds, oldest first. */
   happened(...types: string[]): Promise<Record<string, unknown>[]>
 }
@@ -69,10 +71,16 @@ async function inYard(
           judge,
           lease,
           mute,
-          async trouble(more = {}) {
-            const { id, fence } = await mute()
+          async trouble({ about = 'silence' } = {}) {
+            const { id, fence, run_id: runId, task_id: taskId } = await mute()
             const seen = 'It has shown nothing for 6 minutes.'
-            return { agent: id, fence, about: 'silence', ms: 360_000, seen, tried: ['It was nudged.'], ...more }
+            const data = { about, ms: 360_000, seen, tried: ['It was nudged.'] } as const
+            const facts = { at: project.clock.now(), runId, agentId: id, taskId }
+            const logSize = fileState(join(project.stateDir, 'logs', id, 'output.ndjson'))?.size ?? 0
+            const nudged = { about, nth: 1, silentMs: 120_000, tool: false, logSize }
+            await recordEvent(db, { ...facts, type: 'agent.nudged', data: nudged })
+            await recordEvent(db, { ...facts, type: 'agent.raised', data })
+            return { agent: id, fence, ...data }
           },
           happened,
         })
@@ -202,8 +210,8 @@ test('a task is given to another runtime with its commits, and only to one that 
   }))
 
 test.each([
-  ['works on a tool', { ms: 360_000 }, `echo '${TOOL}'`, /A tool of its runs/],
-  ['computes', { ms: 360_000 }, 'while :; do :; done &', /use the processor/],
+  ['works on a tool', {}, `echo '${TOOL}'`, /A tool of its runs/],
+  ['computes', {}, 'while :; do :; done &', /use the processor/],
   ['waits at a question', { about: 'dialog' as const }, '', /only a person/],
 ])('who %s is not ended by a model’s word: a person is asked', (_, more, doing, why) =>
   inYard({ answer: says({ verdict: 'give-up', reason: 'Dead.' }), doing }, async (yard) => {
