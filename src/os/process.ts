@@ -188,15 +188,21 @@ export function processesAbove(): number[] {
  * alone. Null where the kernel doesn't tell who is below whom.
  */
 export function cpuBelow(root: number): number | null {
-  let ms = 0
+  return processesBelow(root)?.reduce((sum, { cpuMs }) => sum + cpuMs, 0) ?? null
+}
+
+/** All that is below a process. Null where the kernel doesn't tell who is below whom. */
+export function processesBelow(root: number): Stat[] | null {
   const left = childrenOf(root)
   if (left === null) return null
+  const found: Stat[] = []
   for (let pid = left.pop(); pid !== undefined; pid = left.pop()) {
     const child = pid
-    ms += unlessHidden(() => statOf(child))?.cpuMs ?? 0
+    const stat = unlessHidden(() => statOf(child)) ?? null
+    if (stat !== null) found.push(stat)
     left.push(...(childrenOf(child) ?? []))
   }
-  return ms
+  return found
 }
 
 /** What the threads of a process have started and that still is below it; null where the kernel doesn't tell. */

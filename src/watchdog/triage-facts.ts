@@ -13,7 +13,7 @@ import { eventsOfKinds, recentEvents } from '../events/store.ts'
 import { oneLine, plainText } from '../mail/frame.ts'
 import { sha256 } from '../os/digest.ts'
 import { fileState } from '../os/files.ts'
-import { cpuBelow, liveness } from '../os/process.ts'
+import { cpuBelow, liveness, processesBelow } from '../os/process.ts'
 import { viewPane } from '../os/tmux.ts'
 import type { Project } from '../project.ts'
 import { getTask } from '../tasks/store.ts'
@@ -103,7 +103,7 @@ export async function caseOf(project: Project, agent: Agent, trouble: Trouble): 
 export function baselineOf(project: Project, agent: Agent): Baseline {
   return {
     logSize: fileState(outputFile(project, agent))?.size ?? 0,
-    cpuMs: cpuOf(agent),
+    cpuMs: agent.owner_pid === null ? null : cpuBelow(agent.owner_pid),
     at: project.clock.monotonic(),
   }
 }
@@ -131,7 +131,7 @@ export async function standingOf(
     alive: owner !== null && liveness(owner) === 'alive',
     stirred: hasSaidMore(project, agent, baseline),
     tool: signs.tools > 0 && trouble.ms < config.watchdog.tier0.toolLimit,
-    computes: hasComputed(cpuOf(agent), baseline.cpuMs, clock.monotonic() - baseline.at),
+    computes: computesNow(agent, baseline, clock.monotonic() - baseline.at),
     prompts: runtime?.can.prompts === true,
     persistent: agent.persistent === 1,
     mayRestart: own !== null && own.obstacle === null && (await recentRestarts(project, agent)) < MAX_RESTARTS,
@@ -162,13 +162,12 @@ function hasSaidMore(project: Project, agent: Agent, { logSize }: Baseline): boo
   return hasSpoken(path, logSize, fileState(path)?.size ?? 0)
 }
 
-function hasComputed(now: number | null, before: number | null, ms: number): boolean {
-  // Where the kernel does not tell, it may.
-  return now === null || before === null || now - before > ms * IDLE_SHARE
-}
-
-function cpuOf(agent: Agent): number | null {
-  return agent.owner_pid === null ? null : cpuBelow(agent.owner_pid)
+/** Whether an agent's processes compute, or would if the machine let them. Where the kernel does not tell, they may. */
+function computesNow(agent: Agent, { cpuMs: before }: Baseline, ms: number): boolean {
+  const below = agent.owner_pid === null ? null : processesBelow(agent.owner_pid)
+  if (below === null || before === null) return true
+  const used = below.reduce((sum, { cpuMs }) => sum + cpuMs, 0) - before
+  return used > ms * IDLE_SHARE || below.some(({ state }) => state === 'R' || state === 'D')
 }
 
 /** What an `agent.triaged` event carries, as far as it is read again. */
