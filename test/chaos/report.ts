@@ -45,7 +45,7 @@ export function table(rows: readonly Row[]): string {
       times(row.noticed),
       times(row.recovered),
       `${row.seconds.toFixed(0)} s`,
-      row.problems.length === 0 ? 'ok' : `${row.problems.length} PROBLEMS`,
+      row.problems.length === 0 ? 'ok' : `${row.problems.length} PROBLEM${row.problems.length === 1 ? '' : 'S'}`,
     ]),
   )
 }
