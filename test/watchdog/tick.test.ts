@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { takeOver } from '../../src/agents/store.ts'
-import type { Lease } from '../../src/db/lease.ts'
+import { type Lease, releaseLease } from '../../src/db/lease.ts'
 import { write } from '../../src/db/open.ts'
-import { recentEvents } from '../../src/events/store.ts'
+import { recentEvents, recordEvent } from '../../src/events/store.ts'
 import { identify, ownIdentity, type ProcessIdentity } from '../../src/os/process.ts'
-import { Eyes, INCURIOUS } from '../../src/watchdog/eyes.ts'
+import { Eyes, INCURIOUS, type Place } from '../../src/watchdog/eyes.ts'
 import { claimWatch } from '../../src/watchdog/lease.ts'
+import type { Verdict } from '../../src/watchdog/rules.ts'
 import { firstRound, type Round, tick } from '../../src/watchdog/tick.ts'
 import { type Mailroom, mailroom } from '../rig/mailroom.ts'
 
@@ -111,4 +112,62 @@ test('the lease is renewed in time, and by nobody whose process is there it is t
   expect((await row()).expires_at).toBe((first ?? 0) + 11_000)
   room.clock.advance(3_600_000)
   expect(await claimWatch(room.db, room.clock)).toMatchObject({ pid: process.pid, late: true })
+})
+
+/** A round by round watch: nobody looks later than promised. */
+async function pass(round: Round, ms: number, place: Place = PLACE): Promise<Verdict[]> {
+  const found: Verdict[] = []
+  for (let left = ms; left > 0; left -= 5_000) {
+    room.clock.advance(Math.min(5_000, left))
+    const due = room.clock.monotonic() + 60_000
+    found.push(...(await tick(round, place, LIMITS, { read: true, due })).verdicts)
+  }
+  return found
+}
+
+const record = (agentId: string, type: string, data: Record<string, unknown> = {}) =>
+  recordEvent(room.db, { at: room.clock.now(), type, agentId, data })
+
+test('what was done about a silence is read from the records: another watcher goes on where this one was; life takes it back', async () => {
+  const mute = await owned('mute', ownIdentity())
+  const first = await begin()
+  await look(first)
+  expect(await pass(first, 120_000)).toMatchObject([{ do: 'nudge', agent: mute, nth: 1 }])
+  await record(mute, 'agent.nudged', { about: 'silence', nth: 1, silentMs: 120_000, logSize: 0 })
+  await write(room.db, (tx) => releaseLease(tx, first.lease))
+  const second = await begin()
+  await look(second)
+  expect(await pass(second, 55_000)).toEqual([])
+  expect(await pass(second, 5_000)).toMatchObject([{ do: 'nudge', nth: 2 }])
+  await record(mute, 'agent.nudged', { about: 'silence', nth: 2, silentMs: 60_000, logSize: 0 })
+  await record(mute, 'agent.committed')
+  expect(await pass(second, 115_000)).toEqual([])
+  expect(await pass(second, 10_000)).toMatchObject([{ do: 'nudge', nth: 1 }])
+})
+
+test('a deadline counts from the first start of the agent, whoever watches; a verdict moves it; who was asked is not asked again', async () => {
+  const slow = await owned('slow', ownIdentity())
+  await record(slow, 'agent.starting')
+  room.clock.advance(3_000_000)
+  await record(slow, 'agent.starting')
+  const place = { ...PLACE, deadlines: { builder: 3_600_000 } }
+  const round = await begin()
+  const watch = async (ms: number) => (await pass(round, ms, place)).filter(({ do: what }) => what === 'raise')
+  await tick(round, place, LIMITS, { read: true, due: room.clock.monotonic() + 60_000 })
+  // It shows life all the while.
+  const working = async (ms: number) => {
+    const found: Verdict[] = []
+    for (let left = ms; left > 0; left -= 100_000) {
+      await record(slow, 'tool.end')
+      found.push(...(await watch(Math.min(100_000, left))))
+    }
+    return found
+  }
+  expect(await working(500_000)).toEqual([])
+  expect((await working(105_000))[0]).toMatchObject({ do: 'raise', about: 'deadline', ms: 3_600_000 })
+  await record(slow, 'agent.triaged', { about: 'deadline', verdict: 'wait', waitMs: 300_000 })
+  expect(await working(295_000)).toEqual([])
+  expect((await working(10_000))[0]).toMatchObject({ about: 'deadline' })
+  await record(slow, 'agent.escalated', { about: 'deadline' })
+  expect(await working(300_000)).toEqual([])
 })

@@ -20,22 +20,14 @@ function sessions(
   count: number,
 ): { argv: string[]; ask: () => Promise<void>; told: (wanted: RegExp) => Promise<void> } {
   const argv = ['tmux', '-S', join(stage.home.path, 'bare.sock'), '-f', '/dev/null']
-  const news = Array.from({ length: count }, (_, index) => [
-    'new-session',
-    '-d',
-    '-s',
-    `s${index}`,
-    'sleep',
-    '1000',
-    ';',
-  ])
-  execFileSync(
-    argv[0] ?? '',
-    [...argv.slice(1), 'new-session', '-d', '-s', 'holder', 'sleep', '1000', ';', ...news.flat().slice(0, -1)],
-    {
+  const names = ['holder', ...Array.from({ length: count }, (_, index) => `s${index}`)]
+  // One command line has an end.
+  for (let at = 0; at < names.length; at += 100) {
+    const news = names.slice(at, at + 100).flatMap((name) => ['new-session', '-d', '-s', name, 'sleep', '1000', ';'])
+    execFileSync(argv[0] ?? '', [...argv.slice(1), ...news.slice(0, -1)], {
       env: { ...stage.home.env, TERM: 'xterm' },
-    },
-  )
+    })
+  }
   const client = spawn('tmux', [...argv.slice(1), '-C', 'attach-session', '-t', '=holder:', '-f', 'no-output'], {
     env: { ...stage.home.env, TERM: 'xterm' },
     stdio: ['pipe', 'pipe', 'ignore'],
@@ -139,7 +131,7 @@ async function fleetOf(stage: Stage, count: number): Promise<() => Promise<unkno
   return () => tick(round, place, limits, { read: true, due: systemClock.monotonic() + 60_000 })
 }
 
-function tickRow(count: 5 | 25 | 50): Row {
+function tickRow(count: 5 | 25 | 50 | 500): Row {
   return {
     figure: `tick-${count}`,
     async prepare(stage) {
@@ -273,6 +265,7 @@ export default [
   tickRow(5),
   tickRow(25),
   tickRow(50),
+  tickRow(500),
   death,
   memoryRow('watch-rss', 'Rss'),
   memoryRow('watch-private', 'Private_Dirty'),
