@@ -11,6 +11,7 @@ import { getRun } from '../tasks/runs.ts'
 import { getTask } from '../tasks/store.ts'
 import { type Changes, changesOn } from '../worktrees/changes.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
+import { type Failure, failuresOf } from './failures.ts'
 import { type Entry, lastEntries, outputFile, wordsOf } from './output.ts'
 import { loadedRuntime } from './registry.ts'
 import { type AgentReport, reportRun } from './report.ts'
@@ -32,6 +33,8 @@ export interface Inspection {
   }
   readonly worktree: { readonly path: string; readonly exists: boolean }
   readonly changes: Changes
+  /** Its last turns that failed, oldest first. */
+  readonly failures: readonly Failure[]
   /** Live processes, its runner aside. */
   readonly processes: readonly { readonly pid: number; readonly command: string }[]
   /** Open agents it has slung. */
@@ -45,6 +48,7 @@ export interface Inspection {
 }
 
 const EVENTS = 12
+const FAILURES = 5
 const WORDS = 10
 const MAILS = 50
 
@@ -79,6 +83,7 @@ export async function inspectAgent(project: Project, agent: Agent): Promise<Insp
     },
     worktree: { path: worktree, exists: existsSync(worktree) },
     changes,
+    failures: await failuresOf(db, agent.id, FAILURES),
     processes: processesOf(agent.id).map(({ pid }) => ({ pid, command: oneLine(argumentsOf(pid).join(' '), 200) })),
     children,
     mail: await headsOf(db, await findMail(db, { reader: agent.id, unread: true }, MAILS)),

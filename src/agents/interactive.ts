@@ -13,7 +13,7 @@ import {
 } from '../os/tmux.ts'
 import { type Answer, answerTo, type DialogPolicy } from './dialogs.ts'
 import { readable } from './readable.ts'
-import { endsTurn, programArgv, type Session, type SessionOptions } from './session.ts'
+import { type Exit, endsTurn, programArgv, type Session, type SessionOptions } from './session.ts'
 import { type Deed, heldBy, lookAgainIn, newTyping, pasteable, type Signal, step } from './typing.ts'
 
 export interface InteractiveOptions extends SessionOptions {
@@ -55,6 +55,7 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
   let sequence = 0
   let told = false
   let ending: AgentEvent | null = null
+  let lastExit: Exit | null = null
   let timer: NodeJS.Timeout | undefined
   /** Looks and deeds, one after another. */
   let work: Promise<void> = Promise.resolve()
@@ -204,6 +205,7 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
       return
     }
     const died = how.signal ?? options.deathOf(how.code)
+    lastExit = { code: died === null ? how.code : null, signal: died }
     if (!dismissed) log.write('ov', `${runtime.title} ended (${died ?? `exit code ${how.code}`})`)
     const busy = typing.stage !== 'resting'
     const view = await viewPane(tmux, pane)
@@ -275,6 +277,9 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
     },
     get lastWords() {
       return lastLines(lastView)
+    },
+    get lastExit() {
+      return alive ? null : lastExit
     },
   }
 }

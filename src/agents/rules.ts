@@ -183,7 +183,7 @@ export type AfterFailure =
   | { readonly do: 'fail'; readonly advice: string | null }
 
 /** Before it is started again for the second time, in ms; before the third it is four times as long. The first time is at once. */
-const SECOND_START_MS = 2_000
+const SECOND_START_MS = 1_000
 /** Waits grow by up to this share by chance. */
 const JITTER = 0.25
 

@@ -56,7 +56,7 @@ import { afterTurn, endOf, MAX_RESTARTS } from './rules.ts'
 import { openServe } from './serve.ts'
 import { type Hold, openSession, type Session, type SessionOptions } from './session.ts'
 import { SessionIds } from './session-ids.ts'
-import { type Setbacks, setbacksOf } from './setback.ts'
+import { type Attempt, type Setbacks, setbacksOf } from './setback.ts'
 import { agentLogDir, dispatchQueued } from './start.ts'
 import {
   type Agent,
@@ -164,6 +164,9 @@ class Runner {
   #turns: number
   /** What it said last in this turn, or in the last one, until it was passed on. */
   #said = ''
+  /** What the turn began with, and what its CLI said of itself. */
+  #prompt = ''
+  #told: Pick<Extract<AgentEvent, { type: 'started' }>, 'model' | 'version'> = {}
   #turnBegan = 0
   #promptedAt = 0
   #signsOfLife = false
@@ -453,6 +456,7 @@ class Runner {
     await this.#parking.heard(event.type)
     switch (event.type) {
       case 'started':
+        this.#told = event
         if (this.#ids.tell(event.session)) {
           await updateAgent(this.#project.db, this.#agent, { session: this.#ids.known })
           await this.#note('runtime.started', { model: event.model ?? null, version: event.version ?? null })
@@ -534,7 +538,8 @@ class Runner {
 
   async #onFailure(event: Extract<AgentEvent, { type: 'failed' }>): Promise<EndState | 'lost' | null> {
     if (await this.#putBack()) return { name: 'failed', reason: CHANGES_AGAIN }
-    const next = await this.#setbacks.meet(event, { unproven: this.#ids.unproven, works: this.#works })
+    const { unproven } = this.#ids
+    const next = await this.#setbacks.meet(event, { unproven, works: this.#works, attempt: this.#attempt() })
     switch (next.do) {
       case 'end':
         return next.state
@@ -546,6 +551,20 @@ class Runner {
         // A runtime that echoes still has what was sent, and takes it next, as long as it lives.
         if (!this.#runtime.can.echo) await this.#handover.withdraw()
         return this.#betweenTurns(false)
+    }
+  }
+
+  /** What there is to record of the turn that failed. */
+  #attempt(): Attempt {
+    const session = this.#session
+    return {
+      turn: this.#turns,
+      prompt: this.#prompt,
+      model: this.#told.model ?? this.#agent.model,
+      version: this.#told.version ?? null,
+      exit: session?.lastExit ?? null,
+      // On its own screen it says all of it there.
+      stderr: this.#interactive ? '' : (session?.lastWords ?? ''),
     }
   }
 
@@ -746,6 +765,7 @@ class Runner {
     }
     const prompt = text ?? (await this.#handover.nextPrompt()) ?? this.#unsaid ?? GO_ON
     this.#unsaid = null
+    this.#prompt = prompt
     this.#ids.turnBegins()
     this.#turns += 1
     this.#said = ''

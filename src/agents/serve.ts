@@ -1,6 +1,6 @@
 import type { AgentEvent, ProcessExit, SessionFacts } from '../contract/runtime.ts'
 import { type Server, startServer } from './server.ts'
-import { endsTurn, type Session, type SessionOptions, UNKNOWN } from './session.ts'
+import { type Exit, endsTurn, type Session, type SessionOptions, UNKNOWN } from './session.ts'
 
 type Failure = Extract<AgentEvent, { type: 'failed' }>
 type Retry = Extract<AgentEvent, { type: 'retrying' }>
@@ -35,6 +35,7 @@ export function openServe(options: SessionOptions): Session {
   let running = false
   /** How the turn ends, unless it goes on after all. */
   let failure: Failure | null = null
+  let lastExit: Exit | null = null
   let session: string | undefined
   let sequence = 0
   /** A prompt that goes out as soon as the session has begun. */
@@ -142,6 +143,7 @@ export function openServe(options: SessionOptions): Session {
   }
 
   const ended = (exit: ProcessExit) => {
+    lastExit = { code: exit.code, signal: exit.signal }
     if (!busy || takeAnother()) return
     if (failure !== null) return finish(failure)
     for (const event of runtime.exited(exit)) (endsTurn(event) ? finish : emit)(event)
@@ -220,6 +222,9 @@ export function openServe(options: SessionOptions): Session {
     attended: false,
     get lastWords() {
       return server?.lastWords ?? ''
+    },
+    get lastExit() {
+      return server?.alive === true ? null : lastExit
     },
   }
 }

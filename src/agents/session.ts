@@ -8,6 +8,7 @@ import type {
   LaunchPlan,
   PlannedFile,
   PlannedLink,
+  ProcessExit,
   SessionFacts,
   SessionSpec,
   Verdict,
@@ -36,6 +37,8 @@ export interface Session {
   readonly attended: boolean
   /** The last that its process said on stderr, or what its screen showed last, trimmed; empty when it said nothing. */
   readonly lastWords: string
+  /** How its last process ended; null while it runs, and before there was one. */
+  readonly lastExit: Exit | null
 }
 
 /** What only a person can set going again. */
@@ -45,6 +48,9 @@ export interface Hold {
   /** What its screen asks, where that is it. */
   readonly dialog: string | null
 }
+
+/** Exactly one of the two is set. */
+export type Exit = Pick<ProcessExit, 'code' | 'signal'>
 
 export interface SessionOptions {
   readonly runtime: AgentRuntime
@@ -114,6 +120,7 @@ export function openSession(options: SessionOptions): Session {
   /** Of a text that comes in pieces, what came so far. */
   let pieces = ''
   let lastWords = () => ''
+  let lastExit: Exit | null = null
 
   const facts = (): SessionFacts => ({
     ...(session === undefined ? {} : { session }),
@@ -221,6 +228,7 @@ export function openSession(options: SessionOptions): Session {
       env: { ...options.environment, ...next.env },
     })
     child = started
+    lastExit = null
     started.on('error', (error) => {
       // Spawn itself failed (the binary vanished, too many processes): no exit will follow.
       if (started.pid !== undefined) return
@@ -240,7 +248,10 @@ export function openSession(options: SessionOptions): Session {
     // `close`, not `exit`: every line has been read by then.
     started.on('close', (code, ownSignal) => {
       const signal = ownSignal ?? options.deathOf(code)
-      if (child === started) child = null
+      if (child === started) {
+        child = null
+        lastExit = { code: signal === null ? code : null, signal }
+      }
       if (busy) {
         const exit = {
           code: signal === null ? code : null,
@@ -291,6 +302,9 @@ export function openSession(options: SessionOptions): Session {
     attended: false,
     get lastWords() {
       return lastWords()
+    },
+    get lastExit() {
+      return lastExit
     },
   }
 }

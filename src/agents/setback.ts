@@ -1,13 +1,19 @@
 import type { AgentEvent, AgentRuntime } from '../contract/runtime.ts'
 import type { EndState } from '../contract/states.ts'
 import { isLimit } from '../limits/rules.ts'
+import { sha256 } from '../os/digest.ts'
 import { ownPane, paneExists } from '../os/tmux.ts'
 import type { Project } from '../project.ts'
 import { hopeless, type Parking } from './parking.ts'
 import { recentRestarts } from './recover.ts'
 import type { Redact } from './redact.ts'
 import { afterFailure } from './rules.ts'
+import type { Exit } from './session.ts'
 import type { Agent } from './store.ts'
+
+/** Most characters of stderr that are recorded, and digits of a prompt's digest. */
+const STDERR = 2_000
+const DIGITS = 12
 
 /** What a runner does about a turn that failed. */
 export type AfterSetback =
@@ -25,6 +31,19 @@ export interface Standing {
   readonly unproven: boolean
   /** Its CLI has done something by now: what dies before that would die again. */
   readonly works: boolean
+  /** The turn that failed, for the record. */
+  readonly attempt: Attempt
+}
+
+/** What is known of a turn that failed. */
+export interface Attempt {
+  readonly turn: number
+  readonly prompt: string
+  readonly model: string | null
+  /** Of the runtime, as it told it itself. */
+  readonly version: string | null
+  readonly exit: Exit | null
+  readonly stderr: string
 }
 
 /** The failures of one agent's CLI, as its runner meets them. */
@@ -55,10 +74,21 @@ export function setbacksOf(
     over() {
       inARow = 0
     },
-    async meet(event, { unproven, works }) {
+    async meet(event, { unproven, works, attempt }) {
       inARow += 1
       const message = redact(event.message)
-      await note('runtime.failed', { cause: event.cause, message: message.slice(0, 2000) })
+      await note('runtime.failed', {
+        cause: event.cause,
+        message: message.slice(0, 2000),
+        turn: attempt.turn,
+        runtime: agent.runtime,
+        model: attempt.model,
+        version: attempt.version,
+        exitCode: attempt.exit?.code ?? null,
+        signal: attempt.exit?.signal ?? null,
+        stderr: redact(wholeLines(attempt.stderr)).slice(-STDERR),
+        prompt: sha256(attempt.prompt).slice(0, DIGITS),
+      })
       if (isLimit(event.cause)) {
         const limit = await parking.meet(event.cause, event.resetAt ?? null, message.slice(0, 500))
         const inVain = limit === null ? null : hopeless(project, limit)
@@ -93,6 +123,11 @@ export function setbacksOf(
       }
     },
   }
+}
+
+/** Without its first line, which may be the rest of one: what can be half a secret is none that is known. */
+function wholeLines(tail: string): string {
+  return tail.length < STDERR ? tail : tail.slice(tail.indexOf('\n') + 1)
 }
 
 /** Whether the pane that a runner was started in is still there. */

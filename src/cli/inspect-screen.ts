@@ -1,3 +1,4 @@
+import { type Failure, howFailed } from '../agents/failures.ts'
 import type { Inspection } from '../agents/inspect.ts'
 import { oneLine, plainText } from '../mail/frame.ts'
 import { ago, clockTime, counted, span } from './ages.ts'
@@ -41,7 +42,7 @@ function block(label: string, lines: readonly string[], width: number): string[]
 }
 
 function sections(inspection: Inspection): [string, string[]][] {
-  const { agent, task, worktree, changes, processes, children, mail, events, lastWords, at } = inspection
+  const { agent, task, worktree, changes, failures, processes, children, mail, events, lastWords, at } = inspection
   const body = plainText(task.body).trim().split('\n')
   return [
     ['Task', few(body.length === 1 && body[0] === agent.task.title ? [agent.task.title] : body)],
@@ -60,6 +61,7 @@ function sections(inspection: Inspection): [string, string[]][] {
     ['Files', filesLines(inspection)],
     ['Worktree', [`${worktree.path}${worktree.exists ? '' : ' (gone)'}`]],
     ['Uncommitted', few(changes.uncommitted.map((entry) => oneLine(entry)))],
+    ['Failures', failures.flatMap(failureLines)],
     ['Mail', few(mailLines(mail, at))],
     ['Events', events.map((event) => `${clockTime(event.at)} ${event.line}`)],
     ['Last words', [...lastWords]],
@@ -95,6 +97,26 @@ function filesLines({ changes: { files } }: Inspection): string[] {
     added === null ? `${oneLine(path)} (binary)` : `${oneLine(path)} +${added} −${removed}`,
   )
   return few(counted)
+}
+
+/** Lines of stderr that are shown of a failure. */
+const STDERR_LINES = 3
+
+/** A turn that failed: when, how, what it said, and last on stderr. */
+function failureLines(failure: Failure): string[] {
+  const { at, turn, runtime, model, version, message, stderr } = failure
+  const who = [runtime, version, model].filter((part) => part !== null).join(' ')
+  const head = [
+    clockTime(at),
+    ...(turn === null ? [] : [`turn ${turn}`]),
+    howFailed(failure),
+    ...(who === '' ? [] : [who]),
+  ]
+  const said = plainText(stderr).trim().split('\n').slice(-STDERR_LINES)
+  return [
+    oneLine(`${head.join(' · ')}: ${message}`, 300),
+    ...said.filter((line) => line !== '' && !message.includes(line)).map((line) => `  ${oneLine(line, 200)}`),
+  ]
 }
 
 function mailLines(mail: Inspection['mail'], at: number): string[] {

@@ -1,3 +1,4 @@
+import { howFailed } from '../agents/failures.ts'
 import type { LimitCause } from '../limits/rules.ts'
 import { LIMIT_WORDS } from '../limits/words.ts'
 import { oneLine } from '../mail/frame.ts'
@@ -63,7 +64,7 @@ export function wordsFor(event: EventRow, nameOf: (agent: string) => string): Wo
     case 'runtime.rate-limited':
       return say('bad', `${who} is held back by a rate limit${because(data.message)}`)
     case 'runtime.failed':
-      return say('bad', `${who}: a turn failed${because(data.message)}`)
+      return say('bad', `${who}: a turn failed (${howFailed(data)})${because(data.message)}`)
     case 'limit.hit':
       return say(
         'bad',

@@ -81,8 +81,8 @@ test('what only a person can mend fails at once and says what to do', () => {
 test('a CLI that died is started again at once, the next time after a while, then after a longer one, by chance a little more', () => {
   const crash = { cause: 'crash' as const, setbacks: 1, login, again: null, ...KNOWN }
   const pauses = [0, 1, 2].map((restarts) => afterFailure({ ...crash, restarts }))
-  expect(pauses).toEqual([0, 2_000, 8_000].map((afterMs) => ({ do: 'retry', afterMs })))
-  expect(afterFailure({ ...crash, restarts: 2, dice: 0.999 })).toMatchObject({ afterMs: expect.closeTo(10_000, -2) })
+  expect(pauses).toEqual([0, 1_000, 4_000].map((afterMs) => ({ do: 'retry', afterMs })))
+  expect(afterFailure({ ...crash, restarts: 2, dice: 0.999 })).toMatchObject({ afterMs: expect.closeTo(5_000, -2) })
 })
 
 test('a persistent agent is neither reminded nor failed for an ended turn: it waits, first for what only a person can give', () => {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { Inspection } from '../../src/agents/inspect.ts'
 import type { AgentStateName } from '../../src/contract/states.ts'
 import { type Fleet, makeFleet } from '../rig/fleet.ts'
 import { git, type Home, makeHome } from '../rig/sandbox-home.ts'
@@ -18,14 +19,18 @@ afterEach(() => home.dispose())
 
 async function open(brain: string): Promise<void> {
   claude = talkingClaude(home, brain)
-  fleet = await makeFleet(home, { config: 'runtime: { default: claude }\n' })
+  fleet = await makeFleet(home, { config: 'runtime: { default: claude }\nload: { enabled: false }\n' })
 }
 
-const ov = (...args: string[]) => home.ov(fleet.repo, args, { env: claude.env })
+const ov = (...args: string[]) =>
+  home.ov(fleet.repo, args, { env: { ...claude.env, ANTHROPIC_API_KEY: 'sk-fake-key' } })
 const retry = async (...args: string[]) => JSON.parse((await ov('retry', ...args, '--json')).stdout)
 const prompts = () => claude.heard().map(({ prompt }) => prompt)
 const sessions = () => [...new Set(claude.heard().map(({ session }) => session))]
-const reached = (state: AgentStateName) => fleet.expectState('builder-1', state)
+const reached = async (state: AgentStateName) => {
+  await expect.poll(async () => (await fleet.agent('builder-1')).state, { timeout: 60_000 }).toBe(state)
+  return fleet.agent('builder-1')
+}
 
 /** Commits, leaves a file uncommitted and gives up; asked to try again, it finishes. */
 const GIVES_UP = `
@@ -72,10 +77,30 @@ test('with --fresh it begins a conversation of its own, told from the records; a
 })
 
 test('what was put aside for dying again and again may die as often again before it is', async () => {
-  await open(`cat > /dev/null; test -f '${home.path}/mended' && ov done --no-changes --summary 'Well' && exit; exit 42`)
+  await open(
+    `cat > /dev/null; test -f '${home.path}/mended' && ov done --no-changes --summary 'Well' && exit; echo 'Out of luck: sk-fake-key' >&2; exit 42`,
+  )
   await ov('sling', '--task', 'Die')
   await reached('failed')
   const failed = claude.heard().length
+  const { failures } = JSON.parse((await ov('inspect', 'builder-1', '--json')).stdout) as Inspection
+  expect(failures).toMatchObject([
+    {
+      cause: 'crash',
+      turn: 1,
+      runtime: 'claude',
+      model: 'fake',
+      version: '2.1.328',
+      exitCode: 1,
+      signal: null,
+      stderr: 'Out of luck: [ANTHROPIC_API_KEY]',
+      prompt: expect.stringMatching(/^[0-9a-f]{12}$/),
+    },
+    ...failures.slice(1),
+  ])
+  expect((await ov('inspect', 'builder-1')).stdout).toMatch(
+    /Failures +.* · turn 1 · crash, exit code 1 · claude 2\.1\.328 fake:/,
+  )
   await ov('retry', 'builder-1')
   await expect.poll(async () => (await fleet.agent('builder-1')).fence, { timeout: 15_000 }).toBeGreaterThan(2)
   await reached('failed')
