@@ -88,7 +88,10 @@ async function beyondBranch({ project, branch }: Look, commits: readonly string[
 /** Whether the log of the branch shows that somebody other than `ov` moved it away from a commit. */
 async function isTakenBack({ project, branch }: Look, commit: string): Promise<boolean> {
   const log = (await project.git.raw('reflog', 'show', '--format=%H %gs', `refs/heads/${branch}`, '--')).split('\n')
-  const moves = log.filter((line) => line !== '').map((line) => ({ to: line.slice(0, 40), by: line.slice(41) }))
+  const moves = log.flatMap((line) => {
+    const [to = '', ...by] = line.split(' ')
+    return to === '' ? [] : [{ to, by: by.join(' ') }]
+  })
   for (const [at, { to, by }] of moves.entries()) {
     const before = moves[at + 1]?.to
     if (before === undefined || by.startsWith('ov: ')) continue

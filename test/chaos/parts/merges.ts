@@ -13,8 +13,8 @@ import { emptyTally, type Part } from '../part.ts'
 const KILLS = 300
 /** So many entries wait at a time. */
 const QUEUE = 6
-/** A train is killed within so many times of what a merge takes, its start included. */
-const LONGEST = 1.6
+/** What a train is thought to take before one has come to its end, in ms. */
+const FIRST_MS = 1_500
 /** What is not merged so long after the last kill, in ms, will not be. */
 const SETTLING_MS = 40_000
 
@@ -58,41 +58,39 @@ export default {
         entries.push(await yard.queue(`b-${number}`, { [`w/${number}.txt`]: `${number}\n`, ...clash, ...bad }))
       }
     }
-    entries.push(await yard.queue('b-0', { 'w/0.txt': '0\n' }))
-    const from = performance.now()
-    await endOf(startMerge(machine, yard.repo))
-    const oneMerge = performance.now() - from
-    note(`one merge takes ${Math.round(oneMerge)} ms`)
-
     const tally = emptyTally()
     let dirty: string | null = null
     let versions = 0
-    while (tally.faults < KILLS && !gone.aborted && (long || !late())) {
+    // How long a train takes for what waits, on this machine just now: it is killed at any moment of that.
+    let drive = FIRST_MS
+    for (let round = 0; tally.faults < KILLS && !gone.aborted && (long || !late()); round++) {
       await refill()
-      if (tally.faults % 11 === 5) {
+      if (round % 11 === 5) {
         // The human edits a tracked file; some kills later it is committed, beneath what was merged meanwhile.
         await mendLandings(project)
         dirty = `v${++versions}\n`
         yard.human({ 'mine.txt': dirty })
-      } else if (tally.faults % 11 === 9 && dirty !== null) {
+      } else if (round % 11 === 9 && dirty !== null) {
         await mendLandings(project)
         yard.human({ 'mine.txt': dirty }, 'Human')
         dirty = null
       }
       const train = startMerge(machine, yard.repo)
-      await delay(random.unit() * LONGEST * oneMerge)
-      // Alone, or with its git and the gate.
-      const whole = random.chance(0.5)
-      if (train.exitCode === null && train.pid !== undefined) {
-        process.kill(whole ? -train.pid : train.pid, 'SIGKILL')
+      const from = performance.now()
+      const over = endOf(train)
+      await Promise.race([delay(random.unit() * drive), over])
+      if (isAlive(train) && train.pid !== undefined) {
+        // Alone, or with its git and the gate.
+        process.kill(random.chance(0.5) ? -train.pid : train.pid, 'SIGKILL')
         tally.faults += 1
-      }
-      await endOf(train)
+        await over
+        drive *= 1.05
+      } else drive = performance.now() - from
       for (const [path, content] of Object.entries(UNTRACKED))
         if (!existsSync(join(yard.repo, path)) || yard.read(path) !== content)
           problem(`${path} of the human's was changed`)
       if (dirty !== null && yard.read('mine.txt') !== dirty) problem('what the human had edited was changed')
-      if (tally.faults % 50 === 0) note(`${tally.faults} kills, ${entries.length} branches`)
+      if (round % 50 === 49) note(`${tally.faults} kills, ${entries.length} branches`)
     }
 
     await mendLandings(project)
@@ -143,8 +141,12 @@ function startMerge(machine: Home, repo: string): ChildProcess {
   })
 }
 
+function isAlive(child: ChildProcess): boolean {
+  return child.exitCode === null && child.signalCode === null
+}
+
 function endOf(child: ChildProcess): Promise<unknown> {
-  return child.exitCode === null && child.signalCode === null ? once(child, 'exit') : Promise.resolve()
+  return isAlive(child) ? once(child, 'exit') : Promise.resolve()
 }
 
 /** Every commit that the branch or the train's ref ever was at passed the gate or is the human's, and all was merged once. */
