@@ -85,7 +85,7 @@ async function foreseen(
   agent: Agent,
   { lastOutput }: AgentReport,
   { lastSign, watcher }: { lastSign: number; watcher: Watcher | null },
-): Promise<Foreseen | null> {
+): Promise<Foreseen[]> {
   const { db, clock } = project
   const spec = watchSpec(project)
   const eyes = new Eyes(db, clock)
@@ -93,7 +93,7 @@ async function foreseen(
     await eyes.read(spec)
     const { at, agents } = eyes.look(spec, INCURIOUS)
     const seen = agents.find(({ id }) => id === agent.id)
-    if (seen === undefined) return null
+    if (seen === undefined) return []
     const [tried] = await eventsOfKinds(db, agent.id, ['agent.nudged', 'agent.triaged'], 1)
     const counted = Math.max(agent.state_since, lastSign, lastOutput ?? 0, tried?.at ?? 0, watcher?.since ?? 0)
     return foresee(seen, at, Math.max(0, at.wall - counted), limitsOf(spec))

@@ -36,7 +36,7 @@ export interface Problem {
   readonly blocks: Blocks
 }
 
-type Unweighed = Omit<Problem, 'blocks'>
+type Unweighed = Omit<Problem, 'blocks'> & { readonly blocks?: Blocks }
 
 interface AgentFacts extends FleetMember {
   readonly capability: Capability
@@ -94,7 +94,7 @@ export function attention(facts: ProblemFacts): Problem[] {
     ...mail(facts.unread),
   ]
   return found
-    .map((problem) => ({ ...problem, blocks: blocksOf(problem, facts) }))
+    .map((problem) => ({ ...problem, blocks: problem.blocks ?? blocksOf(problem, facts) }))
     .map((problem) => ({ ...problem, message: withBlocked(problem) }))
     .sort((a, b) => importance(b, facts) - importance(a, facts))
 }
@@ -118,15 +118,18 @@ function blocksOf({ kind, agent }: Unweighed, facts: ProblemFacts): Blocks {
 }
 
 /** Everybody who works will have to be merged: where nothing can be, all of them count. */
-function importance({ kind, blocks }: Problem, { agents }: ProblemFacts): number {
+function importance({ kind, blocks, hint }: Problem, { agents }: ProblemFacts): number {
+  // What ends by itself needs nobody.
+  if (kind === 'limit' && hint === null) return 0
   if (kind !== 'branch' && kind !== 'train') return weightOf(blocks)
   return blocks.merges + agents.filter(({ condition }) => OPEN.includes(condition)).length + 1
 }
 
 const OPEN: readonly Condition[] = ['queued', 'starting', 'working', 'waiting', 'runner_gone']
 
-function withBlocked({ message, agent, blocks }: Problem): string {
-  const others = sayBlocked(blocks, agent)
+function withBlocked({ kind, message, agent, blocks }: Problem): string {
+  // A limit says itself who waits.
+  const others = kind === 'limit' ? '' : sayBlocked(blocks, agent)
   return others === '' ? message : `${message} (${others})`
 }
 
@@ -181,7 +184,8 @@ function failed({ name, reason }: AgentFacts): Unweighed {
 function limit(report: LimitReport, at: number): Unweighed {
   const message = `${sayLimit(report, at)}.`
   const hint = report.until === null ? `Log in anew, or: ov limits clear ${report.runtime}` : null
-  return { kind: 'limit', agent: null, message, hint }
+  const blocks = { agents: report.waiting, tasks: 0, merges: 0 }
+  return { kind: 'limit', agent: null, message, hint, blocks }
 }
 
 function train(behind: Behind | null): Unweighed[] {

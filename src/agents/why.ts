@@ -164,8 +164,8 @@ export interface ExplainFacts extends WhyFacts {
   readonly restarts: number
   /** Whether somebody watches the fleet; `late`: somebody who has not looked for too long. */
   readonly watched: 'yes' | 'late' | 'nobody'
-  /** What the watchdog will do if the agent goes on showing nothing. */
-  readonly foreseen: Foreseen | null
+  /** What the watchdog will do if nothing changes, the soonest first. */
+  readonly foreseen: readonly Foreseen[]
   /** Nudges for one silence. */
   readonly nudges: number
   /** A model is asked about agents that nudges do not help. */
@@ -188,8 +188,16 @@ export interface Explanation {
 
 /** Why an agent is in its state, and what happens next, when. */
 export function explain(facts: ExplainFacts): Explanation {
-  const { at, agent, deeds } = facts
-  return { at, agent, why: whyOf(facts), seen: seenOf(facts), done: deeds, next: nextOf(facts) }
+  const { at, agent, deeds, decision } = facts
+  const why = whyOf(facts)
+  return {
+    at,
+    agent,
+    why: decision?.to === 'human' ? { ...why, hint: 'ov ask list' } : why,
+    seen: seenOf(facts),
+    done: deeds,
+    next: nextOf(facts),
+  }
 }
 
 function seenOf({ at, agent, lastSign }: ExplainFacts): Fact[] {
@@ -209,7 +217,12 @@ function seenOf({ at, agent, lastSign }: ExplainFacts): Fact[] {
 
 function nextOf(facts: ExplainFacts): Fact[] {
   const { decision } = facts
-  return [...stateNext(facts), ...(decision === null ? [] : [decisionNext(decision)]), ...restartsNext(facts)]
+  return [
+    ...stateNext(facts),
+    ...watchNext(facts),
+    ...(decision === null ? [] : [decisionNext(decision)]),
+    ...restartsNext(facts),
+  ]
 }
 
 function stateNext(facts: ExplainFacts): Fact[] {
@@ -244,7 +257,7 @@ function stateNext(facts: ExplainFacts): Fact[] {
   }
 }
 
-function workingNext({ at, agent, watched, foreseen, nudges, triage, decision }: ExplainFacts): Fact[] {
+function workingNext({ agent, watched }: ExplainFacts): Fact[] {
   const ends = {
     at: null,
     text: 'When its turn ends, its mail is handed over, or it waits, or is asked how it stands.',
@@ -253,13 +266,27 @@ function workingNext({ at, agent, watched, foreseen, nudges, triage, decision }:
   if (watched === 'nobody')
     return [ends, { at: null, text: 'Nobody watches this fleet, so nobody hears its silence: ov watch --background' }]
   if (watched === 'late') return [ends, { at: null, text: 'The watcher itself is late, or stopped: ov watch status' }]
-  if (foreseen === null || decision !== null) return [ends]
-  const when = at + foreseen.inMs
-  const then =
-    foreseen.do === 'nudge'
-      ? `it is nudged (${foreseen.nth} of ${nudges})`
-      : `it is raised: ${triage ? 'a model judges it' : 'whom it reports to is asked'}`
-  return [ends, { at: when, text: `If it has shown nothing until then, ${then}.` }]
+  return [ends]
+}
+
+/** What the watchdog does next. Nothing while somebody decides about the agent. */
+function watchNext({ at, watched, foreseen, nudges, triage, decision }: ExplainFacts): Fact[] {
+  if (watched !== 'yes' || decision !== null) return []
+  const raised = triage ? 'a model judges it' : 'whom it reports to is asked'
+  return foreseen.map(({ about, do: act, nth, inMs }) => ({ at: at + inMs, text: foreseenText(about, act, nth) }))
+
+  function foreseenText(about: Foreseen['about'], act: Foreseen['do'], nth: number | null): string {
+    switch (about) {
+      case 'silence':
+        return `If it has shown nothing until then, ${act === 'nudge' ? `it is nudged (${nth} of ${nudges})` : raised}.`
+      case 'loop':
+        return act === 'nudge' ? 'It is told that it goes in circles.' : `It goes in circles: ${raised}.`
+      case 'dialog':
+        return `Its screen asks a person something: without an answer until then, ${raised}.`
+      case 'deadline':
+        return `Its deadline (watchdog.deadlines): ${raised}.`
+    }
+  }
 }
 
 function waitingNext({ agent, question }: ExplainFacts): Fact[] {

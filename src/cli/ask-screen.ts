@@ -51,7 +51,9 @@ function questionLines(question: OpenQuestion, now: number, width: number): stri
 
 /** The text, without what is listed below it anyway. */
 function bodyLines({ id, kind, subject, body }: OpenQuestion, width: number): string[] {
-  const text = plainText(kind === 'escalation' ? (body.split(/^Reply with one of these/m)[0] ?? '') : body).trim()
+  const told = kind === 'escalation' ? (body.split(/^Reply with one of these/m)[0] ?? '') : body
+  // The subject says what is seen.
+  const text = plainText(told.replace(/^What is seen: .*\n/m, '')).trim()
   if (text === '' || text === subject.trim()) return []
   const lines = text.split('\n').flatMap((line) => wrapTo(line, width))
   const more = lines.length > MOST_LINES ? [style.dim(`… all of it: ov mail read ${shortId(id)}`)] : []

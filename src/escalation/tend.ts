@@ -8,6 +8,7 @@ import { bootId } from '../os/process.ts'
 import type { Project } from '../project.ts'
 import { hasSpoken } from '../watchdog/eyes.ts'
 import { showsLife } from '../watchdog/signs.ts'
+import { minutes } from '../watchdog/tries.ts'
 import { carryOut } from './carry-out.ts'
 import { logOf, logSizeOf, noteEscalated, putQuestion, superiorOf } from './escalate.ts'
 import { type Next, nextStep, type Standing } from './rules.ts'
@@ -76,7 +77,7 @@ async function goUp(
   const said =
     why === 'ended'
       ? `${before.name} was asked, and can't answer any more.`
-      : `${before.name} was asked, and has not answered for ${Math.round((now - escalation.asked_at) / 60_000)} minutes.`
+      : `${before.name} was asked, and has not answered for ${minutes(now - escalation.asked_at)}.`
   const question = {
     reader: await superiorOf(tx, before, now, answerWithin),
     seen: escalation.seen,

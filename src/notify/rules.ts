@@ -27,7 +27,7 @@ export const NOTABLE = [
   'mail.sent',
   'agent.failed',
   'merge.blocked',
-  'runtime.failed',
+  'limit.hit',
 ] as const satisfies readonly string[]
 
 export function isNotable(type: string): boolean {
@@ -76,9 +76,15 @@ export function noticeOf({ type, data, agent, mail }: Noted): Notice | null {
     }
     case 'merge.blocked':
       return { kind: 'main-red', title: 'Nothing can be merged', text: String(data.why ?? ''), hint: 'ov status' }
-    case 'runtime.failed':
+    case 'limit.hit':
+      // Of an account, once for all its agents.
       if (data.cause !== 'auth') return null
-      return { kind: 'auth', title: `${who} could not log in`, text: String(data.message ?? ''), hint: 'ov doctor' }
+      return {
+        kind: 'auth',
+        title: `The login of ${String(data.provider)} was refused`,
+        text: `${who} met it; what needs this login waits.`,
+        hint: 'ov limits',
+      }
     default:
       return null
   }

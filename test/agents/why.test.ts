@@ -19,7 +19,7 @@ const facts = (more: Partial<ExplainFacts> = {}): ExplainFacts => ({
   deeds: [{ at: NOW - MINUTE, text: 'builder-1 has been silent for 120 s, and is nudged' }],
   restarts: 0,
   watched: 'yes',
-  foreseen: { do: 'nudge', nth: 2, inMs: 40_000 },
+  foreseen: [{ about: 'silence', do: 'nudge', nth: 2, inMs: 40_000 }],
   nudges: 3,
   triage: true,
   decision: null,
@@ -53,13 +53,15 @@ test('an agent at work: what is seen, what was done, and when it is nudged next'
 
 test('what follows is told for every state', () => {
   const inState = (more: Parameters<typeof monitored>[1], also: Partial<ExplainFacts> = {}) =>
-    next({ agent: monitored('builder-1', more), ...also })
-  expect(next({ foreseen: { do: 'raise', nth: null, inMs: 0 } })[1]).toContain('it is raised: a model judges it')
-  expect(next({ foreseen: { do: 'raise', nth: null, inMs: 0 }, triage: false })[1]).toContain('whom it reports to')
+    next({ agent: monitored('builder-1', more), foreseen: [], ...also })
+  const raise = [{ about: 'silence', do: 'raise', nth: null, inMs: 0 }] as const
+  expect(next({ foreseen: raise })[1]).toContain('until then, a model judges it')
+  expect(next({ foreseen: raise, triage: false })[1]).toContain('whom it reports to')
+  expect(next({ foreseen: [{ about: 'loop', do: 'nudge', nth: null, inMs: 0 }] })[1]).toContain('in circles')
   expect(next({ watched: 'nobody' })[1]).toContain('ov watch --background')
   expect(next({ watched: 'late' })[1]).toContain('ov watch status')
   const limited = { condition: 'waiting', waitingOn: 'rate_limit', waitingUntil: NOW + MINUTE } as const
-  expect(explain(facts({ agent: monitored('builder-1', limited) })).next).toEqual([
+  expect(explain(facts({ agent: monitored('builder-1', limited), foreseen: [] })).next).toEqual([
     { at: NOW + MINUTE, text: 'One of those that wait tries again; when it works, the others follow.' },
   ])
   expect(inState({ condition: 'runner_gone' }, { restarts: 2 })).toEqual([

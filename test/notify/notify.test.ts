@@ -258,8 +258,8 @@ test('what a person is told of, and of what not', () => {
   expect(kind('agent.failed', { reason: 'Its runner died, though … It is put aside.' })).toBe('quarantine')
   expect(kind('agent.failed', { reason: 'Gate red' })).toBe('failed')
   expect(kind('merge.blocked', { why: 'main is red' })).toBe('main-red')
-  expect(kind('runtime.failed', { cause: 'auth', message: 'no' })).toBe('auth')
-  expect(kind('runtime.failed', { cause: 'network', message: 'no' })).toBeNull()
+  expect(kind('limit.hit', { cause: 'auth', provider: 'anthropic' })).toBe('auth')
+  expect(kind('limit.hit', { cause: 'rate_limit', provider: 'anthropic' })).toBeNull()
 })
 
 test('times and answers', () => {

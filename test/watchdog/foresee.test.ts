@@ -30,8 +30,9 @@ function watched(seen: AgentSeen, countsFromMs: number): Foreseen | null {
     const judged = judge({ at, agents: [seen], ...nothing }, memory, LIMITS, at.mono + 1_000)
     memory = judged.memory
     for (const verdict of judged.verdicts) {
-      if (verdict.do === 'nudge' && 'nth' in verdict) return { do: 'nudge', nth: verdict.nth, inMs: Math.max(0, ms) }
-      if (verdict.do === 'raise') return { do: 'raise', nth: null, inMs: Math.max(0, ms) }
+      if (verdict.do === 'nudge' && 'nth' in verdict)
+        return { about: 'silence', do: 'nudge', nth: verdict.nth, inMs: Math.max(0, ms) }
+      if (verdict.do === 'raise') return { about: 'silence', do: 'raise', nth: null, inMs: Math.max(0, ms) }
     }
   }
   return null
@@ -54,7 +55,7 @@ test('what is foreseen of an agent that goes on showing nothing is what a watche
       fc.integer({ min: 0, max: 500 }),
       (more, seconds) => {
         const seen = agent(more as Partial<AgentSeen>)
-        const [foreseen, done] = [foresee(seen, NOW, seconds * 1_000, LIMITS), watched(seen, seconds * 1_000)]
+        const [[foreseen], done] = [foresee(seen, NOW, seconds * 1_000, LIMITS), watched(seen, seconds * 1_000)]
         expect(foreseen?.do).toBe(done?.do)
         expect(foreseen?.nth).toBe(done?.nth)
         expect(Math.abs((foreseen?.inMs ?? 0) - (done?.inMs ?? 0))).toBeLessThanOrEqual(1_000)
@@ -65,12 +66,24 @@ test('what is foreseen of an agent that goes on showing nothing is what a watche
 })
 
 test('the next nudge, the raise after the last, and nothing for whom somebody decides', () => {
-  expect(foresee(agent(), NOW, 20_000, LIMITS)).toEqual({ do: 'nudge', nth: 1, inMs: 100_000 })
+  expect(foresee(agent(), NOW, 20_000, LIMITS)).toEqual([{ about: 'silence', do: 'nudge', nth: 1, inMs: 100_000 }])
   const second = agent({ tried: { ...NOTHING_TRIED, nudges: 1 } })
-  expect(foresee(second, NOW, 20_000, LIMITS)).toEqual({ do: 'nudge', nth: 2, inMs: 40_000 })
+  expect(foresee(second, NOW, 20_000, LIMITS)).toEqual([{ about: 'silence', do: 'nudge', nth: 2, inMs: 40_000 }])
   const last = agent({ tried: { ...NOTHING_TRIED, nudges: 3 } })
-  expect(foresee(last, NOW, 20_000, LIMITS)).toEqual({ do: 'raise', nth: null, inMs: 40_000 })
+  expect(foresee(last, NOW, 20_000, LIMITS)).toEqual([{ about: 'silence', do: 'raise', nth: null, inMs: 40_000 }])
   const taken = agent({ tried: { ...NOTHING_TRIED, nudges: 3, taken: true } })
-  expect(foresee(taken, NOW, 20_000, LIMITS)).toBeNull()
-  expect(foresee(agent({ state: 'waiting' }), NOW, 20_000, LIMITS)).toBeNull()
+  expect(foresee(taken, NOW, 20_000, LIMITS)).toEqual([])
+  expect(foresee(agent({ state: 'waiting' }), NOW, 20_000, LIMITS)).toEqual([])
+})
+
+test('a deadline to come, a loop that was not told yet, a question on its screen: each at its own time', () => {
+  const deadline = { about: 'deadline', step: 'raise', key: 'd', ms: 0, inMs: 30_000 } as const
+  const loop = { about: 'loop', step: 'nudge', key: 'l', ms: 0, inMs: 0 } as const
+  const dialog = { about: 'dialog', step: 'raise', key: 'q', ms: 0, inMs: 0 } as const
+  expect(foresee(agent({ troubles: [deadline, dialog, loop] }), NOW, 20_000, LIMITS)).toEqual([
+    { about: 'loop', do: 'nudge', nth: null, inMs: 0 },
+    { about: 'dialog', do: 'raise', nth: null, inMs: 10_000 },
+    { about: 'deadline', do: 'raise', nth: null, inMs: 30_000 },
+    { about: 'silence', do: 'nudge', nth: 1, inMs: 100_000 },
+  ])
 })
