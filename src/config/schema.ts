@@ -285,7 +285,7 @@ export function configSchemaFor(runtimes: readonly string[]) {
             toolLimit: duration
               .prefault('30m')
               .describe(
-                'So long a tool that runs, or processes that compute, count as work, however silent the agent is.',
+                'So long a tool that runs, processes that compute or a screen that changes count as work, however silent the agent is.',
               ),
             loopAfter: z
               .int()

@@ -194,7 +194,7 @@ export class Eyes {
     const sight = this.#sights.get(id)
     const screen = agent.mode === 'interactive' && owner !== null ? (shown?.get(owner.pid) ?? 0) : 0
     if (state === 'working' && sight !== undefined) listen(outputOf(place, id), sight, nudged(id))
-    const mark = `${agent.state_since}:${sight?.signs.event ?? 0}:${sight?.output ?? 0}:${screen}`
+    const mark = `${agent.state_since}:${sight?.signs.event ?? 0}:${sight?.output ?? 0}`
     if (sight !== undefined) notice(sight, mark, agent.state_since)
     return {
       id,
@@ -202,6 +202,7 @@ export class Eyes {
       fence,
       runner: owner === null ? null : this.#ask(id, owner),
       mark,
+      screen,
       busy: (sight?.signs.tools ?? 0) > 0,
       cpuMs: owner !== null && asksCpu(id) ? cpuBelow(owner.pid) : null,
       persistent: agent.persistent === 1,

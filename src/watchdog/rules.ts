@@ -20,8 +20,8 @@ import type { TroubleKind } from './trouble.ts'
  *     ├──────(a sign of its own)────────┴────────────────────────────┴─────────────────────────┤ └─up: again
  *     └──────(a verdict: anew, so much later)──────────────────────────────────────────────────┘
  *
- * Whose processes compute when it would be time for the next rung is no silent one yet, nor is one a tool of whose runs,
- * each up to `toolLimit`. What needs no silence to be heard (a loop, a dialog, a deadline) comes as a complaint: its rung
+ * Whose processes compute when it would be time for the next rung is no silent one yet, nor is one a tool of whose runs or
+ * whose screen goes on showing something new, each up to `toolLimit`. What needs no silence to be heard (a loop, a dialog, a deadline) comes as a complaint: its rung
  * is in the records, and it is acted upon until they say so.
  *
  * `unknown` takes every suspicion back. Silence is counted in monotonic time; after a gap in the watching, or a jump
@@ -50,6 +50,8 @@ const LATE_MS = 10_000
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 60_000
 
+const NEVER = Number.POSITIVE_INFINITY
+
 /** One moment on both clocks, in ms. Only `mono` is ever subtracted to decide about an agent. */
 export interface Moment {
   readonly wall: number
@@ -64,6 +66,8 @@ export interface AgentSeen {
   readonly runner: Liveness | null
   /** Changes with every sign of the agent's own: an event, output, another state. */
   readonly mark: string
+  /** Changes with what its screen shows; 0 where it has none. A spinner turns also for an answer that never comes. */
+  readonly screen: number
   /** A tool of its runs. */
   readonly busy: boolean
   /** It holds no place, and without a runner it is not at its end: it is reported, and left. */
@@ -139,6 +143,9 @@ interface Watched {
   /** Since when its mark has been seen unchanged, without a gap. */
   readonly since: number
   readonly busySince: number | null
+  readonly screen: number
+  /** When its screen was last seen to show something new; null: never. */
+  readonly screenAt: number | null
   /** What was asked for in this silence, by this watcher or one before. */
   readonly asked: Asked
   /** The newest verdict about it that is known. */
@@ -234,7 +241,7 @@ export function judge(seen: Seen, memory: Memory, limits: Limits, due: number): 
   const verdicts: Verdict[] = gap === 0 ? [] : [{ do: 'note-gap', ms: gap }]
   const agents = new Map<string, Watched>()
   const wanted: Wanted[] = []
-  let next = Number.POSITIVE_INFINITY
+  let next = NEVER
   for (const agent of seen.agents) {
     const known = observe(agent, memory.agents.get(agent.id), at, gap !== 0)
     const { watched, verdict, again } = judgeOne(agent, known, at.mono, limits)
@@ -294,6 +301,8 @@ function observe(agent: AgentSeen, before: Watched | undefined, at: Moment, gap:
     mark: agent.mark,
     ...silenceOf(agent, before, at, gap),
     troubles: before?.troubles ?? new Map(),
+    screen: agent.screen,
+    screenAt: before === undefined || before.screen === agent.screen ? (before?.screenAt ?? null) : now,
     busySince: agent.busy ? (gap ? now : (before?.busySince ?? now)) : null,
     gone: !gone
       ? null
@@ -309,59 +318,50 @@ function silenceOf(
   at: Moment,
   gap: boolean,
 ): Pick<Watched, 'since' | 'asked' | 'verdict' | 'cpu' | 'computedAt' | 'cpuAt'> {
-  const unasked = { cpu: null, computedAt: null, cpuAt: Number.POSITIVE_INFINITY }
+  const unknown = { cpu: null, computedAt: null, cpuAt: NEVER }
   const verdict = tried.verdict?.id ?? 0
   const anew: Asked = { nudges: tried.nudges, at: null, raised: null }
   // Time that a verdict gave is not over by a sign in between, nor by another watcher.
   if (verdict > (before?.verdict ?? 0))
-    return { since: at.mono + Math.max(0, (tried.verdict?.until ?? 0) - at.wall), asked: anew, verdict, ...unasked }
+    return { since: at.mono + Math.max(0, (tried.verdict?.until ?? 0) - at.wall), asked: anew, verdict, ...unknown }
   const silent = before !== undefined && before.mark === mark && state === 'working'
-  if (!silent || gap) return { since: Math.max(at.mono, before?.since ?? 0), asked: anew, verdict, ...unasked }
+  if (!silent || gap) return { since: Math.max(at.mono, before?.since ?? 0), asked: anew, verdict, ...unknown }
   const nudges = Math.max(before.asked.nudges, tried.nudges)
   const { since, cpu, computedAt, cpuAt } = before
   return { since, asked: { ...before.asked, nudges }, verdict, cpu, computedAt, cpuAt }
 }
 
 /** What follows for one agent, and when to look at it again. */
-function judgeOne(
-  agent: AgentSeen,
-  watched: Watched,
-  now: number,
-  limits: Limits,
-): { watched: Watched; verdict: Verdict | null; again: number } {
+function judgeOne(agent: AgentSeen, watched: Watched, now: number, limits: Limits): Rung {
   if (watched.gone !== null) {
     const confirmedAt = watched.gone.since + CONFIRM_MS
-    if (watched.gone.told) return { watched, verdict: null, again: Number.POSITIVE_INFINITY }
+    if (watched.gone.told) return { watched, verdict: null, again: NEVER }
     if (now < confirmedAt) return { watched, verdict: null, again: confirmedAt }
     return {
       watched: { ...watched, gone: { ...watched.gone, told: true } },
       verdict: { do: 'report-gone', agent: agent.id, fence: agent.fence },
-      again: Number.POSITIVE_INFINITY,
+      again: NEVER,
     }
   }
   if (agent.state !== 'working' || agent.runner !== 'alive' || !agent.reads)
-    return { watched, verdict: null, again: Number.POSITIVE_INFINITY }
+    return { watched, verdict: null, again: NEVER }
   return judgeSilence(agent, watched, now, limits)
 }
 
+/** A silence after this look: what is remembered, what follows, and when to look again. */
+interface Rung {
+  readonly watched: Watched
+  readonly verdict: Verdict | null
+  readonly again: number
+}
+
 /** The next rung of a silence, when it is time for it. */
-function judgeSilence(
-  { id, fence, busy, tried, cpuMs }: AgentSeen,
-  watched: Watched,
-  now: number,
-  limits: Limits,
-): { watched: Watched; verdict: Verdict | null; again: number } {
-  const { since, asked, busySince, cpu } = watched
-  const pause = asked.nudges === 0 ? limits.nudgeAfter : limits.nudgeEvery
-  const quietFrom = Math.max(asked.at ?? since, watched.computedAt ?? since)
-  const window = Math.min(COMPUTE_MS, pause / 2)
-  const due = Math.max(
-    quietFrom + pause,
-    busySince === null ? 0 : busySince + limits.toolLimit,
-    // Whether they compute is seen over a while.
-    cpu === null ? 0 : cpu.at + window,
-  )
-  if (cpu === null && cpuMs !== null && now - since < limits.toolLimit) {
+function judgeSilence(agent: AgentSeen, watched: Watched, now: number, limits: Limits): Rung {
+  const { tried, cpuMs } = agent
+  const { since, asked, cpu } = watched
+  const { pause, window, due } = nextRung(watched, limits)
+  const mayCompute = now - since < limits.toolLimit
+  if (cpu === null && cpuMs !== null && mayCompute) {
     const again = Math.max(due, now + window)
     return { watched: { ...watched, cpu: { ms: cpuMs, at: now }, cpuAt: again }, verdict: null, again }
   }
@@ -370,31 +370,53 @@ function judgeSilence(
     const again = cpu !== null || now >= watched.cpuAt ? due : Math.max(now + 1, due - window)
     return { watched: { ...watched, cpuAt: again }, verdict: null, again }
   }
-  const asleep = { ...watched, cpuAt: Number.POSITIVE_INFINITY }
-  if (tried.taken && asked.nudges >= limits.nudges)
-    return { watched: asleep, verdict: null, again: Number.POSITIVE_INFINITY }
+  if (tried.taken && asked.nudges >= limits.nudges) return { watched: unasked(watched), verdict: null, again: NEVER }
   const computes = cpu !== null && cpuMs !== null && cpuMs - cpu.ms >= COMPUTE_SHARE * (now - cpu.at)
-  if (computes && now - since < limits.toolLimit) {
+  if (computes && mayCompute) {
     const again = now + pause - window
     return { watched: { ...watched, cpu: null, computedAt: now, cpuAt: again }, verdict: null, again }
   }
-  const about = { agent: id, fence }
-  if (asked.nudges < limits.nudges) {
-    const again = now + limits.nudgeEvery - Math.min(COMPUTE_MS, limits.nudgeEvery / 2)
-    return {
-      watched: { ...watched, cpu: null, cpuAt: again, asked: { ...asked, nudges: asked.nudges + 1, at: now } },
-      verdict: { do: 'nudge', about: 'silence', ...about, silentMs: now - since, nth: asked.nudges + 1, busy },
-      again,
-    }
-  }
-  const need = asked.raised ?? { times: 0, next: now }
-  if (now < need.next) return { watched: asleep, verdict: null, again: need.next }
-  const raised = tended(need, now)
+  return asked.nudges < limits.nudges ? nudged(agent, watched, now, limits) : raised(agent, watched, now)
+}
+
+/** When the next rung is due, and over how long before that it is seen whether processes compute. */
+function nextRung(
+  { since, asked, busySince, cpu, computedAt, screenAt }: Watched,
+  { nudgeAfter, nudgeEvery, toolLimit }: Limits,
+): { pause: number; window: number; due: number } {
+  const pause = asked.nudges === 0 ? nudgeAfter : nudgeEvery
+  const window = Math.min(COMPUTE_MS, pause / 2)
+  const shownAt = screenAt !== null && screenAt - since < toolLimit ? screenAt : since
+  const quietFrom = Math.max(asked.at ?? since, computedAt ?? since, shownAt)
+  const toolsUntil = busySince === null ? 0 : busySince + toolLimit
+  return { pause, window, due: Math.max(quietFrom + pause, toolsUntil, cpu === null ? 0 : cpu.at + window) }
+}
+
+function nudged({ id, fence, busy }: AgentSeen, watched: Watched, now: number, { nudgeEvery }: Limits): Rung {
+  const again = now + nudgeEvery - Math.min(COMPUTE_MS, nudgeEvery / 2)
+  const nth = watched.asked.nudges + 1
+  const silentMs = now - watched.since
   return {
-    watched: { ...asleep, asked: { ...asked, raised } },
-    verdict: { do: 'raise', ...about, about: 'silence', ms: now - since },
-    again: raised.next,
+    watched: { ...watched, cpu: null, cpuAt: again, asked: { ...watched.asked, nudges: nth, at: now } },
+    verdict: { do: 'nudge', about: 'silence', agent: id, fence, silentMs, nth, busy },
+    again,
   }
+}
+
+function raised({ id, fence }: AgentSeen, watched: Watched, now: number): Rung {
+  const need = watched.asked.raised ?? { times: 0, next: now }
+  if (now < need.next) return { watched: unasked(watched), verdict: null, again: need.next }
+  const after = tended(need, now)
+  return {
+    watched: { ...unasked(watched), asked: { ...watched.asked, raised: after } },
+    verdict: { do: 'raise', agent: id, fence, about: 'silence', ms: now - watched.since },
+    again: after.next,
+  }
+}
+
+/** Its processes need not be asked after any more. */
+function unasked(watched: Watched): Watched {
+  return { ...watched, cpuAt: NEVER }
 }
 
 /** Processes that use this part of one core over so long, in ms, compute. Who only waits for an answer uses less. */
@@ -414,7 +436,7 @@ function judgeTroubles(
 ): { watched: Watched; verdicts: Verdict[]; again: number } {
   const needs = new Map<string, Need>()
   const verdicts: Verdict[] = []
-  let again = Number.POSITIVE_INFINITY
+  let again = NEVER
   for (const { about, step, key, ms, inMs } of runner === 'alive' ? troubles : []) {
     const name = `${about} ${step} ${key}`
     const need = inMs > 0 ? null : (watched.troubles.get(name) ?? { times: 0, next: now + GRACE_MS[about] })

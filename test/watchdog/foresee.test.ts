@@ -12,6 +12,7 @@ const agent = (more: Partial<AgentSeen> = {}): AgentSeen => ({
   fence: 1,
   runner: 'alive',
   mark: 'm0',
+  screen: 0,
   busy: false,
   persistent: false,
   reads: true,

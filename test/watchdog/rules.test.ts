@@ -64,6 +64,7 @@ const agent = (more: Partial<AgentSeen> = {}): AgentSeen => ({
   fence: 1,
   runner: 'alive',
   mark: 'm0',
+  screen: 0,
   busy: false,
   persistent: false,
   reads: true,
@@ -266,6 +267,22 @@ test('who computed and stopped is nudged a pause later, not sooner', () => {
     expect(dog.look([agent({ cpuMs: second * 500 })], { after: 5_000 })).toEqual([])
   const still = Array.from({ length: 40 }, () => kinds(dog.look([agent({ cpuMs: 75_000 })], { after: 5_000 })))
   expect(still.findIndex((one) => one.includes('nudge'))).toBeGreaterThanOrEqual(16)
+})
+
+test('a screen that goes on showing something new is work up to the limit of tools: a spinner turns for ever', () => {
+  const dog = watchdog()
+  const nudged: number[] = []
+  for (let second = 1; second < 2_200; second += 5) {
+    const verdicts = dog.look([agent({ screen: second })], { after: 5_000 })
+    if (kinds(verdicts).includes('nudge')) nudged.push(second)
+  }
+  expect(nudged[0]).toBeGreaterThanOrEqual(LIMITS.toolLimit / 1_000)
+  expect(nudged[0]).toBeLessThan(LIMITS.toolLimit / 1_000 + 130)
+  const still = watchdog()
+  still.look([agent({ screen: 1 })])
+  expect(still.look([agent({ screen: 2 })], { after: 100_000 })).toEqual([])
+  expect(still.look([agent({ screen: 2 })], { after: 119_000 })).toEqual([])
+  expect(still.look([agent({ screen: 2 })])).toMatchObject([{ do: 'nudge' }])
 })
 
 const complaint = (more: Partial<Complaint> = {}): Complaint => ({

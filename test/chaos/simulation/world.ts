@@ -750,6 +750,7 @@ function seenOf(agent: SimAgent): AgentSeen {
     fence: agent.fence,
     runner: agent.seenAs,
     mark: `${agent.state}:${agent.sign}`,
+    screen: 0,
     busy: agent.tool,
     persistent: false,
     reads: agent.prompts,
