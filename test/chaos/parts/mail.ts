@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { write } from '../../../src/db/open.ts'
@@ -16,12 +16,29 @@ import { emptyTally, type Part, type Run } from '../part.ts'
 import { queueTasks } from '../queued.ts'
 
 const KILLS = 500
-/** Agents with a runner and a broker that write mail by `ov mail send`, as fast as they can. */
-const WRITERS = 2
+/** Agents with a runner and a broker that write mail by `ov mail send`, as fast as they can: to a peer, an agent, the human. */
+const WRITERS = 3
+/** An agent that reads its mail by `ov mail check` and `ov mail wait` alone: it has no transcript that `ov` could ask. */
+const READER = 'reader'
 /** All that was acknowledged is to be read so long after the last kill, in ms. */
 const SETTLING_MS = 40_000
 
 const PEER = join(import.meta.dirname, '..', '..', 'rig', 'mail-peer.ts')
+
+/** A mail that somebody has read: whose, and the how manieth of theirs. */
+interface Read {
+  readonly from: string
+  readonly nth: number
+}
+
+/** Whose mail is counted. */
+interface Reader {
+  readonly name: string
+  /** It has a transcript: nothing comes twice. */
+  readonly once: boolean
+  /** All that it has read, in order. */
+  read(): Read[]
+}
 
 /** Who reads, with a context of its own, and writes to the other one. */
 interface Peer {
@@ -35,8 +52,9 @@ interface Peer {
 
 /**
  * Senders and readers are killed at any step. Two peers send and read by the stories themselves, and can be killed at
- * each step of them; agents write by `ov mail send` through their brokers, the human by `ov` in a terminal, and these
- * processes are killed wherever they are. All keep a file of what was acknowledged to them, and of what they have read.
+ * each step of them; agents write and read by `ov mail` through their brokers, the human by `ov` in a terminal, and these
+ * processes are killed wherever they are. All keep a file of what was acknowledged to them, and of what they have read. Who
+ * has a transcript gets each mail once; who has none, at least once.
  */
 export default {
   name: 'mail',
@@ -45,21 +63,33 @@ export default {
   async run(run) {
     const { long, gone, late, home, note, problem, random } = run
     const machine = home()
-    const repo = await readyRepo(machine)
+    const repo = await readyRepo(machine, 'agents: { maxConcurrent: 12 }\nload: { enabled: false }\n')
     const peers = await inProject(machine, repo, (project) => makePeers(project, machine))
     const [first, second] = peers
-    const writers = Array.from({ length: WRITERS }, (_, at) => ({
-      name: `writer-${at}`,
-      to: at % 2 === 0 ? first : second,
-      record: join(machine.path, `writer-${at}.record`),
-      go: join(machine.path, 'go'),
-    }))
-    writeFileSync(join(machine.path, 'go'), '')
-    for (const { name, to, record, go } of writers) {
-      const command = `n=0; while [ -e '${go}' ]; do n=$((n+1)); echo "try $n" >> '${record}'; if ov mail send --to ${to.name} --subject $n >/dev/null 2>&1; then echo "ack $n" >> '${record}'; fi; done`
-      const slung = await machine.ov(repo, slingShell(name, command))
-      if (slung.code !== 0) throw new Error(slung.output)
+    const sling = async (name: string, command: string) => {
+      const { code, output } = await machine.ov(repo, slingShell(name, command))
+      if (code !== 0) throw new Error(output)
     }
+    const seen = { agent: join(machine.path, 'reader.seen'), human: join(machine.path, 'human.seen') }
+    const go = { write: join(machine.path, 'go'), read: join(machine.path, 'go on reading') }
+    for (const file of Object.values(go)) writeFileSync(file, '')
+    const readers: readonly Reader[] = [
+      { name: first.name, once: true, read: () => readBy(first) },
+      { name: READER, once: false, read: () => mailsIn(seen.agent, FRAME) },
+      { name: 'human', once: false, read: () => mailsIn(seen.human, LETTER) },
+    ]
+    const writers = readers.map((to, at) => {
+      return { name: `writer-${at}`, to, record: join(machine.path, `writer-${at}.record`) }
+    })
+    await sling(
+      READER,
+      `while [ -e '${go.read}' ]; do ov mail check >> '${seen.agent}' 2>/dev/null; ov mail wait --timeout 1 >> '${seen.agent}' 2>/dev/null; done`,
+    )
+    for (const { name, to, record } of writers)
+      await sling(
+        name,
+        `n=0; while [ -e '${go.write}' ]; do n=$((n+1)); echo "try $n" >> '${record}'; if ov mail send --to ${to.name} --subject $n >/dev/null 2>&1; then echo "ack $n" >> '${record}'; fi; done`,
+      )
 
     const tally = emptyTally()
     const kills = () => tally.faults
@@ -89,45 +119,62 @@ export default {
     const tormentBrokers = async () => {
       while (!isOver()) {
         await delay(random.between(20, 400))
-        const sending = sendersInside(machine)
-        if (sending.length === 0) continue
+        const atWork = mailInside(machine)
+        if (atWork.length === 0) continue
         try {
-          process.kill(random.pick(sending), 'SIGKILL')
+          process.kill(random.pick(atWork), 'SIGKILL')
           tally.faults += 1
         } catch {
           // It ended by itself in this moment.
         }
       }
     }
-    await Promise.all([torment(first, second), torment(second, first), tormentTerminal(), tormentBrokers()])
+    const tormentReader = async () => {
+      while (!isOver()) {
+        await delay(random.between(50, 500))
+        if (await checkInTerminal(machine, repo, seen.human, random.between(50, 600))) tally.faults += 1
+      }
+    }
+    await Promise.all([
+      torment(first, second),
+      torment(second, first),
+      tormentTerminal(),
+      tormentBrokers(),
+      tormentReader(),
+    ])
 
     const before = performance.now()
-    await stopWriters(machine, repo, run)
-    const readers = peers.map((peer) => peerOf(machine, repo, peer, ['read', peer.transcript]))
+    rmSync(go.write)
+    await stopAgents(machine, repo, writers, run)
+    const last = peers.map((peer) => peerOf(machine, repo, peer, ['read', peer.transcript]))
     const waiting = () =>
-      inProject(machine, repo, async ({ db }) =>
-        (await Promise.all(peers.map(({ id }) => countWaiting(db, id)))).join(),
-      )
-    while ((await waiting()) !== '0,0' && performance.now() - before < SETTLING_MS) await delay(100)
+      inProject(machine, repo, async ({ db }) => {
+        const agents = await db
+          .selectFrom('agents')
+          .select('id')
+          .where('name', 'in', [...peers.map(({ name }) => name), READER])
+          .execute()
+        return (await Promise.all(agents.map(({ id }) => countWaiting(db, id)))).join()
+      })
+    while ((await waiting()) !== '0,0,0' && performance.now() - before < SETTLING_MS) await delay(100)
+    await checkInTerminal(machine, repo, seen.human, SETTLING_MS)
     tally.recovered.push(performance.now() - before)
-    for (const reader of readers) reader.kill('SIGKILL')
+    for (const reader of last) reader.kill('SIGKILL')
+    rmSync(go.read)
+    await stopAgents(machine, repo, [{ name: READER }], run)
 
-    const ids = await inProject(
-      machine,
-      repo,
-      async ({ db }) =>
-        new Map((await db.selectFrom('agents').select(['name', 'id']).execute()).map(({ name, id }) => [name, id])),
-    )
+    const names = await namesIn(machine, repo)
     const senders = [
-      { from: first.id, name: first.name, to: second, record: first.record },
-      { from: second.id, name: second.name, to: first, record: second.record },
-      { from: 'human', name: 'human', to: first, record: human },
-      ...writers.map(({ name, to, record }) => ({ from: ids.get(name) ?? '', name, to, record })),
+      { name: first.name, to: { name: second.name, once: true, read: () => readBy(second) }, record: first.record },
+      { name: second.name, to: readers[0], record: second.record },
+      { name: 'human', to: readers[0], record: human },
+      ...writers,
     ]
     tally.acknowledged = 0
     tally.delivered = 0
-    for (const { from, name, to, record } of senders) {
-      const arrived = readBy(to).filter((mail) => mail.from === from)
+    for (const { name, to, record } of senders) {
+      if (to === undefined) continue
+      const arrived = to.read().filter(({ from }) => (names.get(from) ?? from) === name)
       const numbers = arrived.map(({ nth }) => String(nth))
       const acknowledged = numbersAfter('ack', record)
       const lost = missing(acknowledged, numbers)
@@ -136,15 +183,15 @@ export default {
       if (acknowledged.length === 0) problem(`${name} could send nothing at all`)
       if (lost.length > 0)
         problem(`${lost.length} mails of ${name}, acknowledged to it, never came: ${lost.slice(0, 10).join(' ')}`)
-      const twice = doubled(numbers)
+      const twice = to.once ? doubled(numbers) : []
       if (twice.length > 0) problem(`${twice.length} mails of ${name} came twice: ${twice.slice(0, 10).join(' ')}`)
       const invented = missing(numbers, numbersAfter('try', record))
       if (invented.length > 0)
         problem(`${to.name} read mails that ${name} never wrote: ${invented.slice(0, 10).join(' ')}`)
-      for (const late of outOfOrder(arrived).slice(0, 5)) problem(`to ${to.name}: ${late}`)
+      for (const late of outOfOrder(firstOf(arrived)).slice(0, 5)) problem(`to ${to.name}: ${late}`)
     }
     for (const broken of await fsck(machine, repo)) problem(broken)
-    return { ...tally, load: `2 peers, ${WRITERS} agents and a terminal, all sending` }
+    return { ...tally, load: `2 peers, ${WRITERS + 1} agents and a terminal, sending and reading` }
   },
 } satisfies Part
 
@@ -208,19 +255,46 @@ async function sendFromTerminal(
   return signal !== null
 }
 
-/** Pids of the `ov mail send` that agents run just now. */
-function sendersInside(machine: Home): number[] {
+/** The human reads what there is, killed if it takes longer; what was printed is seen. True: it was killed. */
+async function checkInTerminal(machine: Home, repo: string, seen: string, patienceMs: number): Promise<boolean> {
+  const file = openSync(seen, 'a')
+  const child = spawn(process.execPath, [OV, 'mail', 'check'], {
+    cwd: repo,
+    env: { ...machine.env },
+    stdio: ['ignore', file, 'ignore'],
+  })
+  closeSync(file)
+  const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs)
+  const [, signal] = (await once(child, 'exit')) as [number | null, string | null]
+  clearTimeout(timer)
+  return signal !== null
+}
+
+/** Pids of the `ov mail` that agents run just now. */
+function mailInside(machine: Home): number[] {
   return processesMarked('XDG_RUNTIME_DIR', machine.env.XDG_RUNTIME_DIR ?? '')
     .map(({ pid }) => pid)
-    .filter((pid) => argumentsOf(pid).slice(2, 4).join(' ') === 'mail send')
+    .filter((pid) => argumentsOf(pid)[2] === 'mail')
     .filter((pid) => environmentOf(pid).some((variable) => variable.startsWith(`${AGENT_MARKER}=`)))
 }
 
-/** Ends the agents that write, in order: each finishes the mail it is at. */
-async function stopWriters(machine: Home, repo: string, { problem }: Run): Promise<void> {
-  rmSync(join(machine.path, 'go'))
-  const outcome = await machine.ov(repo, ['stop', ...Array.from({ length: WRITERS }, (_, at) => `writer-${at}`)])
-  if (outcome.code !== 0) problem(`the writers could not be stopped: ${outcome.output}`)
+/** Stops agents in order; who is at a mail has it killed, and was not acknowledged. */
+async function stopAgents(
+  machine: Home,
+  repo: string,
+  agents: readonly { name: string }[],
+  { problem }: Run,
+): Promise<void> {
+  const { code, output } = await machine.ov(repo, ['stop', ...agents.map(({ name }) => name)])
+  if (code !== 0) problem(`agents could not be stopped: ${output}`)
+}
+
+/** The names of all agents, by their ids. */
+function namesIn(machine: Home, repo: string): Promise<Map<string, string>> {
+  return inProject(machine, repo, async ({ db }) => {
+    const agents = await db.selectFrom('agents').select(['name', 'id']).execute()
+    return new Map(agents.map(({ name, id }) => [id, name]))
+  })
 }
 
 function linesOf(path: string): string[] {
@@ -231,9 +305,25 @@ function numbersAfter(word: string, record: string): string[] {
   return linesOf(record).flatMap((line) => (line.startsWith(`${word} `) ? [line.slice(word.length + 1)] : []))
 }
 
-function readBy({ transcript }: Peer): { from: string; nth: number }[] {
+function readBy({ transcript }: Peer): Read[] {
   return linesOf(transcript).map((line) => {
     const [, , from = '', nth = ''] = line.split(' ')
     return { from, nth: Number(nth) }
   })
+}
+
+/** The mails in what `ov mail` has printed, the last perhaps cut off by a kill. */
+function mailsIn(file: string, form: RegExp): Read[] {
+  if (!existsSync(file)) return []
+  return [...readFileSync(file, 'utf8').matchAll(form)].map(([, from = '', nth = '']) => ({ from, nth: Number(nth) }))
+}
+
+/** As an agent is shown a mail, and as a person is. */
+const FRAME = /<ov-mail id=\S+ from="([^"]*)"[^>]* subject="(\d+)">/g
+const LETTER = /^(\S+) → human · status · .*\n(\d+)\n/gm
+
+/** Each mail where it first came. */
+function firstOf(mails: readonly Read[]): Read[] {
+  const seen = new Set<string>()
+  return mails.filter(({ from, nth }) => !seen.has(`${from} ${nth}`) && seen.add(`${from} ${nth}`))
 }
