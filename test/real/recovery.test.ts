@@ -72,6 +72,7 @@ describe.each([CLAUDE, CODEX])('$title', (cli) => {
 
     expect(await fleet.json<Up>('up')).toMatchObject({ planned: [], merges: 0, did: [], said: [], pending: [] })
     expect(running()).toEqual([])
+    expect(await fleet.json('fsck')).toMatchObject({ ok: true, problems: [] })
     account(`${cli.runtime.id}-recovery-${name}`, {
       'What the model saw and did': playOf(fleet.llm.asked('builder').at(-1)),
       'ov logs builder-1 --events': (await fleet.ov('logs', AGENT, '--events')).output,
