@@ -1,4 +1,5 @@
 import { Args } from '@oclif/core'
+import { dispatchQueued } from '../../src/agents/start.ts'
 import { OvCommand } from '../../src/cli/command.ts'
 import { clearLimits } from '../../src/limits/clear.ts'
 
@@ -13,7 +14,9 @@ export default class LimitsClear extends OvCommand {
 
   async run() {
     const { args } = await this.parse(LimitsClear)
-    const cleared = await clearLimits(await this.project(), args.runtime)
+    const project = await this.project()
+    const cleared = await clearLimits(project, args.runtime)
+    await dispatchQueued(project)
     for (const { provider, account } of cleared) this.log(`${provider} (${account}) may be asked again.`)
     if (cleared.length === 0) this.say('No account was held up.')
     return { cleared }

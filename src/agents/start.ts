@@ -12,6 +12,7 @@ import { OV_MAIN } from '../place.ts'
 import type { Project } from '../project.ts'
 import { step } from '../steps.ts'
 import { endAgent } from './finish.ts'
+import { heldRuntimes } from './held-runtimes.ts'
 import { type Agent, oldestQueued, takeOver } from './store.ts'
 
 /**
@@ -24,9 +25,10 @@ export async function dispatchQueued(project: Project): Promise<Agent[]> {
   // What the machine has left is looked at only for somebody who would start.
   if ((await oldestQueued(project.db, 'anybody')) === undefined) return started
   await assess(project.db, project.clock, loadSpecNow(project))
+  const held = await heldRuntimes(project)
   for (;;) {
     const agent = await write(project.db, async (tx) => {
-      const next = await oldestQueued(tx, (await admissionNow(tx, project)).admits)
+      const next = await oldestQueued(tx, (await admissionNow(tx, project)).admits, held)
       if (!next) return null
       const now = project.clock.now()
       const taken = await takeOver(tx, next, ['queued'], ownIdentity(), 'starting', now)

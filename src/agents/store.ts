@@ -191,14 +191,32 @@ export async function countParked(db: Db): Promise<number> {
   return Number(count)
 }
 
+/** Runtimes whose account is held up, by their ids. */
+export interface HeldRuntimes {
+  /** Who starts would only wait: others go first. */
+  readonly limited: readonly string[]
+  /** Until a person has acted nobody starts. */
+  readonly stopped: readonly string[]
+}
+
+const NOBODY_HELD: HeldRuntimes = { limited: [], stopped: [] }
+
 /**
  * Who of the queue may start: anybody; those that had begun before they lost their runner, and persistent ones; or
  * persistent ones alone, which need no place.
  */
 export type Admitted = 'anybody' | 'begun' | 'persistent'
 
-export function oldestQueued(db: Db, who: Admitted): Promise<Agent | undefined> {
-  const queued = db.selectFrom('agents').selectAll().where('state', '=', 'queued').orderBy('created_at').orderBy('id')
+export function oldestQueued(db: Db, who: Admitted, held: HeldRuntimes = NOBODY_HELD): Promise<Agent | undefined> {
+  const queued = db
+    .selectFrom('agents')
+    .selectAll()
+    .where('state', '=', 'queued')
+    .where('runtime', 'not in', [...held.stopped])
+    // Who would only wait for a limit takes no place from others.
+    .orderBy((is) => is('runtime', 'in', [...held.limited]))
+    .orderBy('created_at')
+    .orderBy('id')
   const admitted =
     who === 'anybody'
       ? queued
@@ -236,6 +254,12 @@ export function persistentAgent(db: Db, capability: Capability): Promise<Agent |
     .where('capability', '=', capability)
     .where('persistent', '=', 1)
     .executeTakeFirst()
+}
+
+/** The runtimes of those that wait for a place. */
+export async function queuedRuntimes(db: Db): Promise<string[]> {
+  const rows = await db.selectFrom('agents').select('runtime').distinct().where('state', '=', 'queued').execute()
+  return rows.map(({ runtime }) => runtime)
 }
 
 /** Takes the persistent agents that are open along into a new run. Gives the ids of their tasks, which go with them. */

@@ -21,7 +21,9 @@ export async function whyFacts(
   const merges = await openMerges(db)
   const [question] = await openQuestions(db, { sender: agent.id })
   const limits = await reportLimits(project)
-  const limit = limits.find(({ waiting }) => waiting.includes(agent.name))
+  const limit = limits.find(({ waiting, runtime, until }) =>
+    agent.state === 'queued' ? runtime === agent.runtime && until === null : waiting.includes(agent.name),
+  )
   return {
     agent: report,
     limit: limit === undefined ? null : { at: project.clock.now(), limit },

@@ -33,6 +33,10 @@ export function whyOf(facts: WhyFacts): Why {
   const { name } = agent
   switch (agent.condition) {
     case 'queued':
+      if (facts.limit !== null) {
+        const { at, limit } = facts.limit
+        return { text: `It waits: ${sayLimit(limit, at)}.`, hint: `ov limits clear ${limit.runtime}` }
+      }
       if (facts.holds !== null) {
         const turn = facts.queuedBefore === 0 ? '' : ` ${facts.queuedBefore} wait before it.`
         return { text: `It waits: ${facts.holds}${turn}`, hint: 'ov mode' }

@@ -87,6 +87,7 @@ function remarksOn(runtime: RuntimeReport): Remark[] {
     drifted,
     version,
     parkedUntil,
+    limit,
     gateway,
   } = runtime
   const used = usedBy.length > 0
@@ -105,7 +106,9 @@ function remarksOn(runtime: RuntimeReport): Remark[] {
       `${program} fails when it is asked for its version${said === null ? '' : `: "${said}"`}.`,
       `${program} --version`,
     )
-  if (parkedUntil !== null) say(`${title} is held up by its provider until ${clockTime(parkedUntil)}.`, null)
+  if (parkedUntil !== null) say(`${title} is held up by its provider until ${clockTime(parkedUntil)}.`, 'ov limits')
+  if (limit !== null && limit.until === null)
+    say(`The login of ${title} was refused.`, `${runtime.loginHint}; then: ov limits clear ${id}`)
   if (gateway !== null) say(gateway, null)
   if (wrapper) say(`${program} is a shell script: what it starts is taken for ${title}.`, null)
   if (others.length > 0) {

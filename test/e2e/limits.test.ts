@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Agent, openAgents } from '../../src/agents/store.ts'
 import { runnersOf } from '../../src/os/tree.ts'
+import { block, fakeAider } from '../rig/fake-aider.ts'
 import { type Fleet, makeFleet } from '../rig/fleet.ts'
-import { type Home, makeHome } from '../rig/sandbox-home.ts'
+import { git, type Home, makeHome } from '../rig/sandbox-home.ts'
 import { type Talking, talkingClaude } from '../rig/talking-claude.ts'
 
 /* Limits from outside, with a FAKE `claude` that talks (test/rig/talking-claude.ts) and a few agents that share its account. */
@@ -142,4 +143,33 @@ test('a login that is refused stops all agents of its account, until a person sa
     /^anthropic \(\$ANTHROPIC_API_KEY \w{8}\) may be asked again\.\n$/,
   )
   for (const name of ['first', 'second']) await fleet.expectState(name, 'done')
+})
+
+test('a task whose limit is long moves to the next runtime, with what it has done; one that was slung by --runtime stays', async () => {
+  await open(
+    `cat > /dev/null
+    if [ ! -e one.txt ]; then echo one > one.txt; git add -A; git commit -qm One; fi
+    echo ${Math.ceil(Date.now() / 1000) + 3600}; exit 43`,
+    'agents: { maxConcurrent: 2 }\n',
+  )
+  const aider = fakeAider(home, [{ says: block('two.txt', 'two') }])
+  const path = `${aider.env.PATH}:${claude.env.PATH}`
+  const both = { ...claude.env, ...aider.env, PATH: path }
+  const yaml = join(fleet.repo, 'overstory.yaml')
+  writeFileSync(yaml, readFileSync(yaml, 'utf8').replace('default: claude', 'default: claude, fallback: [aider]'))
+  git(home, fleet.repo, 'commit', '--quiet', '--all', '--message', 'Fall back')
+  await home.ov(fleet.repo, ['sling', '--name', 'mover', '--task', 'Write two files'], { env: both })
+  const mover = async () => fleet.agent('mover')
+  await expect.poll(async () => (await mover()).state, { timeout: 60_000 }).toBe('done')
+  expect(await mover()).toMatchObject({ runtime: 'aider', state: 'done' })
+  expect(readFileSync(join(fleet.repo, 'one.txt'), 'utf8')).toBe('one\n')
+  expect(readFileSync(join(fleet.repo, 'two.txt'), 'utf8')).toBe('two\n')
+  const told = await fleet.db.selectFrom('events').selectAll().where('type', '=', 'agent.reassigned').execute()
+  expect(told.map(({ data_json }) => JSON.parse(data_json))).toMatchObject([
+    { from: 'claude', to: 'aider', context: 'digest' },
+  ])
+
+  await home.ov(fleet.repo, ['sling', '--name', 'stayer', '--runtime', 'claude', '--task', 'Stay'], { env: both })
+  await expect.poll(async () => (await fleet.agent('stayer')).waiting_on, { timeout: 60_000 }).toBe('rate_limit')
+  expect((await fleet.agent('stayer')).runtime).toBe('claude')
 })

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type Agent, setAgentState, updateAgent } from '../../src/agents/store.ts'
+import { type Agent, type HeldRuntimes, oldestQueued, setAgentState, updateAgent } from '../../src/agents/store.ts'
 import type { Account } from '../../src/limits/account.ts'
 import { clearLimits } from '../../src/limits/clear.ts'
 import { askPass, giveUpProbe, liftLimit, meetLimit, type Pass, stateOf } from '../../src/limits/pass.ts'
@@ -161,4 +161,19 @@ test('a limit is told in one line: who, until when, who waits', async () => {
   expect(report).toMatchObject({ waiting: ['one', 'two', 'three'], cause: 'rate_limit', estimated: false })
   const time = new Date(resetAt).toTimeString().slice(0, 5)
   expect(sayLimit(report, room.clock.now())).toMatch(new RegExp(`^anthropic limited until .*${time}, 3 agents wait$`))
+})
+
+test('who would only wait for a limit takes no place from others, and nobody starts whose login was refused', async () => {
+  for (const [index, runtime] of ['claude', 'codex', 'claude'].entries())
+    await room.db
+      .updateTable('agents')
+      .set({ state: 'queued', runtime, created_at: index })
+      .where('id', '=', nth(index).id)
+      .execute()
+  const first = async (held: HeldRuntimes) => (await oldestQueued(room.db, 'anybody', held))?.name
+  expect(await first({ limited: [], stopped: [] })).toBe('one')
+  expect(await first({ limited: ['claude'], stopped: [] })).toBe('two')
+  expect(await first({ limited: ['claude', 'codex'], stopped: [] })).toBe('one')
+  expect(await first({ limited: [], stopped: ['claude'] })).toBe('two')
+  expect(await first({ limited: [], stopped: ['claude', 'codex'] })).toBeUndefined()
 })
