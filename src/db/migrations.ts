@@ -146,4 +146,7 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX notifications_waiting ON notifications(not_before) WHERE state IN ('due', 'sending');
   CREATE TABLE notify_cursors (channel TEXT PRIMARY KEY, event_id INTEGER NOT NULL) STRICT;
   `,
+  `
+  CREATE INDEX events_triage_asked ON events(at) WHERE type = 'triage.asked';
+  `,
 ]

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Db } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
 
@@ -107,12 +108,12 @@ export async function countEventsWithin(
   return Number(count)
 }
 
-/** How often something of this kind has happened, to whomever, since then (ms since the epoch). */
-export async function countAllSince(db: Db, type: string, since: number): Promise<number> {
+/** How many questions about agents were asked since then (ms since the epoch). There is an index for it, which wants the type as it is. */
+export async function countAskedSince(db: Db, since: number): Promise<number> {
   const { count } = await db
     .selectFrom('events')
     .select((is) => is.fn.countAll<number>().as('count'))
-    .where('type', '=', type)
+    .where('type', '=', sql.lit('triage.asked'))
     .where('at', '>=', since)
     .executeTakeFirstOrThrow()
   return Number(count)

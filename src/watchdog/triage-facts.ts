@@ -210,9 +210,9 @@ async function grantedTo(
   }
 }
 
-/** Runtimes other than its own that could take an agent's task now. */
+/** Runtimes other than its own that could take an agent's task now; none where its own was asked for by name. */
 async function ableRuntimes(project: Project, agent: Agent): Promise<string[]> {
-  if (agent.persistent === 1) return []
+  if (agent.persistent === 1 || agent.pinned === 1) return []
   const others = (await loadedRuntimes()).filter(({ id }) => id !== agent.runtime)
   const candidates = await Promise.all(others.map(({ id }) => candidate(project, id, { capability: agent.capability })))
   return candidates.filter(({ obstacle }) => obstacle === null).map(({ runtime }) => runtime)

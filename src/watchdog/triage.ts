@@ -7,7 +7,7 @@ import type { AgentRuntime } from '../contract/runtime.ts'
 import { claimLease, dropLease, type Lease, ownsLease, releaseLease } from '../db/lease.ts'
 import { write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
-import { countAllSince, eventsOfKinds, recordEvent } from '../events/store.ts'
+import { countAskedSince, eventsOfKinds, recordEvent } from '../events/store.ts'
 import { isAllowed } from '../load/mode.ts'
 import { oneLine } from '../mail/frame.ts'
 import { ownIdentity } from '../os/process.ts'
@@ -139,7 +139,7 @@ async function ask(
   try {
     await write(db, async (tx) => {
       const now = clock.now()
-      if ((await countAllSince(tx, 'triage.asked', now - HOUR)) >= perHour)
+      if ((await countAskedSince(tx, now - HOUR)) >= perHour)
         throw new OvError('budget', 'triage.budget', `${perHour} questions an hour are the limit.`)
       const { run_id: runId, id: agentId, task_id: taskId } = agent
       await recordEvent(tx, { at: now, type: 'triage.asked', runId, agentId, taskId, data: { about, by } })
