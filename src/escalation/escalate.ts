@@ -9,7 +9,7 @@ import { fileState } from '../os/files.ts'
 import { bootId } from '../os/process.ts'
 import type { Project } from '../project.ts'
 import { getTask } from '../tasks/store.ts'
-import type { Trouble } from '../watchdog/trouble.ts'
+import type { Trouble, TroubleKind } from '../watchdog/trouble.ts'
 import { letterOf } from './letter.ts'
 import { canAnswer, DECISIONS } from './rules.ts'
 import { insertEscalation, isEscalated, openEscalation } from './store.ts'
@@ -43,11 +43,11 @@ export async function escalate(project: Asking, agent: Agent, what: Escalating):
     if ((await openEscalation(tx, same)) !== undefined) return
     const now = project.clock.now()
     const reader = await superiorOf(tx, row, now, answerWithin)
-    const facts = { seen: trouble.seen, tried: trouble.tried, why, options, before: null }
+    const facts = { about: trouble.about, seen: trouble.seen, tried: trouble.tried, why, options, before: null }
     const mail = await putQuestion(tx, row, { reader, ...facts }, now)
     await insertEscalation(
       tx,
-      { agentId: row.id, fence: trouble.fence, about: trouble.about, ...facts },
+      { agentId: row.id, fence: trouble.fence, ...facts },
       { reader: mail.reader, question: mail.id, at: now, mono: project.clock.monotonic(), boot: bootId() },
     )
     await noteEscalated(tx, row, { about: trouble.about, why, mail, logSize: logSizeOf(project, row) }, now)
@@ -87,6 +87,7 @@ export async function superiorOf(
 }
 
 interface Question {
+  readonly about: TroubleKind
   readonly reader: string
   readonly seen: string
   readonly tried: readonly string[]

@@ -1,7 +1,9 @@
 import { oneLine, plainText } from '../mail/frame.ts'
+import type { TroubleKind } from '../watchdog/trouble.ts'
 import { DECISIONS, type DecisionName } from './rules.ts'
 
 export interface LetterFacts {
+  readonly about: TroubleKind
   readonly agent: string
   readonly capability: string
   readonly task: string
@@ -28,7 +30,7 @@ export function meaningOf(option: string, agent: string): string {
 
 /** The mail that asks for a decision about an agent. */
 export function letterOf(facts: LetterFacts): { subject: string; body: string } {
-  const { agent, capability, task, seen, tried, why, options, before } = facts
+  const { about, agent, capability, task, seen, tried, why, options, before } = facts
   const width = Math.max(...options.map((option) => option.length))
   return {
     subject: oneLine(`${agent} needs a decision: ${seen}`, 200),
@@ -38,6 +40,7 @@ export function letterOf(facts: LetterFacts): { subject: string; body: string } 
       ...(tried.length === 0 ? [] : ['What was tried:', ...tried.map((one) => `- ${oneLine(one, 300)}`)]),
       `Why you are asked: ${plainText(why).trim()}`,
       ...(before === null ? [] : [before]),
+      ...(about === 'dialog' ? [`A person can answer on its screen: ov attach ${agent}`] : []),
       '',
       `Reply with one of these, or with text, which ${agent} then gets as urgent mail:`,
       ...options.map((option, index) => `${index + 1}. ${option.padEnd(width)}  ${meaningOf(option, agent)}`.trimEnd()),

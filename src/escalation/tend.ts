@@ -79,6 +79,7 @@ async function goUp(
       ? `${before.name} was asked, and can't answer any more.`
       : `${before.name} was asked, and has not answered for ${minutes(now - escalation.asked_at)}.`
   const question = {
+    about: escalation.about,
     reader: await superiorOf(tx, before, now, answerWithin),
     seen: escalation.seen,
     tried: JSON.parse(escalation.tried_json),

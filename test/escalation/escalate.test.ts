@@ -90,7 +90,9 @@ test('while it waits for an answer, the same trouble of the same owner is not pu
   await Promise.all([raise('builder-1'), raise('builder-1')])
   expect(await asked('lead-1')).toHaveLength(1)
   await raise('builder-1', 'dialog')
-  expect(await asked('lead-1')).toHaveLength(2)
+  const both = await asked('lead-1')
+  expect(both).toHaveLength(2)
+  expect(both[0]?.body).toContain('A person can answer on its screen: ov attach builder-1')
 })
 
 test('one above that has ended, or is in trouble itself, is passed over; at last the human is asked', async () => {
