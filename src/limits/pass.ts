@@ -5,6 +5,7 @@ import { type Db, write } from '../db/open.ts'
 import { recordEvent } from '../events/store.ts'
 import { bootId, ownIdentity } from '../os/process.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { type Account, accountName, accountOf } from './account.ts'
 import {
   afterHit,
@@ -117,6 +118,7 @@ export async function askPass(project: Held, account: Account, asker: Asker, wai
         if (probe === null) return waitFor(project, limit, latest.said)
         await noteProbe(tx, account, asker)
         await note(tx, project, asker, 'limit.probed', account, { cause: limit.cause })
+        step('limit.probing')
         return { may: 'begin', probe }
       }
     }
@@ -154,6 +156,7 @@ export function meetLimit(
     await putLimit(tx, account, limit, { runtime: asker.runtime, said: hit.said })
     const { cause, until, estimated, setbacks } = limit
     await note(tx, project, asker, 'limit.hit', account, { cause, until, estimated, setbacks })
+    step('limit.meeting')
     return limit
   })
 }
@@ -163,6 +166,7 @@ export function liftLimit(project: Held, account: Account, asker: Asker, probe: 
   return write(project.db, async (tx) => {
     await releaseLease(tx, probe)
     if (await markLifted(tx, account, project.clock.now())) await note(tx, project, asker, 'limit.lifted', account, {})
+    step('limit.lifting')
   })
 }
 

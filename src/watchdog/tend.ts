@@ -6,6 +6,7 @@ import { driveTrain } from '../merge/train.ts'
 import { tellMonitor } from '../monitor/digest.ts'
 import { letServerEnd } from '../os/tmux.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { WATCH_LEASE } from './lease.ts'
 import { type Nudge, nudge } from './nudge.ts'
 import { type Raise, raise } from './raise.ts'
@@ -25,9 +26,11 @@ export interface Order {
  * twice changes nothing.
  */
 export async function tendFleet(project: Project, order: Pick<Order, 'fence' | 'nudges'>): Promise<void> {
+  step('tend.began')
   for (const one of order.nudges) await nudge(project, { resource: WATCH_LEASE, fence: order.fence }, one)
   await reconcile(project)
   for (const { id } of await openAgents(project.db)) await remark(project.db, project.stateDir, id)
+  step('tend.remarked')
   await tellMonitor(project)
   // A runner that was killed could not do it.
   if (project.tmux !== null && (await openAgents(project.db)).length === 0) await letServerEnd(project.tmux)

@@ -6,6 +6,7 @@ import { write } from '../db/open.ts'
 import type { Schema } from '../db/schema.ts'
 import { OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
+import { step } from '../steps.ts'
 import type { Eyes, Place, Shown } from './eyes.ts'
 import { WATCH_LEASE_MS } from './lease.ts'
 import { asksCpu, judge, type Limits, type Memory, NOTHING_YET, type Verdict } from './rules.ts'
@@ -81,6 +82,7 @@ async function record(round: Round, verdicts: readonly Verdict[]): Promise<void>
       await recordEvent(tx, { at, type: 'agent.runner-gone', runId, agentId, taskId, data: { pid: agent.owner_pid } })
     }
   })
+  if (facts.length > 0) step('tick.recorded')
   round.renewAt = now + WATCH_LEASE_MS / 3
 }
 

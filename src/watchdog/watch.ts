@@ -10,6 +10,7 @@ import { assess } from '../load/look.ts'
 import { fileState, watchDatabase } from '../os/files.ts'
 import { tmuxAt } from '../os/tmux.ts'
 import { type SessionWatch, watchSessions } from '../os/tmux-control.ts'
+import { step } from '../steps.ts'
 import { Eyes, MOST_EVENTS, type Shown } from './eyes.ts'
 import { type Ended, type Hands, handsFor, type Work } from './hands.ts'
 import { claimWatch, type Watcher } from './lease.ts'
@@ -61,6 +62,7 @@ export interface Watching {
 export async function watchFleet(db: Kysely<Schema>, clock: Clock, spec: WatchSpec, watching: Watching): Promise<void> {
   const claimed = await claimWatch(db, clock)
   if ('pid' in claimed) throw busy(claimed, clock.now())
+  step('watch.leased')
   await recordEvent(db, { at: clock.now(), type: 'watch.started', data: { pid: process.pid } })
   const watch = new Watch(db, clock, claimed, spec, watching)
   try {

@@ -31,6 +31,8 @@ export interface Ground {
   readonly heard?: () => readonly string[]
   /** Where the agents take down what they were acknowledged, if not in the ledger of the hand. */
   readonly ledger?: string
+  /** A file that an agent makes when it has begun. */
+  readonly begun?: string
   /** What a person has changed in the checkout and not committed, as `git status --porcelain` says it. */
   readonly dirty?: string
 }
@@ -49,6 +51,8 @@ export interface Hand {
   types(...args: string[]): Promise<Outcome | null>
   /** Types a command each time. */
   asks(...args: string[]): Promise<Outcome>
+  /** Kills whatever runs `ov runner` here, once. */
+  killsRunner(): void
   /** Waits for something of the database or of a file. */
   until(what: string, done: () => Promise<boolean> | boolean): Promise<void>
   /** Waits until every task of these agents has come to an end. */
@@ -144,6 +148,13 @@ export class Stage {
     return {
       repo: this.ground.repo,
       ledger: this.ledger,
+      killsRunner: () => {
+        const marker = join(this.folder, 'runner-killed')
+        if (existsSync(marker)) return
+        writeFileSync(marker, '')
+        const runners = this.home.processes().filter(({ argv }) => argv[2] === 'runner')
+        for (const { pid } of runners) process.kill(pid, 'SIGKILL')
+      },
       git: (...args) => git(this.home, this.ground.repo, ...args),
       agents,
       taskStates,

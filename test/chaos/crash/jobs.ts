@@ -107,6 +107,49 @@ const claude: Job = {
   },
 }
 
+/** An agent whose runner is killed while a watcher watches. */
+const watched: Job = {
+  name: 'watched',
+  async prepare(home) {
+    const repo = await readyRepo(home, 'runtime: { default: claude }\n')
+    const begun = join(home.path, 'begun')
+    const talking = talkingClaude(
+      home,
+      `cat > /dev/null; [ -e '${begun}' ] || { touch '${begun}'; sleep 600; }
+      [ -e a.txt ] || { echo a > a.txt; git add -A; git commit -qm a; }; ov done --summary 'It is in'`,
+    )
+    return { repo, env: talking.env, begun, heard: () => talking.heard().map(({ prompt }) => prompt) }
+  },
+  async act(hand, { begun = '' }) {
+    await hand.asks('watch', '--background')
+    await hand.types('sling', '--name', 'killed', '--task', 'Write a file')
+    await hand.until('it has begun', () => existsSync(begun))
+    hand.killsRunner()
+    await hand.untilSettled('killed')
+    await hand.until('it has ended', async () => (await hand.agents()).every((agent) => agent.ended_at !== null))
+    await hand.asks('watch', 'stop')
+  },
+}
+
+/** An agent whose account is at its limit for a second. */
+const limited: Job = {
+  name: 'limited',
+  async prepare(home) {
+    const repo = await readyRepo(home, 'runtime: { default: claude }\n')
+    const met = join(home.path, 'met')
+    const talking = talkingClaude(
+      home,
+      `cat > /dev/null; [ -e '${met}' ] || { touch '${met}'; echo $(($(date +%s) + 2)); exit 43; }
+      [ -e a.txt ] || { echo a > a.txt; git add -A; git commit -qm a; }; ov done --summary 'It is in'`,
+    )
+    return { repo, env: talking.env, heard: () => talking.heard().map(({ prompt }) => prompt) }
+  },
+  async act(hand) {
+    await hand.types('sling', '--name', 'waits', '--task', 'Write a file')
+    await hand.untilSettled('waits')
+  },
+}
+
 /** An agent on its CLI's own screen, which reports by hooks. */
 const screen: Job = {
   name: 'screen',
@@ -190,5 +233,7 @@ export const JOBS: readonly Job[] = [
   cutOff('starting', 'runner.owned'),
   cutOff('working', 'turn.prompted'),
   goesOn,
+  watched,
+  limited,
   screen,
 ]

@@ -15,7 +15,9 @@ export interface Tried {
   readonly reached: readonly string[]
   readonly died: boolean
   readonly problems: readonly string[]
+  /** Commands that were acknowledged, and those of them of which the database knows. */
   readonly acknowledged: number
+  readonly delivered: number
   readonly commits: number
   readonly reachable: number
   readonly orphans: number
@@ -73,11 +75,14 @@ export async function tryJob(
     const lost = unreachable(home, stage.ground.repo, commits)
     problems.push(...lost.map((sha) => `no ref reaches the commit ${sha} any more`))
     problems.push(...standOf(home, stage))
+    const forgotten = await unknownCommands(stage)
+    problems.push(...forgotten.map((command) => `acknowledged, and not there: ov ${command}`))
     return {
       reached,
       died,
       problems,
       acknowledged: stage.acknowledged().length,
+      delivered: stage.acknowledged().length - forgotten.length,
       commits: commits.length,
       reachable: commits.length - lost.length,
       orphans: orphans.length,
@@ -113,6 +118,14 @@ async function unsettled(stage: Stage): Promise<string[]> {
     if (!isGood && !isCutOff) problems.push(`${name} is ${state}, its task ${task}: ${reason}`)
   }
   return problems
+}
+
+/** Acknowledged commands that have left no trace: an agent of that name, a mail of that subject. */
+async function unknownCommands(stage: Stage): Promise<string[]> {
+  const agents = await stage.db.selectFrom('agents').select('name').execute()
+  const mails = await stage.db.selectFrom('mail').select('subject').execute()
+  const known = new Set([...agents.map(({ name }) => name), ...mails.map(({ subject }) => subject)])
+  return stage.acknowledged().filter((command) => !known.has(/--(?:name|subject) (\S+)/.exec(command)?.[1] ?? ''))
 }
 
 /** What a second `ov up` did, which should have had nothing to do. */

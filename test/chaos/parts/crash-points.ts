@@ -23,7 +23,7 @@ interface Case {
 export default {
   name: 'crash-points',
   what: 'SIGKILL at every named step of every flow, then ov up',
-  seconds: 110,
+  seconds: 150,
   async run(run) {
     const { problem, note, afterwards } = run
     const variant = await crashingOv()
@@ -99,6 +99,7 @@ function count(tally: OpenTally, tried: Tried, kill: Kill | null): void {
     tally.recovered.push(tried.recoveredMs)
   }
   tally.acknowledged = (tally.acknowledged ?? 0) + tried.acknowledged
+  tally.delivered = (tally.delivered ?? 0) + tried.delivered
   tally.commits = (tally.commits ?? 0) + tried.commits
   tally.reachable = (tally.reachable ?? 0) + tried.reachable
   tally.orphans = (tally.orphans ?? 0) + tried.orphans
