@@ -40,6 +40,7 @@ const LONG: Numbers = {
 const CONFIG = `
 runtime: { default: claude }
 agents: { maxConcurrent: ${AGENTS} }
+limits: { backoff: 5s, spacing: 1s }
 watchdog: { tier0: { interval: 2s, nudgeAfter: 8s } }
 `
 
