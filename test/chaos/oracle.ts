@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { environmentOf, processesMarked } from '../../src/os/process.ts'
+import { AGENT_MARKER } from '../../src/os/tree.ts'
 import { git, type Home } from '../rig/sandbox-home.ts'
 
 /*
@@ -87,6 +89,13 @@ export function isGreen(home: Home, repo: string, commit: string, check = 'test 
 /** Every commit that the canonical branch was ever moved to since `from`, the oldest first. */
 export function movesOf(home: Home, repo: string, from: string, branch = 'main'): string[] {
   return git(home, repo, 'rev-list', '--first-parent', '--reverse', `${from}..${branch}`).split('\n').filter(Boolean)
+}
+
+/** How many processes of agents live on a machine: when all agents have ended, nobody owns them. */
+export function agentProcesses({ env }: Home): number {
+  const marked = processesMarked('XDG_RUNTIME_DIR', env.XDG_RUNTIME_DIR ?? '')
+  return marked.filter(({ pid }) => environmentOf(pid).some((variable) => variable.startsWith(`${AGENT_MARKER}=`)))
+    .length
 }
 
 /** What `ov fsck` finds broken, a sentence each; empty when all is sound. */

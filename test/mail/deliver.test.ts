@@ -44,6 +44,16 @@ test('priority orders delivery, and within it the order of sending', async () =>
   expect(subjects(await takeMail(room, { id: reader }))).toEqual(['urgent', 'high', 'first', 'second', 'low'])
 })
 
+test('a mail that is asked for by its id overtakes earlier ones, and that it was asked for is recorded', async () => {
+  const first = await send('first')
+  const second = await send('second')
+  expect(subjects(await takeMail(room, { id: reader }, { ids: [second] }))).toEqual(['second'])
+  expect(subjects(await takeMail(room, { id: reader }))).toEqual(['first'])
+  const picked = (await recentEvents(room.db, { agentId: reader }, 10)).filter(({ type }) => type === 'mail.picked')
+  expect(picked.map(({ data_json: data }) => JSON.parse(data))).toEqual([{ mail: [second] }])
+  expect(first).not.toBe(second)
+})
+
 test('mail in hand is nobody else’s, and is delivered when it is confirmed', async () => {
   await send('one')
   const delivery = await takeMail(room, { id: reader })

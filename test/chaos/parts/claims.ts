@@ -12,7 +12,7 @@ import type { Project } from '../../../src/project.ts'
 import { inProject } from '../../rig/project.ts'
 import { type Home, OV, readyRepo } from '../../rig/sandbox-home.ts'
 import { slingShell } from '../../rig/shell-sling.ts'
-import { doubled, fsck, missing, takenDown, takingDown } from '../oracle.ts'
+import { agentProcesses, doubled, fsck, missing, takenDown, takingDown } from '../oracle.ts'
 import { emptyTally, type Part, type Run } from '../part.ts'
 import { queueTasks } from '../queued.ts'
 
@@ -110,6 +110,8 @@ export default {
     tally.faults += await staleOwners(machine, repo, run)
     await machine.ov(repo, ['stop', '--all'])
     for (const broken of await fsck(machine, repo)) problem(broken)
+    tally.orphans = agentProcesses(machine)
+    if (tally.orphans > 0) problem(`${tally.orphans} processes of agents that have ended live on`)
     return { ...tally, load: `${TASKS - left} tasks, ${CLAIMERS} claimers, ${PLACES} places` }
   },
 } satisfies Part

@@ -11,7 +11,7 @@ import type { Project } from '../../../src/project.ts'
 import { inProject } from '../../rig/project.ts'
 import { type Home, OV, readyRepo } from '../../rig/sandbox-home.ts'
 import { slingShell } from '../../rig/shell-sling.ts'
-import { doubled, fsck, missing, outOfOrder } from '../oracle.ts'
+import { agentProcesses, doubled, fsck, missing, outOfOrder } from '../oracle.ts'
 import { emptyTally, type Part, type Run } from '../part.ts'
 import { queueTasks } from '../queued.ts'
 
@@ -191,6 +191,8 @@ export default {
       for (const late of outOfOrder(firstOf(arrived)).slice(0, 5)) problem(`to ${to.name}: ${late}`)
     }
     for (const broken of await fsck(machine, repo)) problem(broken)
+    tally.orphans = agentProcesses(machine)
+    if (tally.orphans > 0) problem(`${tally.orphans} processes of agents that have ended live on`)
     return { ...tally, load: `2 peers, ${WRITERS + 1} agents and a terminal, sending and reading` }
   },
 } satisfies Part

@@ -9,7 +9,7 @@ import { runnersIn } from '../../../src/os/tree.ts'
 import { inProject } from '../../rig/project.ts'
 import { git, type Home, OV, readyRepo } from '../../rig/sandbox-home.ts'
 import { slingShell } from '../../rig/shell-sling.ts'
-import { fsck, isGreen, missing, takenDown, takingDown, unreachable } from '../oracle.ts'
+import { agentProcesses, fsck, isGreen, missing, takenDown, takingDown, unreachable } from '../oracle.ts'
 import { emptyTally, type Part, type Run } from '../part.ts'
 
 /** Kills while worktrees are prepared and removed, and while `ov clean` removes. */
@@ -86,6 +86,8 @@ export default {
 
     const commits = shasIn(file)
     await expectWorkMerged(machine, repo, beginning, problem)
+    tally.orphans = agentProcesses(machine)
+    if (tally.orphans > 0) problem(`${tally.orphans} processes of agents that have ended live on`)
     return {
       ...tally,
       load: `${AT_ONCE} slings at a time`,
