@@ -21,6 +21,7 @@ export interface Tried {
   readonly commits: number
   readonly reachable: number
   readonly orphans: number
+  readonly mainGreen: boolean
   /** From the kill until all was done, in ms. */
   readonly recoveredMs: number
 }
@@ -86,6 +87,7 @@ export async function tryJob(
       commits: commits.length,
       reachable: commits.length - lost.length,
       orphans: orphans.length,
+      mainGreen: isGreen(home, stage.ground.repo, 'main'),
       recoveredMs,
     }
   } finally {

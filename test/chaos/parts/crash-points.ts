@@ -99,6 +99,7 @@ function count(tally: OpenTally, tried: Tried, kill: Kill | null): void {
     tally.recovered.push(tried.recoveredMs)
   }
   tally.acknowledged = (tally.acknowledged ?? 0) + tried.acknowledged
+  tally.mainGreen = (tally.mainGreen ?? true) && tried.mainGreen
   tally.delivered = (tally.delivered ?? 0) + tried.delivered
   tally.commits = (tally.commits ?? 0) + tried.commits
   tally.reachable = (tally.reachable ?? 0) + tried.reachable
