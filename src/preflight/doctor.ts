@@ -4,6 +4,7 @@ import { openProject, type Project } from '../project.ts'
 import { checkDatabase } from './checks/database.ts'
 import { checkBranch, checkConfig, checkGates } from './checks/intent.ts'
 import { checkAgents, checkLeftovers } from './checks/leftovers.ts'
+import { checkLimits } from './checks/limits.ts'
 import { checkMode } from './checks/mode.ts'
 import { checkDisk, checkSocketFolder, checkStateFolder, checkWorktreeFolder } from './checks/places.ts'
 import { checkRuntimes } from './checks/runtimes.ts'
@@ -87,6 +88,7 @@ async function lookAround(cwd: string, mend: (found: readonly Found[]) => Promis
         ? []
         : [
             within('agents', checkAgents(project)),
+            within('limits', checkLimits(project)),
             within('mode', checkMode(project)),
             within('leftovers', checkLeftovers(project)),
           ]),

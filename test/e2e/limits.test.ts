@@ -136,6 +136,9 @@ test('a login that is refused stops all agents of its account, until a person sa
   const refused = await ov('sling', '--task', 'Another')
   expect(refused).toMatchObject({ code: 2, output: expect.stringContaining('ov limits clear claude') })
   expect((await ov('status')).stdout).toContain('anthropic stopped: its login was refused, 2 agents wait')
+  expect(JSON.parse((await ov('doctor', '--json')).stdout).issues).toContainEqual(
+    expect.objectContaining({ severity: 'error', code: 'limit.login' }),
+  )
 
   rmSync(join(home.path, 'expired'))
   expect(calls()).toHaveLength(before)
