@@ -3,12 +3,13 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Candidate, firstAble, type Obstacle } from '../../src/agents/fallback.ts'
 import { ownerOfModel } from '../../src/agents/models.ts'
-import { getAgent, insertAgent } from '../../src/agents/store.ts'
-import { write } from '../../src/db/open.ts'
-import { newId } from '../../src/ids.ts'
-import { beginRun } from '../../src/tasks/runs.ts'
-import { insertTask } from '../../src/tasks/store.ts'
-import { inProject } from '../rig/project.ts'
+import { loadRuntime } from '../../src/agents/registry.ts'
+import { accountOf } from '../../src/limits/account.ts'
+import { momentOf } from '../../src/limits/pass.ts'
+import { afterHit } from '../../src/limits/rules.ts'
+import { putLimit } from '../../src/limits/store.ts'
+import { openProject } from '../../src/project.ts'
+import { inHome } from '../rig/project.ts'
 import { type Home, makeHome, readyRepo } from '../rig/sandbox-home.ts'
 
 describe('the first of a chain', () => {
@@ -72,11 +73,12 @@ describe('sling', () => {
   })
   afterEach(() => home.dispose())
 
+  const KEY = { ANTHROPIC_API_KEY: 'x' }
   const install = (name: string) => writeFileSync(join(bin, name), '#!/bin/sh\nexec sleep 600\n', { mode: 0o755 })
   const sling = async (repo: string, ...words: string[]) => {
     const args = ['sling', '--task', words.join(' ') || 'T', ...words, '--json']
     // What this machine has itself is none of the test's business.
-    const env = { PATH: `${bin}:/usr/bin:/bin`, ANTHROPIC_API_KEY: 'x' }
+    const env = { PATH: `${bin}:/usr/bin:/bin`, ...KEY }
     return JSON.parse((await home.ov(repo, args, { env })).stdout)
   }
 
@@ -111,27 +113,19 @@ describe('sling', () => {
     writeFileSync(join(home.path, 'home', '.codex', 'auth.json'), '{}')
     const until = Date.now() + 3_600_000
     const park = (when: number) =>
-      inProject(home, repo, ({ db }) =>
-        write(db, async (tx) => {
-          const run = await beginRun(tx, 1)
-          const fresh = { runId: run.id, title: newId(), body: 'b', capability: 'builder' as const }
-          const task = await insertTask(tx, { ...fresh, command: null, files: null, baseRef: null, again: true }, 1)
-          const name = `held-${when}`
-          const agent = await insertAgent(
-            tx,
-            {
-              ...{ runId: run.id, taskId: task.id, name, capability: 'builder', runtime: 'claude', model: null },
-              ...{ mode: 'structured', parentId: null, depth: 0, branch: `ov/x/${name}`, worktree: name },
-            },
-            1,
-          )
-          await tx
-            .updateTable('agents')
-            .set({ state: 'waiting', waiting_on: 'rate_limit', waiting_until: when })
-            .where('id', '=', agent.id)
-            .execute()
-          return getAgent(tx, agent.id)
-        }),
+      inHome(
+        home,
+        async () => {
+          const project = await openProject(repo)
+          const account = accountOf(project.config, await loadRuntime('claude'), null)
+          if (account === null) throw new Error('claude needs an account')
+          const hit = { cause: 'rate_limit', resetAt: when, byProbe: true, evidence: null } as const
+          // As it was an hour before its end.
+          const limit = afterHit(null, hit, { ...momentOf(project), now: when - 3_600_000 }, project.config.limits, 0)
+          await putLimit(project.db, account, { ...limit, untilMonotonic: null }, { runtime: 'claude', said: 'Enough' })
+          await project.close()
+        },
+        KEY,
       )
     await park(Date.now() - 1)
     expect(await sling(repo, '--name', 'early')).toMatchObject({ runtime: 'claude', model: 'opus', passedOver: [] })
@@ -143,7 +137,7 @@ describe('sling', () => {
     })
     // Who asks for one by name gets it.
     expect(await sling(repo, '--name', 'named', '--runtime', 'claude')).toMatchObject({ runtime: 'claude' })
-    const listed = JSON.parse((await home.ov(repo, ['runtime', '--json'])).stdout).runtimes
+    const listed = JSON.parse((await home.ov(repo, ['runtime', '--json'], { env: KEY })).stdout).runtimes
     expect(listed).toContainEqual(expect.objectContaining({ id: 'claude', parkedUntil: until, fallback: null }))
     expect(listed).toContainEqual(expect.objectContaining({ id: 'codex', parkedUntil: null, fallback: 1 }))
   })
