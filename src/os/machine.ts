@@ -60,6 +60,11 @@ export function readMachine(folders: readonly string[]): Machine {
   }
 }
 
+/** Processes that want to run, over the last minute, for each core; null where the kernel does not tell. */
+export function loadPerCore(): number | null {
+  return loadOf(readKernel)
+}
+
 function readKernel(path: string): string | null {
   try {
     return readFileSync(path, 'utf8')

@@ -16,6 +16,7 @@ import { openLandings, openMerges, TRAIN_LEASE } from '../merge/store.ts'
 import { isNotable, NOTABLE } from '../notify/rules.ts'
 import { nextDue, toldUpTo } from '../notify/store.ts'
 import { fileState, readFrom } from '../os/files.ts'
+import { loadPerCore } from '../os/machine.ts'
 import {
   bootId,
   cpuBelow,
@@ -156,6 +157,7 @@ export class Eyes {
     const facts = this.#facts ?? NO_FACTS
     return {
       at: { wall: this.#clock.now(), mono: this.#clock.monotonic() },
+      crowd: facts.agents.some(({ id }) => curiosity.asksCpu(id)) ? (loadPerCore() ?? 1) : 1,
       agents: facts.agents.map((agent) => this.#lookAt(agent, place, curiosity, shown)),
       places: placesWatched(facts.level, place.maxConcurrent),
       stranded: facts.stranded,

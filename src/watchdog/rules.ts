@@ -109,6 +109,8 @@ export const NOTHING_TRIED: Tried = { nudges: 0, taken: false, verdict: null }
 /** What one look found. */
 export interface Seen {
   readonly at: Moment
+  /** Processes that want to run, for each core; absent where it was not asked. Each gets so much less of it. */
+  readonly crowd?: number
   readonly agents: readonly AgentSeen[]
   /** Agents that may be at work at once. */
   readonly places: number
@@ -238,13 +240,14 @@ export interface Judgement {
 export function judge(seen: Seen, memory: Memory, limits: Limits, due: number): Judgement {
   const { at } = seen
   const gap = gapBefore(at, memory.last)
+  const computeShare = COMPUTE_SHARE / Math.max(1, seen.crowd ?? 1)
   const verdicts: Verdict[] = gap === 0 ? [] : [{ do: 'note-gap', ms: gap }]
   const agents = new Map<string, Watched>()
   const wanted: Wanted[] = []
   let next = NEVER
   for (const agent of seen.agents) {
     const known = observe(agent, memory.agents.get(agent.id), at, gap !== 0)
-    const { watched, verdict, again } = judgeOne(agent, known, at.mono, limits)
+    const { watched, verdict, again } = judgeOne(agent, known, at.mono, { ...limits, computeShare })
     if (verdict !== null) verdicts.push(verdict)
     const others = judgeTroubles(agent, watched, at.mono)
     agents.set(agent.id, others.watched)
@@ -332,7 +335,7 @@ function silenceOf(
 }
 
 /** What follows for one agent, and when to look at it again. */
-function judgeOne(agent: AgentSeen, watched: Watched, now: number, limits: Limits): Rung {
+function judgeOne(agent: AgentSeen, watched: Watched, now: number, limits: SilenceLimits): Rung {
   if (watched.gone !== null) {
     const confirmedAt = watched.gone.since + CONFIRM_MS
     if (watched.gone.told) return { watched, verdict: null, again: NEVER }
@@ -348,6 +351,11 @@ function judgeOne(agent: AgentSeen, watched: Watched, now: number, limits: Limit
   return judgeSilence(agent, watched, now, limits)
 }
 
+interface SilenceLimits extends Limits {
+  /** Who uses this part of one core computes. */
+  readonly computeShare: number
+}
+
 /** A silence after this look: what is remembered, what follows, and when to look again. */
 interface Rung {
   readonly watched: Watched
@@ -356,7 +364,7 @@ interface Rung {
 }
 
 /** The next rung of a silence, when it is time for it. */
-function judgeSilence(agent: AgentSeen, watched: Watched, now: number, limits: Limits): Rung {
+function judgeSilence(agent: AgentSeen, watched: Watched, now: number, limits: SilenceLimits): Rung {
   const { tried, cpuMs } = agent
   const { since, asked, cpu } = watched
   const { pause, window, due } = nextRung(watched, limits)
@@ -371,7 +379,7 @@ function judgeSilence(agent: AgentSeen, watched: Watched, now: number, limits: L
     return { watched: { ...watched, cpuAt: again }, verdict: null, again }
   }
   if (tried.taken && asked.nudges >= limits.nudges) return { watched: unasked(watched), verdict: null, again: NEVER }
-  const computes = cpu !== null && cpuMs !== null && cpuMs - cpu.ms >= COMPUTE_SHARE * (now - cpu.at)
+  const computes = cpu !== null && cpuMs !== null && cpuMs - cpu.ms >= limits.computeShare * (now - cpu.at)
   if (computes && mayCompute) {
     const again = now + pause - window
     return { watched: { ...watched, cpu: null, computedAt: now, cpuAt: again }, verdict: null, again }

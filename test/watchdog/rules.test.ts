@@ -261,6 +261,16 @@ test('processes that compute are work up to the limit of tools, however silent t
   expect(verdicts).toMatchObject([{ do: 'nudge', nth: 1, silentMs: 120_000 }])
 })
 
+test('on a crowded machine who computes gets less of it, and computes all the same', () => {
+  const crowded = { more: { crowd: 10 } }
+  const dog = watchdog()
+  const busy = computing(0.03)
+  for (let second = 0; second < 1_000; second += 5) {
+    const { agents, after } = busy(5)
+    expect(dog.look(agents, { ...after, ...crowded })).toEqual([])
+  }
+})
+
 test('who computed and stopped is nudged a pause later, not sooner', () => {
   const dog = watchdog()
   for (let second = 0; second <= 150; second += 5)
