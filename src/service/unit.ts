@@ -15,7 +15,7 @@ export function unitText(spec: ServiceSpec, version: number): string {
   return `${[
     `# ${MARKER}. What is changed here is lost; use: systemctl --user edit ${spec.name}`,
     '[Unit]',
-    `Description=${words(`ov watches over ${spec.project}`)}`,
+    `Description=${words(`Watches over ${spec.project} (ov)`)}`,
     'StartLimitIntervalSec=10min',
     'StartLimitBurst=20',
     '',

@@ -54,7 +54,7 @@ test('blanks, percent and dollar signs, quotes and backslashes reach the program
   const odd = `/home/me/100%% \\"mine\\" & $HOME's <b>\\\\%%h\\\\x`
   expect(lines).toContain(`ExecStart=:"/bin/sh" "-c" "exec \\"$0\\" \\"$@\\"" "${odd}/node" "${odd}/main.js" "watch"`)
   expect(lines).toContain(`Environment="PATH=${odd}/bin:/bin"`)
-  expect(lines).toContain('Description=ov watches over 50 %% "off"')
+  expect(lines).toContain('Description=Watches over 50 %% "off"  (ov)')
   const plist = plistText(HARD)
   expect(plist).toContain(`<string>/home/me/100% "mine" &amp; $HOME's &lt;b&gt;\\%h\\x/node</string>`)
 })
