@@ -69,7 +69,7 @@ export default {
       if (index % 20 === 19) note(`${index + 1} of ${cases.length}`)
     })
     if (leftOut > 0) note(`${leftOut} of ${cases.length} left out: this machine is slow`)
-    return { ...tally, load: `${JOBS.length} jobs, ${reached.size} steps` }
+    return { ...tally, load: `${JOBS.length} jobs, ${cases.length - leftOut} of ${cases.length} kills` }
   },
 } satisfies Part
 
