@@ -138,7 +138,9 @@ function newHome(): Home {
   return {
     ...home,
     async dispose() {
-      undo.splice(undo.indexOf(dispose), 1)
+      // Whoever interrupts may be at it already.
+      const at = undo.indexOf(dispose)
+      if (at >= 0) undo.splice(at, 1)
       await home.dispose()
     },
   }
