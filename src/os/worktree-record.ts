@@ -32,7 +32,6 @@ export function recordsPlainly(common: string): boolean {
  */
 export function recordWorktree(path: string, common: string, commit: string): string {
   const folder = join(common, 'worktrees')
-  mkdirSync(folder, { recursive: true })
   mkdirSync(dirname(path), { recursive: true })
   mkdirSync(path)
   const real = realpathSync(path)
@@ -41,17 +40,21 @@ export function recordWorktree(path: string, common: string, commit: string): st
   writeFileSync(join(draft, 'HEAD'), `${commit}\n`)
   writeFileSync(join(draft, 'commondir'), '../..\n')
   writeFileSync(join(draft, 'gitdir'), `${join(real, '.git')}\n`)
-  for (let number = 0; ; number++) {
+  for (let number = 0; ; ) {
     const admin = join(folder, `${basename(path).replaceAll(/[^A-Za-z0-9_-]/g, '-')}${number === 0 ? '' : number}`)
     writeFileSync(join(real, '.git'), `gitdir: ${admin}\n`)
     try {
+      mkdirSync(folder, { recursive: true })
       // Onto an empty folder a rename would succeed; git removes those.
       if (!existsSync(admin)) {
         renameSync(draft, admin)
         return admin
       }
+      number++
     } catch (error) {
-      if (codeOf(error) !== 'ENOTEMPTY' && codeOf(error) !== 'EEXIST') throw error
+      if (codeOf(error) === 'ENOTEMPTY' || codeOf(error) === 'EEXIST') number++
+      // Whoever removes the last other worktree just now removes the folder, too.
+      else if (codeOf(error) !== 'ENOENT' || !existsSync(draft)) throw error
     }
   }
 }
