@@ -22,6 +22,8 @@ export interface Wait {
 export interface Parking {
   /** It has waited for a limit, by its row or since. */
   readonly parked: boolean
+  /** Its provider has answered it by now: the login it has was good once. */
+  readonly answered: boolean
   /** Notes by which account it works. */
   open(): Promise<void>
   /** Null: a turn may begin, now. */
@@ -34,13 +36,15 @@ export interface Parking {
   heard(type: AgentEvent['type']): Promise<void>
 }
 
-/** What shows that the provider answers. */
-const ANSWERS: ReadonlySet<AgentEvent['type']> = new Set(['text', 'tool_start', 'tool_end', 'turn_end'])
+/** What shows that the provider answers. Text alone does not: some CLIs say in words that they were refused. */
+const ANSWERS: ReadonlySet<AgentEvent['type']> = new Set(['tool_start', 'tool_end', 'turn_end'])
 
 export function parkingOf(project: Project, agent: Agent, runtime: AgentRuntime): Parking {
   const { clock, config, db } = project
   const stopped = loginRefused(runtime)
   let waited = agent.waiting_on === 'rate_limit' || (agent.waiting_on === 'human' && agent.reason === stopped)
+  // Who had more than one turn before its runner died was answered in the first.
+  let answered = agent.turns > 1
   let probe: Lease | null = null
   /** Its place in the line of those that go on: when, by the monotonic clock. */
   let place: { readonly at: number; readonly wait: Wait } | null = null
@@ -56,6 +60,9 @@ export function parkingOf(project: Project, agent: Agent, runtime: AgentRuntime)
   return {
     get parked() {
       return waited
+    },
+    get answered() {
+      return answered
     },
     async open() {
       const mine = account()
@@ -93,7 +100,9 @@ export function parkingOf(project: Project, agent: Agent, runtime: AgentRuntime)
       probe = null
     },
     async heard(type) {
-      if (probe === null || !ANSWERS.has(type)) return
+      if (!ANSWERS.has(type)) return
+      answered = true
+      if (probe === null) return
       const mine = account()
       const lease = probe
       probe = null

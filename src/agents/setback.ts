@@ -94,7 +94,7 @@ export function setbacksOf(
         const inVain = limit === null ? null : hopeless(project, limit)
         if (inVain !== null) return { do: 'end', state: { name: 'failed', reason: `${message}\n${inVain}` } }
         // A login that never worked fails at once what is to use it; one that did is waited for.
-        if (limit !== null && (event.cause !== 'auth' || works)) return { do: 'park' }
+        if (limit !== null && (event.cause !== 'auth' || parking.answered)) return { do: 'park' }
       } else {
         await parking.failed()
       }

@@ -19,7 +19,13 @@ describe('what a hook is told', () => {
   test('a tool that starts is told, with what its guard has to decide', () => {
     expect(claude.readHook('tool-start', edit)).toEqual([
       { type: 'ask', ask: { id: 'toolu_1', when: 'before_tool', tool: 'Edit', writes: '/elsewhere/a' } },
-      { type: 'tool_start', id: 'toolu_1', tool: 'Edit', summary: '/elsewhere/a' },
+      {
+        type: 'tool_start',
+        id: 'toolu_1',
+        tool: 'Edit',
+        summary: '/elsewhere/a',
+        input: { file_path: '/elsewhere/a' },
+      },
     ])
   })
 

@@ -326,7 +326,7 @@ test('a runtime that nobody is logged in to is refused before anything is starte
   expect(await mailOf()).toEqual([])
 })
 
-test('a login that is refused at work fails it with what to do; then nothing is sent until it is started again', async () => {
+test('a login that is refused at work fails it with what to do; nothing is sent until a person says that it is good again', async () => {
   const mended = join(home.path, 'mended')
   await open(`cat > /dev/null; [ -e '${mended}' ] || exit 41; echo Done.`)
   const sent = await ov('coordinator', 'Build X', '--wait', '--timeout', '20')
@@ -341,6 +341,10 @@ test('a login that is refused at work fails it with what to do; then nothing is 
   expect(refused.output).toContain('nothing was sent')
   expect((await mailOf('--to', 'coordinator')).map(({ subject }) => subject)).toEqual(['Build X'])
   writeFileSync(mended, '')
+  const early = await ov('coordinator', 'start')
+  expect(early.code).toBe(2)
+  expect(early.output).toContain('ov limits clear claude')
+  expect((await ov('limits', 'clear', 'claude')).code).toBe(0)
   expect((await ov('coordinator', 'start')).code).toBe(0)
   // What was wanted is not forgotten.
   await expect
