@@ -44,8 +44,9 @@ export interface HooksOptions {
   readonly handover: Handover
   /**
    * Is given what the hooks report, in order, except questions: those are answered here. What belongs into the records
-   * is recorded already, exactly once; this is for acting on it, and a runner that is killed never acts. Null where
-   * the CLI's protocol tells the same: then the hooks only ask.
+   * is recorded already, exactly once; this is for acting on it, and a runner that is killed never acts, nor does the next
+   * one for it: what it left is of a CLI that is gone. Null where the CLI's protocol tells the same: then the hooks only
+   * ask.
    */
   readonly emit: ((event: AgentEvent) => void) | null
 }
@@ -76,6 +77,8 @@ export function openHooks(options: HooksOptions): Hooks {
   const folder = hookFolder(place.privateDir)
   const spool = openSpool(folder, project.clock)
   const noteOf = noting(place.redact)
+  /** Calls of the CLI of an earlier runner: the end of its turn is not the end of the one that is to come. */
+  const former = spool.look().present
   /** Calls that ask and have not been answered. */
   const held = new Map<string, { readonly events: readonly AgentEvent[]; readonly since: number }>()
   let last: Promise<unknown> = Promise.resolve()
@@ -101,6 +104,7 @@ export function openHooks(options: HooksOptions): Hooks {
     for (;;) {
       const { taken, more, unfinished } = await takeIn({ project, agent, spool, reading })
       for (const { call, events } of taken) {
+        if (former.has(call.name)) continue
         if (call.asks && events.some(({ type }) => type === 'ask'))
           held.set(call.name, { events, since: project.clock.monotonic() })
         else act(events)

@@ -92,6 +92,17 @@ describe('what hooks record', () => {
     expect((await recorded()).filter((type) => type === 'tool.start')).toHaveLength(3)
   })
 
+  test('what an earlier runner left is recorded, and the end of a turn in it ends no turn of the next', async () => {
+    await hooks.close()
+    await yard.call('tool-start', { stdin: '{"tool_name":"Bash"}' })
+    await yard.call('stop', { stdin: '{}' })
+    hooks = open()
+    await hooks.tick()
+    await yard.call('prompt', { stdin: '{"prompt":"Go on."}' })
+    await expect.poll(types).toEqual(['turn_start', 'accepted'])
+    expect((await recorded()).filter((type) => type === 'tool.start')).toHaveLength(1)
+  })
+
   test('garbage is recorded as unreadable', async () => {
     await yard.call('tool-end', { stdin: 'no {json' })
     await hooks.tick()
