@@ -11,8 +11,8 @@
  *
  * Exit codes: 0 nothing was lost · 1 a problem · 2 usage · 130 interrupted.
  */
-import { readdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { messageOf } from '../../src/errors.ts'
 import { aligned } from '../rig/aligned.ts'
@@ -68,7 +68,10 @@ if (!interrupted.signal.aborted) {
   process.stdout.write(`\n${table(rows)}\n`)
   for (const { part, problems } of rows)
     for (const { what, replay } of problems) process.stdout.write(`\n✖ ${part}: ${what}\n  ${replay}\n`)
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(document(rows, values.long), null, 2)}\n`)
+  if (values.json !== undefined) {
+    mkdirSync(dirname(values.json), { recursive: true })
+    writeFileSync(values.json, `${JSON.stringify(document(rows, values.long), null, 2)}\n`)
+  }
   // What a part that broke still waits for keeps nobody waiting.
   process.exit(rows.some(({ problems }) => problems.length > 0) ? 1 : 0)
 }

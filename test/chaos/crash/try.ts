@@ -106,18 +106,29 @@ async function leftRunning(home: Home, orElse: () => boolean = () => false): Pro
   }
 }
 
-/** Agents that have not ended, or badly: a command that was cut off is not run again, all else has to come to its good end. */
+/**
+ * Agents that have not ended, or badly: a command that was cut off is not run again, nor told to mend what it claimed and a
+ * gate refused; all else has to come to its good end.
+ */
 async function unsettled(stage: Stage): Promise<string[]> {
   const rows = await stage.db
     .selectFrom('agents')
     .innerJoin('tasks', 'tasks.id', 'agents.task_id')
-    .select(['agents.name', 'agents.runtime', 'agents.state', 'agents.reason', 'tasks.state as task'])
+    .select([
+      'agents.name',
+      'agents.runtime',
+      'agents.state',
+      'agents.reason',
+      'tasks.state as task',
+      'tasks.reason as why',
+    ])
     .execute()
   const problems = doubled(rows.map(({ name }) => name)).map((name) => `there are two of ${name}`)
-  for (const { name, runtime, state, reason, task } of rows) {
-    const isCutOff = runtime === 'shell' && state === 'failed' && /runner died/.test(reason ?? '')
+  for (const { name, runtime, state, reason, task, why } of rows) {
+    const isRefused = state === 'done' && task === 'failed' && /its author has ended/.test(why ?? '')
+    const isCutOff = runtime === 'shell' && (isRefused || (state === 'failed' && /runner died/.test(reason ?? '')))
     const isGood = name === 'fails' ? state === 'failed' : state === 'done' && task === 'merged'
-    if (!isGood && !isCutOff) problems.push(`${name} is ${state}, its task ${task}: ${reason}`)
+    if (!isGood && !isCutOff) problems.push(`${name} is ${state}, its task ${task}: ${reason ?? why}`)
   }
   return problems
 }

@@ -34,7 +34,7 @@ const SETTLING_MS = 60_000
 export default {
   name: 'claims',
   what: 'eight processes claim one queue and are killed at it; twin slings; owners that wake up too late',
-  seconds: 90,
+  seconds: 70,
   async run(run) {
     const { long, gone, late, home, note, problem, random } = run
     const machine = home()

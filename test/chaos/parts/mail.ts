@@ -59,7 +59,7 @@ interface Peer {
 export default {
   name: 'mail',
   what: 'kill -9 of senders and readers of mail, in their own process, in `ov` in a terminal and behind a broker',
-  seconds: 75,
+  seconds: 60,
   async run(run) {
     const { long, gone, late, home, note, problem, random } = run
     const machine = home()
@@ -190,6 +190,9 @@ export default {
         problem(`${to.name} read mails that ${name} never wrote: ${invented.slice(0, 10).join(' ')}`)
       for (const late of outOfOrder(firstOf(arrived)).slice(0, 5)) problem(`to ${to.name}: ${late}`)
     }
+    // What killed processes left lying is cleared away by whoever comes next.
+    const up = await machine.ov(repo, ['up'])
+    if (up.code !== 0) problem(`ov up ended with ${up.code}: ${up.output}`)
     for (const broken of await fsck(machine, repo)) problem(broken)
     tally.orphans = agentProcesses(machine)
     if (tally.orphans > 0) problem(`${tally.orphans} processes of agents that have ended live on`)

@@ -30,7 +30,7 @@ const UNTRACKED = { 'notes.txt': 'my notes\n', '.env': 'SECRET=mine\n', 'w/scrat
 export default {
   name: 'merges',
   what: 'the merge train is killed, alone or with its git, while branches wait and a human works in the checkout',
-  seconds: 70,
+  seconds: 60,
   async run({ random, long, gone, late, home, note, problem, afterwards }) {
     const machine = home()
     const greenFile = join(machine.path, 'green')

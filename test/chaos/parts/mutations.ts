@@ -18,7 +18,7 @@ const PATIENCE_MS = 240_000
 export default {
   name: 'mutations',
   what: 'each protection taken away, to see that a test goes red without it',
-  seconds: 50,
+  seconds: 40,
   async run(run) {
     const chosen = MUTATIONS.filter(({ protection }) => run.only === null || run.only === protection)
     const tried = run.long ? chosen : run.random.shuffled(chosen).slice(0, HANDFUL)

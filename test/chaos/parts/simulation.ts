@@ -11,7 +11,7 @@ const STEPS = 500
 export default {
   name: 'simulation',
   what: 'the rules in a world of their own: deaths, silence, doubt, clock jumps, watchers that come and go',
-  seconds: 30,
+  seconds: 15,
   async run({ random, long, only, gone, note, problem }) {
     const counts: Counts = { faults: 0, noticed: [], recovered: [] }
     const worlds = long ? WORLDS * 10 : WORLDS

@@ -47,7 +47,7 @@ watchdog: { tier0: { interval: 2s, nudgeAfter: 8s } }
 export default {
   name: 'system',
   what: 'a fleet with everything that can happen to it, then all of it killed and brought up again',
-  seconds: 180,
+  seconds: 120,
   run,
 } satisfies Part
 

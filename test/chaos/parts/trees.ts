@@ -85,7 +85,7 @@ const PATHS: Readonly<Record<string, (machine: Home, yard: Yard, run: Run) => Pr
 export default {
   name: 'trees',
   what: `${Object.keys(SHAPES).length} shapes of process trees times ${Object.keys(PATHS).length} ways to end, contained and not, beside bystanders`,
-  seconds: 100,
+  seconds: 40,
   async run(run) {
     const { gone, home, note, only, random } = run
     const tally = { ...emptyTally(), orphans: 0 }

@@ -31,7 +31,7 @@ type Fact = { readonly name: string; readonly sha: string } | { readonly name: s
 export default {
   name: 'worktrees',
   what: 'kill -9 while worktrees are prepared, recycled and removed, sixteen slings at a time',
-  seconds: 90,
+  seconds: 60,
   async run(run) {
     const { home, gone, long, late, note, problem, random } = run
     const machine = home()
