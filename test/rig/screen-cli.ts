@@ -113,9 +113,10 @@ function take(prompt: string): void {
   turns += 1
   history.push(`> prompt ${turns}`)
   appendFileSync(join(folder, 'prompts.ndjson'), `${JSON.stringify(prompt)}\n`)
+  // Before it has said that it took anything: it would die again.
+  if (options.dies !== undefined) leave(options.dies)
   hook('UserPromptSubmit', { prompt })
   draw()
-  if (options.dies !== undefined) leave(options.dies)
   const script = join(folder, `turn-${turns}.sh`)
   const over = () => {
     busy = false
