@@ -6,7 +6,7 @@ import { always, call, drop, hang, held, refuse, say, shell } from '../../src/ce
 import { run } from '../../src/os/process.ts'
 import { CODEX } from './cli.ts'
 import { commandLinesWith, context, pidsOf, times, wholeOf } from './fleet.ts'
-import { certify, commit, of } from './jobs.ts'
+import { certify, commit, failEach, of } from './jobs.ts'
 
 const stage = certify(CODEX)
 
@@ -152,22 +152,13 @@ test('each failure is told with its one cause', async () => {
     quota: always(refuse(429, { type: 'insufficient_quota' })),
     rate_limit: always(refuse(429)),
   }
-  for (const [cause, step] of Object.entries(failures)) {
-    const name = `of-${cause.replace('_', '-')}`
-    fleet.llm.play(name, of(name), [step])
-    await fleet.ov('sling', '--runtime', 'codex', '--name', name, '--task', cause)
-  }
-  for (const cause of Object.keys(failures))
-    await expect
-      .poll(async () => (await fleet.ov('inspect', `of-${cause.replace('_', '-')}`)).output, POLL)
-      .toContain(`cause=${cause}`)
+  await failEach(fleet, failures, ['--runtime', 'codex'])
 })
 
 test('without a login it says so at once, and how to log in; with nothing at the other end it is the network', async () => {
   const { fleet } = stage()
   await fleet.llm.close()
-  await fleet.ov('sling', '--runtime', 'codex', '--name', 'cut-off', '--task', 'Anything')
-  await expect.poll(async () => (await fleet.ov('inspect', 'cut-off')).output, POLL).toContain('cause=network')
+  await failEach(fleet, { network: always(drop()) }, ['--runtime', 'codex'])
   rmSync(join(fleet.home.env.HOME ?? '', '.codex', 'auth.json'))
   const { outcome } = await (await fleet.sling('--task', 'Something else')).exit
   expect(outcome.reason).toContain('Codex is not logged in')

@@ -5,7 +5,7 @@ import gemini from '../../runtimes/gemini.ts'
 import { always, call, drop, hang, held, refuse, say, shell, write } from '../../src/certify/llm/script.ts'
 import { cliOf } from './cli.ts'
 import { commandLinesWith, context, pidsOf, times, wholeOf } from './fleet.ts'
-import { certify, commit, of } from './jobs.ts'
+import { certify, commit, failEach, of } from './jobs.ts'
 
 const GEMINI = cliOf(gemini)
 const stage = certify(GEMINI)
@@ -110,15 +110,7 @@ test('each failure is told with its one cause, soon', async () => {
     quota: always(refuse(429, { message: 'Quota exceeded, limit: 0, model: gemini-3' })),
     rate_limit: always(refuse(429, { message: 'Slow down.' })),
   }
-  for (const [cause, step] of Object.entries(failures)) {
-    const name = `of-${cause.replace('_', '-')}`
-    fleet.llm.play(name, of(name), [step])
-    await fleet.ov('sling', '--runtime', 'gemini', '--name', name, '--task', cause)
-  }
-  for (const cause of Object.keys(failures))
-    await expect
-      .poll(async () => (await fleet.ov('inspect', `of-${cause.replace('_', '-')}`)).output, POLL)
-      .toContain(`cause=${cause}`)
+  await failEach(fleet, failures, ['--runtime', 'gemini'])
   for (const cause of Object.keys(failures)) expect(fleet.llm.asked(`of-${cause.replace('_', '-')}`)).toHaveLength(1)
 })
 

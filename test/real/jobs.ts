@@ -229,3 +229,24 @@ async function questionFrom({ json }: Fleet): Promise<Mail> {
     .toBe(1)
   return questions[0] as Mail
 }
+
+/**
+ * Slings agents one after the other whose service always fails so, and waits until each is told with that cause. What one
+ * meets holds up all of its account, so nothing of it is left for the next.
+ */
+export async function failEach(
+  fleet: Fleet,
+  failures: Readonly<Record<string, Step>>,
+  sling: readonly string[],
+  look: (agent: string) => Promise<void> = async () => undefined,
+): Promise<void> {
+  for (const [cause, step] of Object.entries(failures)) {
+    const name = `of-${cause.replace('_', '-')}`
+    fleet.llm.play(name, of(name), [step])
+    await fleet.ov('sling', ...sling, '--name', name, '--task', cause)
+    await expect.poll(async () => (await fleet.ov('inspect', name)).output, POLL).toContain(`cause=${cause}`)
+    await look(name)
+    await fleet.ov('stop', name)
+    await fleet.ov('limits', 'clear')
+  }
+}

@@ -6,7 +6,7 @@ import { always, call, drop, hang, held, refuse, say, shell } from '../../src/ce
 import { run } from '../../src/os/process.ts'
 import { cliOf } from './cli.ts'
 import { commandLinesWith, context, pidsOf, times, wholeOf } from './fleet.ts'
-import { certify, commit, of } from './jobs.ts'
+import { certify, commit, failEach, of } from './jobs.ts'
 
 const PI = cliOf(pi)
 const stage = certify(PI)
@@ -128,14 +128,12 @@ test('on its own screen a failed turn is told with its cause and the end of its 
     'anthropic-ratelimit-unified-status': 'rejected',
     'anthropic-ratelimit-unified-reset': `${resetAt}`,
   }
-  fleet.llm.play('limited', of('limited'), [always(refuse(429, { headers }))])
-  fleet.llm.play('locked-out', of('locked-out'), [always(refuse(401, { message: 'invalid x-api-key' }))])
-  for (const name of ['limited', 'locked-out'])
-    await fleet.ov('sling', '--runtime', 'pi', '--interactive', '--model', MODEL, '--name', name, '--task', name)
-  await expect.poll(async () => (await fleet.ov('inspect', 'limited')).output, POLL).toContain('cause=rate_limit')
-  await expect.poll(async () => (await fleet.ov('inspect', 'locked-out')).output, POLL).toContain('cause=auth')
-  const { agent } = await fleet.json<{ agent: { waitingUntil: number } }>('inspect', 'limited')
-  expect(agent.waitingUntil).toBe(resetAt * 1000)
+  const sling = ['--runtime', 'pi', '--interactive', '--model', MODEL]
+  await failEach(fleet, { rate_limit: always(refuse(429, { headers })) }, sling, async (name) => {
+    const { agent } = await fleet.json<{ agent: { waitingUntil: number } }>('inspect', name)
+    expect(agent.waitingUntil).toBe(resetAt * 1000)
+  })
+  await failEach(fleet, { auth: always(refuse(401, { message: 'invalid x-api-key' })) }, sling)
 })
 
 test('each failure is told with its one cause', async () => {
@@ -149,15 +147,7 @@ test('each failure is told with its one cause', async () => {
     auth: always(refuse(403)),
     rate_limit: always(refuse(429)),
   }
-  for (const [cause, step] of Object.entries(failures)) {
-    const name = `of-${cause.replace('_', '-')}`
-    fleet.llm.play(name, of(name), [step])
-    await fleet.ov('sling', '--runtime', 'pi', '--model', MODEL, '--name', name, '--task', cause)
-  }
-  for (const cause of Object.keys(failures))
-    await expect
-      .poll(async () => (await fleet.ov('inspect', `of-${cause.replace('_', '-')}`)).output, POLL)
-      .toContain(`cause=${cause}`)
+  await failEach(fleet, failures, ['--runtime', 'pi', '--model', MODEL])
 })
 
 test('with nothing at the other end it is the network; an unknown name of a model and a missing login are told at once', async () => {

@@ -7,7 +7,7 @@ import { run } from '../../src/os/process.ts'
 import { cliOf } from './cli.ts'
 import { commandLinesWith, context, type Fleet, openFleet, times, wholeOf } from './fleet.ts'
 import { installed } from './install.ts'
-import { commit, of } from './jobs.ts'
+import { commit, failEach, of } from './jobs.ts'
 
 const SAPLING = cliOf(sapling)
 let bin = ''
@@ -123,15 +123,7 @@ test('each failure is told with its one cause', async () => {
     auth: always(refuse(403)),
     rate_limit: always(refuse(429)),
   }
-  for (const [cause, step] of Object.entries(failures)) {
-    const name = `of-${cause.replace('_', '-')}`
-    fleet.llm.play(name, of(name), [step])
-    await fleet.ov('sling', '--runtime', 'sapling', '--model', MODEL, '--name', name, '--task', cause)
-  }
-  for (const cause of Object.keys(failures))
-    await expect
-      .poll(async () => (await fleet.ov('inspect', `of-${cause.replace('_', '-')}`)).output, POLL)
-      .toContain(`cause=${cause}`)
+  await failEach(fleet, failures, ['--runtime', 'sapling', '--model', MODEL])
 })
 
 test('a stop in the middle of silence leaves no process, though its shell left some behind', async () => {
