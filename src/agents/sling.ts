@@ -18,7 +18,7 @@ import { type PassedOver, sayPassedOver } from './fallback.ts'
 import { instructionsFile } from './instructions-file.ts'
 import { chooseRuntime } from './routing.ts'
 import { mayStart } from './rules.ts'
-import { dispatchQueued } from './start.ts'
+import { dispatchQueued, launchRunner, lookBeforeStart, takeNext } from './start.ts'
 import {
   type Agent,
   agentOfTask,
@@ -116,10 +116,11 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
   // Places that the dead hold are freed first: perhaps nobody else is left to do so.
   await reconcileUnwatched(project)
   const obstacleTo = await vacancies(project)
+  const heldRuntimes = await lookBeforeStart(project)
 
   step('sling.checked')
   const now = project.clock.now()
-  const slung = await write(project.db, async (tx) => {
+  const { own, ...slung } = await write(project.db, async (tx) => {
     const run = await runFor(tx, parent, now)
     const verdict = mayStart({
       parentDepth: parent?.depth ?? null,
@@ -202,9 +203,11 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
       },
     })
     step('sling.reserving')
-    return { task, agent, run, passedOver }
+    // Started by nobody else while there is a place: its login may be in this very environment.
+    return { task, agent, run, passedOver, own: await takeNext(tx, project, heldRuntimes, agent.id) }
   })
   step('sling.reserved')
+  if (own !== null) await launchRunner(project, own)
   await dispatchQueued(project)
   step('sling.dispatched')
   const queued = (await getAgent(project.db, slung.agent.id))?.state === 'queued'

@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import { write } from '../db/open.ts'
+import { type Db, write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
 import { assess } from '../load/look.ts'
@@ -13,7 +13,7 @@ import type { Project } from '../project.ts'
 import { step } from '../steps.ts'
 import { endAgent } from './finish.ts'
 import { heldRuntimes } from './held-runtimes.ts'
-import { type Agent, oldestQueued, takeOver } from './store.ts'
+import { type Agent, type HeldRuntimes, oldestQueued, takeOver } from './store.ts'
 
 /**
  * Starts queued agents, oldest first, while there is a place and the machine has enough left for one more. Whoever notices
@@ -24,30 +24,35 @@ export async function dispatchQueued(project: Project): Promise<Agent[]> {
   if (project.misconfigured !== null) return started
   // What the machine has left is looked at only for somebody who would start.
   if ((await oldestQueued(project.db, 'anybody')) === undefined) return started
-  await assess(project.db, project.clock, loadSpecNow(project))
-  const held = await heldRuntimes(project)
+  const held = await lookBeforeStart(project)
   for (;;) {
-    const agent = await write(project.db, async (tx) => {
-      const next = await oldestQueued(tx, (await admissionNow(tx, project)).admits, held)
-      if (!next) return null
-      const now = project.clock.now()
-      const taken = await takeOver(tx, next, ['queued'], ownIdentity(), 'starting', now)
-      if (taken)
-        await recordEvent(tx, {
-          at: now,
-          type: 'agent.starting',
-          runId: taken.run_id,
-          agentId: taken.id,
-          taskId: taken.task_id,
-        })
-      return taken
-    })
+    const agent = await write(project.db, (tx) => takeNext(tx, project, held))
     if (agent === null) return started
-    step('start.taken')
     await launchRunner(project, agent)
-    step('start.launched')
     started.push(agent)
   }
+}
+
+/** Notes what the machine has left, and gives the runtimes whose agents would only wait. */
+export async function lookBeforeStart(project: Project): Promise<HeldRuntimes> {
+  await assess(project.db, project.clock, loadSpecNow(project))
+  return heldRuntimes(project)
+}
+
+/**
+ * Takes over the next of the queue, which its new owner has to start; null when nobody may start now.
+ *
+ * @param only none but this one: its id
+ */
+export async function takeNext(tx: Db, project: Project, held: HeldRuntimes, only?: string): Promise<Agent | null> {
+  const next = await oldestQueued(tx, (await admissionNow(tx, project)).admits, held)
+  if (!next || (only !== undefined && next.id !== only)) return null
+  const now = project.clock.now()
+  const taken = await takeOver(tx, next, ['queued'], ownIdentity(), 'starting', now)
+  if (taken === null) return null
+  const facts = { runId: taken.run_id, agentId: taken.id, taskId: taken.task_id }
+  await recordEvent(tx, { at: now, type: 'agent.starting', ...facts })
+  return taken
 }
 
 /**
@@ -55,6 +60,7 @@ export async function dispatchQueued(project: Project): Promise<Agent[]> {
  * It takes the agent over by itself; until then the agent is `starting` and a dead start is put back in the queue.
  */
 export async function launchRunner(project: Project, agent: Agent): Promise<void> {
+  step('start.taken')
   const argv = runnerCommand(OV_MAIN, agent.id, agent.fence)
   const env = runnerEnvironment()
   const folder = agentLogDir(project, agent)
@@ -62,7 +68,7 @@ export async function launchRunner(project: Project, agent: Agent): Promise<void
     mkdirSync(folder, { recursive: true })
     if (project.tmux !== null) {
       const refused = await openSession(project.tmux, agent.name, argv, { cwd: project.configRoot, env })
-      if (refused === null) return
+      if (refused === null) return step('start.launched')
       if (agent.mode === 'interactive') throw noScreen(refused)
       await recordEvent(project.db, {
         at: project.clock.now(),
@@ -76,6 +82,7 @@ export async function launchRunner(project: Project, agent: Agent): Promise<void
     const log = openSync(join(folder, 'runner.log'), 'a')
     spawnDetached(argv, { cwd: project.configRoot, env, logFd: log })
     closeSync(log)
+    step('start.launched')
   } catch (error) {
     await endAgent(project, agent, { name: 'failed', reason: `Its runner could not be started: ${messageOf(error)}` })
     throw error instanceof OvError

@@ -2,7 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { inProject } from '../rig/project.ts'
-import { git, type Home, makeHome, makeRepo } from '../rig/sandbox-home.ts'
+import { git, type Home, makeHome, makeRepo, readyRepo } from '../rig/sandbox-home.ts'
+import { slingShell } from '../rig/shell-sling.ts'
 
 let home: Home
 beforeEach(() => {
@@ -106,4 +107,16 @@ test(`${AGENTS} agents on ${TASKS} conflicting tasks: each ends merged or honest
   expect(git(home, repo, 'rev-parse', 'HEAD')).toBe(git(home, repo, 'rev-parse', 'refs/ov/train/main'))
   expect(readFileSync(join(repo, 'untracked.txt'), 'utf8')).toBe(mine['untracked.txt'])
   expect(git(home, repo, 'status', '--porcelain')).toBe('?? untracked.txt')
+})
+
+test('of those who sling at the same time each starts an agent of his own, which has what he has in his environment', async () => {
+  const repo = await readyRepo(home, 'agents: { maxConcurrent: 8 }\nruntime: { shell: { env: [WHO] } }\n')
+  const people = Array.from({ length: 8 }, (_, n) => `person-${n}`)
+  const endings = await Promise.all(
+    people.map((who) =>
+      home.ov(repo, slingShell(who, `printf '%s' "$WHO" > ${who}.txt`, '--wait'), { env: { WHO: who } }),
+    ),
+  )
+  expect(endings.map(({ code }) => code)).toEqual(people.map(() => 0))
+  expect(people.map((who) => git(home, repo, 'show', `main:${who}.txt`))).toEqual(people)
 })
