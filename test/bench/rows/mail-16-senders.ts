@@ -17,7 +17,7 @@ export default {
     stage.afterwards(() => db.destroy())
     const count = async () => (await db.selectFrom('mail').select('id').execute()).length
     const sender = `for i in $(seq ${EACH}); do "$@" || exit 1; done`
-    const all = `seq ${SENDERS} | xargs -P ${SENDERS} -I N /bin/sh -c '${sender}' sh "$@"\n`
+    const all = `seq ${SENDERS} | xargs -P ${SENDERS} -I @number@ /bin/sh -c '${sender}' sh "$@"\n`
     const script = stage.script('senders.sh', all)
     const argv = (command: readonly string[]) => ['/bin/sh', script, ...command]
     const insert = bareInsert(stage, join(stage.home.path, 'bare.db'))

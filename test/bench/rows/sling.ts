@@ -69,7 +69,10 @@ const rate: Row = {
     const signs = signsIn(join(stage.home.path, 'signs'))
     const bare = stage.repository(2, 'bare')
     const spawns = bareSpawns(stage)
-    const many = stage.script('many.sh', `seq "$1" "$2" | xargs -P ${AT_ONCE} -I N "$3" "$4" ${slingWords('N')}\n`)
+    const many = stage.script(
+      'many.sh',
+      `seq "$1" "$2" | xargs -P ${AT_ONCE} -I @number@ "$3" "$4" ${slingWords('@number@')}\n`,
+    )
     const [node = '', main = ''] = stage.ov()
     let spawned = 0
     const untilAllUp = (argv: readonly string[], folder: string) =>
