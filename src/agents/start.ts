@@ -61,28 +61,8 @@ export async function takeNext(tx: Db, project: Project, held: HeldRuntimes, onl
  */
 export async function launchRunner(project: Project, agent: Agent): Promise<void> {
   step('start.taken')
-  const argv = runnerCommand(OV_MAIN, agent.id, agent.fence)
-  const env = runnerEnvironment()
-  const folder = agentLogDir(project, agent)
   try {
-    mkdirSync(folder, { recursive: true })
-    if (project.tmux !== null) {
-      const refused = await openSession(project.tmux, agent.name, argv, { cwd: project.configRoot, env })
-      if (refused === null) return step('start.launched')
-      if (agent.mode === 'interactive') throw noScreen(refused)
-      await recordEvent(project.db, {
-        at: project.clock.now(),
-        type: 'runner.no-tmux',
-        agentId: agent.id,
-        runId: agent.run_id,
-        data: { why: refused },
-      })
-    }
-    if (agent.mode === 'interactive') throw noScreen('tmux is not installed')
-    const log = openSync(join(folder, 'runner.log'), 'a')
-    spawnDetached(argv, { cwd: project.configRoot, env, logFd: log })
-    closeSync(log)
-    step('start.launched')
+    await openRunner(project, agent)
   } catch (error) {
     await endAgent(project, agent, { name: 'failed', reason: `Its runner could not be started: ${messageOf(error)}` })
     throw error instanceof OvError
@@ -94,6 +74,30 @@ export async function launchRunner(project: Project, agent: Agent): Promise<void
           { hint: 'ov doctor', cause: error },
         )
   }
+  step('start.launched')
+}
+
+async function openRunner(project: Project, agent: Agent): Promise<void> {
+  const argv = runnerCommand(OV_MAIN, agent.id, agent.fence)
+  const env = runnerEnvironment()
+  const folder = agentLogDir(project, agent)
+  mkdirSync(folder, { recursive: true })
+  if (project.tmux !== null) {
+    const refused = await openSession(project.tmux, agent.name, argv, { cwd: project.configRoot, env })
+    if (refused === null) return
+    if (agent.mode === 'interactive') throw noScreen(refused)
+    await recordEvent(project.db, {
+      at: project.clock.now(),
+      type: 'runner.no-tmux',
+      agentId: agent.id,
+      runId: agent.run_id,
+      data: { why: refused },
+    })
+  }
+  if (agent.mode === 'interactive') throw noScreen('tmux is not installed')
+  const log = openSync(join(folder, 'runner.log'), 'a')
+  spawnDetached(argv, { cwd: project.configRoot, env, logFd: log })
+  closeSync(log)
 }
 
 /** An agent that was promised a screen is not started without one. */
