@@ -23,7 +23,7 @@ interface Case {
 export default {
   name: 'crash-points',
   what: 'SIGKILL at every named step of every flow, then ov up',
-  seconds: 130,
+  seconds: 140,
   async run(run) {
     const { problem, note, afterwards } = run
     const variant = await crashingOv()
