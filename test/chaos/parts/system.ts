@@ -12,7 +12,7 @@ import type { Plan } from '../system/brain.ts'
 import { chooseFaults, injector, type Numbers, timesOf } from '../system/faults.ts'
 import { openLedger } from '../system/ledger.ts'
 import { openPeople } from '../system/people.ts'
-import { openWorld, type World } from '../system/world.ts'
+import { openWorld, sweepClocks, type World } from '../system/world.ts'
 
 const AGENTS = 20
 const TASKS = 60
@@ -52,6 +52,8 @@ export default {
 } satisfies Part
 
 async function run({ home, random, long, note, problem, gone, late, afterwards }: Run): Promise<Tally> {
+  // When all its processes are gone.
+  afterwards(sweepClocks)
   const world = await openWorld(home(), CONFIG)
   afterwards(world.close)
   const base = git(world.home, world.repo, 'rev-parse', 'main')

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -7,6 +7,7 @@ import { findProgram, listFolder } from '../../../src/os/files.ts'
 import {
   argumentsOf,
   environmentOf,
+  identify,
   type Outcome,
   type ProcessIdentity,
   processesMarked,
@@ -170,6 +171,16 @@ function fakeClock(home: Home): { env: Record<string, string>; jump(hours: numbe
       DONT_FAKE_MONOTONIC: '1',
       NO_FAKE_STAT: '1',
     },
+  }
+}
+
+const SHARED_MEMORY = '/dev/shm'
+
+/** Removes what libfaketime keeps in shared memory for processes that were killed. */
+export function sweepClocks(): void {
+  for (const name of listFolder(SHARED_MEMORY)) {
+    const pid = /^(?:sem\.)?faketime_(?:shm|sem)_(\d+)$/.exec(name)?.[1]
+    if (pid !== undefined && identify(Number(pid)) === null) rmSync(join(SHARED_MEMORY, name), { force: true })
   }
 }
 
