@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { git, type Home, makeHome, makeRepo } from '../rig/sandbox-home.ts'
 import {
+  changedBy,
   doubled,
   isGreen,
   missing,
@@ -60,4 +61,21 @@ test('a commit that no ref reaches is named, and one that does not pass the chec
   expect([isGreen(home, repo, good), isGreen(home, repo, bad)]).toEqual([true, false])
   git(home, repo, 'reset', '--quiet', '--hard', good)
   expect(unreachable(home, repo, [good, bad])).toEqual([bad])
+})
+
+test('a second ov up that does anything is told of; one that saw the load change is not', () => {
+  const still = { planned: [], merges: 0, leftovers: [], did: [], said: [], pending: [] }
+  expect(changedBy({ ...still, did: [{ at: 1, type: 'mode.changed', agent: null }] })).toEqual([])
+  expect(
+    changedBy({
+      ...still,
+      planned: [{ agent: 'b-1', state: 'working', do: 'recover' }],
+      leftovers: ['A dead socket is left.'],
+      did: [{ at: 1, type: 'agent.recovered', agent: 'b-1' }],
+    }),
+  ).toEqual([
+    'it found something to do: recover b-1',
+    'it found something left: A dead socket is left.',
+    'it did something: agent.recovered b-1',
+  ])
 })

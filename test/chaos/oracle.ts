@@ -3,6 +3,7 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'n
 import { join } from 'node:path'
 import { environmentOf, processesMarked } from '../../src/os/process.ts'
 import { AGENT_MARKER } from '../../src/os/tree.ts'
+import type { Up } from '../../src/watchdog/up.ts'
 import { git, type Home } from '../rig/sandbox-home.ts'
 
 /*
@@ -104,4 +105,16 @@ export async function fsck(home: Home, repo: string): Promise<string[]> {
   if (code !== 0 && code !== 3) return [`ov fsck ended with ${code}: ${output.slice(-2_000)}`]
   const found: { readonly problems: readonly { invariant: string; what: string }[] } = JSON.parse(stdout)
   return found.problems.map(({ invariant, what }) => `${invariant}: ${what}`)
+}
+
+/**
+ * What an `ov up` changed that should have found nothing to do, a sentence each. What the load of the machine or a
+ * provider asks for just then is no deed of it: whoever looks records it.
+ */
+export function changedBy({ planned, leftovers, did }: Up): string[] {
+  return [
+    ...planned.map((one) => `it found something to do: ${one.do} ${one.agent}`),
+    ...leftovers.map((one) => `it found something left: ${one}`),
+    ...did.flatMap(({ type, agent }) => (type === 'mode.changed' ? [] : [`it did something: ${type} ${agent ?? ''}`])),
+  ]
 }

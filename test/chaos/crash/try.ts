@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Outcome } from '../../../src/os/process.ts'
-import type { Up } from '../../../src/watchdog/up.ts'
 import { git, type Home } from '../../rig/sandbox-home.ts'
-import { doubled, fsck, isGreen, takenDown, unreachable } from '../oracle.ts'
+import { changedBy, doubled, fsck, isGreen, takenDown, unreachable } from '../oracle.ts'
 import { Died, type Job, Stage } from './job.ts'
 import type { Kill } from './steps.ts'
 
@@ -144,12 +143,7 @@ async function unknownCommands(stage: Stage): Promise<string[]> {
 /** What a second `ov up` did, which should have had nothing to do. */
 function changesOf(second: Outcome): string[] {
   if (!second.ok) return [`the second ov up ended with ${second.code}: ${second.output}`]
-  const { planned, leftovers, did }: Up = JSON.parse(second.stdout)
-  return [
-    ...planned.map((one) => `the second ov up found something to do: ${one.do} ${one.agent}`),
-    ...leftovers.map((one) => `the second ov up found something left: ${one}`),
-    ...did.map(({ type, agent }) => `the second ov up did something: ${type} ${agent ?? ''}`),
-  ]
+  return changedBy(JSON.parse(second.stdout)).map((what) => `the second ov up: ${what}`)
 }
 
 /** The repository, and what agents were told, as they stand in the end. */

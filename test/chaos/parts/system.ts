@@ -4,7 +4,7 @@ import { MAX_RESTARTS } from '../../../src/agents/rules.ts'
 import { signal } from '../../../src/os/process.ts'
 import type { Up } from '../../../src/watchdog/up.ts'
 import { git } from '../../rig/sandbox-home.ts'
-import { fsck, takenDown } from '../oracle.ts'
+import { changedBy, fsck, takenDown } from '../oracle.ts'
 import { emptyTally, type Part, type Run, type Tally } from '../part.ts'
 import type { Random } from '../random.ts'
 import { accountOf } from '../system/account.ts'
@@ -115,9 +115,9 @@ async function run({ home, random, long, note, problem, gone, late, afterwards }
   tally.recovered.push(upMs)
   await settled(() => ledger.events().length, 3_000, gone)
   const second = await world.json<Up>('up')
-  const planned = second?.planned.filter(({ agent, do: wanted }) => wanted !== 'start' || !queued.has(agent))
-  const unlike = [planned, second?.did, second?.said].flat().filter((one) => one !== undefined)
-  if (second === null || unlike.length > 0) problem(`A second ov up changed something: ${JSON.stringify(unlike)}`)
+  const planned = second?.planned.filter(({ agent, do: wanted }) => wanted !== 'start' || !queued.has(agent)) ?? []
+  const unlike = second === null ? ['it has no answer'] : changedBy({ ...second, planned })
+  for (const what of unlike) problem(`A second ov up changed something: ${what}`)
   for (const what of await fsck(world.asHome, world.repo)) problem(`After ov up, ov fsck: ${what}`)
 
   rmSync(world.brain.switches.hold)
