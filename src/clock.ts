@@ -15,3 +15,10 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => Number(hrtime.bigint() / 1_000_000n),
 }
+
+/** The time of day in this machine's zone: with seconds where it is near, with the day where that is another than now. */
+export function timeOfDay(at: Millis, now: Millis): string {
+  const date = new Date(at)
+  const time = date.toTimeString().slice(0, at - now < 120_000 ? 8 : 5)
+  return date.toDateString() === new Date(now).toDateString() ? time : `${date.toDateString().slice(4, 10)}, ${time}`
+}

@@ -1,3 +1,4 @@
+import { timeOfDay } from '../clock.ts'
 import type { RuntimeId } from '../contract/runtime.ts'
 
 /** Why a runtime can't take a task just now. */
@@ -62,13 +63,9 @@ const WHY = {
 /** Why others were passed over, in words: `claude is held up by its provider until 14:05, gemini is not installed`. */
 export function sayPassedOver(passedOver: readonly PassedOver[]): string {
   return passedOver
-    .map(({ runtime, why, until }) => `${runtime} ${WHY[why]}${until === null ? '' : ` until ${timeOfDay(until)}`}`)
+    .map(
+      ({ runtime, why, until }) =>
+        `${runtime} ${WHY[why]}${until === null ? '' : ` until ${timeOfDay(until, Date.now())}`}`,
+    )
     .join(', ')
-}
-
-/** The time of day in this machine's zone, with the day where that is another. */
-function timeOfDay(at: number): string {
-  const date = new Date(at)
-  const time = date.toTimeString().slice(0, 5)
-  return date.toDateString() === new Date().toDateString() ? time : `${date.toDateString().slice(4, 10)}, ${time}`
 }

@@ -1,9 +1,9 @@
 import { watchDatabase } from '../os/files.ts'
 import { watchFolder } from '../os/tail.ts'
 import type { Project } from '../project.ts'
+import { logFolder } from '../state-dir.ts'
 import { conditionOf } from './condition.ts'
 import { look } from './sight.ts'
-import { agentLogDir } from './start.ts'
 import { type Agent, getAgent, isOpen } from './store.ts'
 
 /**
@@ -27,7 +27,7 @@ export async function whileOpen(
         wake = resolve
       })
       // An agent that waits for a place has no log folder yet.
-      unwatchLog ??= watchFolder(agentLogDir(project, agent), woken)
+      unwatchLog ??= watchFolder(logFolder(project, agent), woken)
       const ended = await hasEnded(project, agent)
       await step()
       if (ended || gone.aborted) return

@@ -1,12 +1,8 @@
-import { join } from 'node:path'
 import * as z from 'zod'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { plainText } from '../mail/frame.ts'
 import { endOfLines, linesFromEnd } from '../os/tail.ts'
-import type { Project } from '../project.ts'
 import { readable } from './readable.ts'
-import { agentLogDir } from './start.ts'
-import type { Agent } from './store.ts'
 
 const entrySchema = z.object({ at: z.number(), stream: z.enum(['out', 'err', 'in', 'told', 'ov']), text: z.string() })
 
@@ -15,10 +11,6 @@ const entrySchema = z.object({ at: z.number(), stream: z.enum(['out', 'err', 'in
  * in words), or what `ov` noted.
  */
 export type Entry = z.infer<typeof entrySchema>
-
-export function outputFile(project: Pick<Project, 'stateDir'>, agent: Pick<Agent, 'id'>): string {
-  return join(agentLogDir(project, agent), 'output.ndjson')
-}
 
 /** The entry a line holds; none where a full disk or a kill left it in pieces. */
 export function entriesIn(line: string): Entry[] {

@@ -1,5 +1,5 @@
 import { appendFileSync, closeSync, fstatSync, mkdirSync, openSync, renameSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname } from 'node:path'
 import type { Redact } from './redact.ts'
 
 /** The raw output of an agent, one JSON line an output line, rotated. Losing it loses nothing but detail. */
@@ -12,12 +12,11 @@ export interface RawLog {
 const ROTATE_AT = 16 * 1024 * 1024
 
 /**
- * Opens `output.ndjson` in `folder`. Each line is with the kernel when `write` returns: nothing piles up in memory,
+ * Opens the log at `path`, whose folder need not be there yet. Each line is with the kernel when `write` returns: nothing piles up in memory,
  * and whoever floods is read no faster than the disk takes it. `failed` is called once if it can't be written (a full
  * disk, say): the agent works on.
  */
-export function openRawLog(folder: string, redact: Redact, failed: (error: Error) => void): RawLog {
-  const path = join(folder, 'output.ndjson')
+export function openRawLog(path: string, redact: Redact, failed: (error: Error) => void): RawLog {
   let file: number | null = null
   let size = 0
   let broken = false
@@ -39,7 +38,7 @@ export function openRawLog(folder: string, redact: Redact, failed: (error: Error
     file = null
   }
   attempt(() => {
-    mkdirSync(folder, { recursive: true })
+    mkdirSync(dirname(path), { recursive: true })
     open()
   })
   return {

@@ -14,11 +14,10 @@ import type { Project } from '../project.ts'
 import { beginRun, currentRun } from '../tasks/runs.ts'
 import { findOpenTwin, getTask, moveTasks, reopenTask, type Task } from '../tasks/store.ts'
 import { changesOf } from '../worktrees/changes.ts'
-import { keepCommits } from '../worktrees/keep.ts'
-import { worktreePath } from '../worktrees/prepare.ts'
 import { leaveWord } from './digest.ts'
+import { keepWork } from './keep-work.ts'
 import { namedAgent } from './named.ts'
-import { reassign, successorOf } from './reassign.ts'
+import { giveTo, successorOf } from './reassign.ts'
 import { recover } from './recover.ts'
 import { loadRuntime } from './registry.ts'
 import type { RuntimeChoice } from './routing.ts'
@@ -148,13 +147,13 @@ async function restart(
   choice: RuntimeChoice | undefined,
   fresh: boolean,
 ): Promise<boolean> {
-  if (choice !== undefined && choice.runtime.id !== agent.runtime) return reassign(project, agent, choice, BY_HUMAN)
   const taken = await write(project.db, (tx) =>
     takeOver(tx, agent, [agent.state], ownIdentity(), agent.state, project.clock.now()),
   )
   if (taken === null) return false
   await stopProcessesOf(agent.id, runnersOf(agent.id))
-  await keepCommits(project, agent.id, worktreePath(project, agent.worktree), agent.base_sha)
+  await keepWork(project, agent)
+  if (choice !== undefined && choice.runtime.id !== agent.runtime) return giveTo(project, taken, choice, BY_HUMAN)
   const event = { type: 'agent.retried', data: { by: HUMAN } }
   return recover(project, taken, BY_HUMAN, { fresh, event, ...(choice === undefined ? {} : { choice }) })
 }

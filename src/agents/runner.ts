@@ -25,6 +25,7 @@ import { stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
 import { usageMeter } from '../spend/meter.ts'
 import { recordUsage, usedBy } from '../spend/store.ts'
+import { outputFile } from '../state-dir.ts'
 import { step } from '../steps.ts'
 import { getTask, type Task } from '../tasks/store.ts'
 import { reconcileUnwatched } from '../watchdog/reconcile.ts'
@@ -57,7 +58,7 @@ import { openServe } from './serve.ts'
 import { type Hold, openSession, type Session, type SessionOptions } from './session.ts'
 import { SessionIds } from './session-ids.ts'
 import { type Attempt, type Setbacks, setbacksOf } from './setback.ts'
-import { agentLogDir, dispatchQueued } from './start.ts'
+import { dispatchQueued } from './start.ts'
 import {
   type Agent,
   getAgent,
@@ -216,7 +217,7 @@ class Runner {
     // On an interactive agent's screen nobody else writes.
     this.#interactive = agent.mode === 'interactive'
     this.#pane = paneOn(process.stdout, this.#place.redact, () => this.#interactive && this.#session?.alive === true)
-    this.#log = openRawLog(agentLogDir(project, agent), this.#place.redact, (error) =>
+    this.#log = openRawLog(outputFile(project, agent), this.#place.redact, (error) =>
       this.#inbox.put({ is: 'log-broken', why: error.message }),
     )
     const place = { ...this.#place, ...this.#onScreen() }

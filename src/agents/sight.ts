@@ -1,10 +1,9 @@
-import { join } from 'node:path'
 import { changedAt } from '../os/files.ts'
 import { liveness } from '../os/process.ts'
 import { mayRun, runnersOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
+import { outputFile } from '../state-dir.ts'
 import { isLive, type RunnerSeen } from './condition.ts'
-import { agentLogDir } from './start.ts'
 import { type Agent, ownerOf } from './store.ts'
 
 /** A runner shows among the processes within this time of its start, in ms. */
@@ -21,7 +20,7 @@ export interface Sight {
 export function look(project: Project, agent: Agent): Sight {
   return {
     runner: runnerOf(agent, project.clock.now()),
-    lastOutput: changedAt(join(agentLogDir(project, agent), 'output.ndjson')),
+    lastOutput: changedAt(outputFile(project, agent)),
   }
 }
 

@@ -10,6 +10,7 @@ import { openSession } from '../os/tmux.ts'
 import { runnerCommand } from '../os/tree.ts'
 import { OV_MAIN } from '../place.ts'
 import type { Project } from '../project.ts'
+import { logFolder } from '../state-dir.ts'
 import { step } from '../steps.ts'
 import { endAgent } from './finish.ts'
 import { heldRuntimes } from './held-runtimes.ts'
@@ -80,7 +81,7 @@ export async function launchRunner(project: Project, agent: Agent): Promise<void
 async function openRunner(project: Project, agent: Agent): Promise<void> {
   const argv = runnerCommand(OV_MAIN, agent.id, agent.fence)
   const env = runnerEnvironment()
-  const folder = agentLogDir(project, agent)
+  const folder = logFolder(project, agent)
   mkdirSync(folder, { recursive: true })
   if (project.tmux !== null) {
     const refused = await openSession(project.tmux, agent.name, argv, { cwd: project.configRoot, env })
@@ -105,11 +106,6 @@ function noScreen(why: string): OvError {
   return new OvError('failed', 'sling.no-screen', `It needs a screen in tmux, and gets none: ${why || 'no answer'}.`, {
     hint: 'Sling it with --no-interactive, or find out what is wrong with tmux: ov doctor',
   })
-}
-
-/** Raw output of an agent and its runner: disposable, never the only copy of anything. */
-export function agentLogDir(project: Pick<Project, 'stateDir'>, agent: Pick<Agent, 'id'>): string {
-  return join(project.stateDir, 'logs', agent.id)
 }
 
 /**

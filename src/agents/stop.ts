@@ -11,9 +11,9 @@ import { killSession, letServerEnd } from '../os/tmux.ts'
 import { runnersOf, stopProcessesOf, straysIn } from '../os/tree.ts'
 import { type Project, TMUX_SOCKET } from '../project.ts'
 import { getTask, setTaskState } from '../tasks/store.ts'
-import { keepCommits } from '../worktrees/keep.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
 import { endAgent, recordEnd } from './finish.ts'
+import { keepWork } from './keep-work.ts'
 import { namedAgent } from './named.ts'
 import { loadedRuntime } from './registry.ts'
 import { endOf } from './rules.ts'
@@ -185,7 +185,7 @@ async function stopOne(project: Project, { before, own }: Claimed, reason: strin
   const [, kept, survivors] = await Promise.all([
     // Its screen goes with its runner; one that stays for whatever reason must not. First, so that it runs beside the rest.
     project.tmux === null ? null : killSession(project.tmux, before.name),
-    keep(project, before),
+    keepWork(project, before),
     nameSurvivors(project, before, left),
   ])
   if (own !== null) {
@@ -220,16 +220,6 @@ async function nameSurvivors(project: Project, agent: Agent, left: readonly Proc
 
 function describe({ pid }: ProcessIdentity, certain: boolean): Survivor {
   return { pid, command: oneLine(argumentsOf(pid).join(' '), 200), certain }
-}
-
-/** Its branch keeps the last commit in any case; a worktree that git can't read must not keep the agent running. */
-async function keep(project: Project, agent: Agent): Promise<string[]> {
-  try {
-    return await keepCommits(project, agent.id, worktreePath(project, agent.worktree), agent.base_sha)
-  } catch (error) {
-    await note(project, agent, 'agent.keep-failed', { why: messageOf(error) })
-    return []
-  }
 }
 
 /** What was handed to it and stands in its conversation has been delivered: it does not bounce. */

@@ -395,24 +395,6 @@ export async function updateAgent(tx: Db, own: Ownership, patch: Patch): Promise
 }
 
 /**
- * Gives an agent's task to another runtime, as its owner. The session was the other runtime's, so none is left.
- * @throws {OvError} `agent.fenced` when another owner has taken over.
- */
-export async function reassignAgent(
-  tx: Db,
-  own: Ownership,
-  to: Pick<Agent, 'runtime' | 'model' | 'mode' | 'protection'>,
-): Promise<void> {
-  const result = await tx
-    .updateTable('agents')
-    .set({ ...to, session: null })
-    .where('id', '=', own.id)
-    .where('fence', '=', own.fence)
-    .executeTakeFirst()
-  if (result.numUpdatedRows !== 1n) throw fenced(own)
-}
-
-/**
  * Makes sure, inside a transaction, that an agent still has this owner.
  * @throws {OvError} `agent.fenced` when another owner has taken over.
  */

@@ -1,4 +1,4 @@
-import { lastEntries, outputFile, wordsOf } from '../agents/output.ts'
+import { lastEntries, wordsOf } from '../agents/output.ts'
 import { type Started, startPersistent } from '../agents/persistent.ts'
 import { loadRuntime } from '../agents/registry.ts'
 import type { AgentReport } from '../agents/report.ts'
@@ -13,6 +13,7 @@ import { sendMail } from '../mail/send.ts'
 import { countWaiting, type Mail, openQuestions } from '../mail/store.ts'
 import { headsOf, type MailHead } from '../mail/view.ts'
 import type { Project } from '../project.ts'
+import { outputFile } from '../state-dir.ts'
 import { getRun } from '../tasks/runs.ts'
 
 /** What a coordinator may be started with; absent: what it had before, else what is configured. */

@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { type Agent, getAgent, isOpen } from '../agents/store.ts'
 import { HUMAN, SYSTEM } from '../contract/mail.ts'
 import { type Db, write } from '../db/open.ts'
@@ -8,6 +7,7 @@ import type { Mail } from '../mail/store.ts'
 import { fileState } from '../os/files.ts'
 import { bootId } from '../os/process.ts'
 import type { Project } from '../project.ts'
+import { outputFile } from '../state-dir.ts'
 import { getTask } from '../tasks/store.ts'
 import type { Trouble, TroubleKind } from '../watchdog/trouble.ts'
 import { letterOf } from './letter.ts'
@@ -55,13 +55,8 @@ export async function escalate(project: Asking, agent: Agent, what: Escalating):
 }
 
 /** How long an agent's log is, in bytes. What it says afterwards is a sign of its own. */
-export function logSizeOf({ stateDir }: Pick<Project, 'stateDir'>, { id }: Pick<Agent, 'id'>): number {
-  return fileState(logOf(stateDir, id))?.size ?? 0
-}
-
-/** Where an agent's output is kept. */
-export function logOf(stateDir: string, id: string): string {
-  return join(stateDir, 'logs', id, 'output.ndjson')
+export function logSizeOf(project: Pick<Project, 'stateDir'>, agent: Pick<Agent, 'id'>): number {
+  return fileState(outputFile(project, agent))?.size ?? 0
 }
 
 /** The nearest above who can be asked about an agent, by id: an agent's, at last `human`. */

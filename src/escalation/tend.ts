@@ -6,11 +6,12 @@ import { closeThread } from '../mail/store.ts'
 import { fileState } from '../os/files.ts'
 import { bootId } from '../os/process.ts'
 import type { Project } from '../project.ts'
+import { outputFile } from '../state-dir.ts'
 import { hasSpoken } from '../watchdog/eyes.ts'
 import { showsLife } from '../watchdog/signs.ts'
 import { minutes } from '../watchdog/tries.ts'
 import { carryOut } from './carry-out.ts'
-import { logOf, logSizeOf, noteEscalated, putQuestion, superiorOf } from './escalate.ts'
+import { logSizeOf, noteEscalated, putQuestion, superiorOf } from './escalate.ts'
 import { type Next, nextStep, type Standing } from './rules.ts'
 import { changeEscalation, type Escalation, escalationOfThread, pendingEscalations } from './store.ts'
 
@@ -131,6 +132,6 @@ async function hasShownLife(project: Project, agent: Agent): Promise<boolean> {
   const asked = events.findLastIndex(({ type }) => type === 'agent.escalated')
   if (events.slice(asked + 1).some(showsLife)) return true
   const { logSize } = JSON.parse(events[asked]?.data_json ?? '{}')
-  const path = logOf(project.stateDir, agent.id)
+  const path = outputFile(project, agent)
   return typeof logSize === 'number' && hasSpoken(path, logSize, fileState(path)?.size ?? logSize)
 }

@@ -1,3 +1,4 @@
+import { timeOfDay } from '../clock.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import type { LimitReport } from './report.ts'
 import type { LimitCause } from './rules.ts'
@@ -23,11 +24,4 @@ export function sayLimit({ provider, cause, until, estimated, probe, waiting }: 
   const count = waiting.length
   const who = count === 0 ? '' : count === 1 ? `, ${waiting[0]} waits` : `, ${count} agents wait`
   return `${provider} ${LIMIT_WORDS[cause]}${time}${who}${now}`
-}
-
-/** The time of day in this machine's zone, with the day where that is another. */
-function timeOfDay(ms: number, at: number): string {
-  const date = new Date(ms)
-  const time = date.toTimeString().slice(0, ms - at < 120_000 ? 8 : 5)
-  return date.toDateString() === new Date(at).toDateString() ? time : `${date.toDateString().slice(4, 10)}, ${time}`
 }

@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { ownerOf, type WatchedAgent, watchedAgents } from '../agents/store.ts'
 import type { Clock } from '../clock.ts'
 import { HUMAN } from '../contract/mail.ts'
@@ -26,6 +25,7 @@ import {
   liveness,
   type ProcessIdentity,
 } from '../os/process.ts'
+import { outputFile } from '../state-dir.ts'
 import { getTask } from '../tasks/store.ts'
 import { type AgentSeen, type Complaint, NOTHING_TRIED, type Seen } from './rules.ts'
 import { calm, type EventRow, note, type Signs, signsOf } from './signs.ts'
@@ -195,7 +195,7 @@ export class Eyes {
     const owner = state === 'queued' ? null : ownerOf(agent)
     const sight = this.#sights.get(id)
     const screen = agent.mode === 'interactive' && owner !== null ? (shown?.get(owner.pid) ?? 0) : 0
-    if (state === 'working' && sight !== undefined) listen(outputOf(place, id), sight, nudged(id))
+    if (state === 'working' && sight !== undefined) listen(outputFile(place, { id }), sight, nudged(id))
     const mark = `${agent.state_since}:${sight?.signs.event ?? 0}:${sight?.output ?? 0}`
     if (sight !== undefined) notice(sight, mark, agent.state_since)
     return {
@@ -293,7 +293,7 @@ export class Eyes {
     const signs = signsOf(read, place.loopAfter)
     signs.last = this.#seenEvents ?? 0
     const nudge = read.findLast(({ type }) => type === 'agent.nudged')
-    const path = outputOf(place, id)
+    const path = outputFile(place, { id })
     if (signs.tried.silence.nudges > 0 && nudge !== undefined) {
       const { logSize } = JSON.parse(nudge.data_json)
       if (hasSpoken(path, Number(logSize), fileState(path)?.size ?? 0)) calm(signs)
@@ -326,10 +326,6 @@ export const INCURIOUS: Curiosity = { nudged: () => false, asksCpu: () => false 
 function isUnmarked({ stateDir }: Place, reader: string): boolean {
   const { spool, mail } = hookFolder(privateFolder(stateDir, reader))
   return fileState(spool) !== null && fileState(mail) === null
-}
-
-function outputOf(place: Place, id: string): string {
-  return join(place.stateDir, 'logs', id, 'output.ndjson')
 }
 
 /** Takes a new mark for a sign of life. What was done before its present state is not about it. */

@@ -1,21 +1,18 @@
 import { endAgent } from '../agents/finish.ts'
+import { keepWork } from '../agents/keep-work.ts'
+import { asAgent, successorOf } from '../agents/reassign.ts'
 import { recover } from '../agents/recover.ts'
 import { loadedRuntime } from '../agents/registry.ts'
-import { chooseRuntime, type RuntimeChoice } from '../agents/routing.ts'
 import { dispatchQueued } from '../agents/start.ts'
-import { type Agent, getAgent, reassignAgent, takeOver, updateAgent } from '../agents/store.ts'
+import { type Agent, getAgent, takeOver, updateAgent } from '../agents/store.ts'
 import { SYSTEM } from '../contract/mail.ts'
 import { LIVE_STATES } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
-import { messageOf } from '../errors.ts'
-import { recordEvent } from '../events/store.ts'
 import { plainText } from '../mail/frame.ts'
 import { type Posted, postMail } from '../mail/send.ts'
 import { ownIdentity } from '../os/process.ts'
 import { runnersOf, stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
-import { keepCommits } from '../worktrees/keep.ts'
-import { worktreePath } from '../worktrees/prepare.ts'
 import type { Stop } from './triage-rules.ts'
 
 /**
@@ -31,8 +28,7 @@ export async function intervene(
   as: Stop,
   permit: (tx: Db) => Promise<boolean>,
 ): Promise<boolean> {
-  const { capability } = agent
-  const choice = as.verdict === 'reassign' ? await chooseRuntime(project, { capability, runtime: as.runtime }) : null
+  const choice = as.verdict === 'reassign' ? await successorOf(project, agent, { runtime: as.runtime }) : null
   const own = await write(project.db, async (tx) => {
     if (!(await permit(tx))) return null
     const now = project.clock.now()
@@ -46,7 +42,7 @@ export async function intervene(
         await postMail(tx, adviceTo(agent, as.digest), now)
         break
       case 'reassign':
-        if (choice !== null) await reassignAgent(tx, taken, { ...goingOn(choice), runtime: choice.runtime.id })
+        if (choice !== null) await updateAgent(tx, taken, { ...asAgent(choice), session: null })
         break
       case 'give-up':
         break
@@ -56,15 +52,11 @@ export async function intervene(
   if (own === null) return false
   const polite = (await loadedRuntime(agent.runtime))?.stopSignal ?? 'SIGTERM'
   await stopProcessesOf(agent.id, runnersOf(agent.id), { polite })
-  await keep(project, own)
+  await keepWork(project, own)
   if (as.verdict === 'give-up') await endAgent(project, own, { name: 'failed', reason: as.reason })
   else await recover(project, own, WHY[as.verdict])
   await dispatchQueued(project)
   return true
-}
-
-function goingOn({ model, mode, protection }: RuntimeChoice): Pick<Agent, 'model' | 'mode' | 'protection'> {
-  return { model, mode, protection }
 }
 
 const WHY: Readonly<Record<Exclude<Stop['verdict'], 'give-up'>, string>> = {
@@ -82,16 +74,5 @@ export function adviceTo(agent: Agent, text: string): Posted {
     priority: 'urgent',
     subject: 'Advice from somebody who looked at your work',
     body: plainText(text),
-  }
-}
-
-/** Its branch keeps the last commit in any case; a worktree that git can't read must not keep it from going on. */
-async function keep(project: Project, agent: Agent): Promise<void> {
-  try {
-    await keepCommits(project, agent.id, worktreePath(project, agent.worktree), agent.base_sha)
-  } catch (error) {
-    const facts = { runId: agent.run_id, agentId: agent.id, taskId: agent.task_id }
-    const at = project.clock.now()
-    await recordEvent(project.db, { at, type: 'agent.keep-failed', ...facts, data: { why: messageOf(error) } })
   }
 }

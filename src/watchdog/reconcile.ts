@@ -1,11 +1,11 @@
 import { recordEnd } from '../agents/finish.ts'
+import { keepWork } from '../agents/keep-work.ts'
 import { judgeDeath, recover } from '../agents/recover.ts'
 import { endOf, MAX_RESTARTS, RESTART_WINDOW_MS } from '../agents/rules.ts'
 import { dispatchQueued } from '../agents/start.ts'
 import { type Agent, getAgent, openAgents, ownerOf, takeOver } from '../agents/store.ts'
 import { type EndState, isFinal } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
-import { messageOf, OvError } from '../errors.ts'
 import { tendEscalations } from '../escalation/tend.ts'
 import { recordEvent } from '../events/store.ts'
 import { assess } from '../load/look.ts'
@@ -14,16 +14,13 @@ import { bounceStranded } from '../mail/bounce.ts'
 import { mendLandings } from '../merge/land.ts'
 import { mergesOfTask } from '../merge/store.ts'
 import { tellWhatIsDue } from '../notify/start.ts'
-import { GitFailure } from '../os/git.ts'
 import { liveness, ownIdentity } from '../os/process.ts'
 import { sweepSockets } from '../os/sockets.ts'
 import { runnersOf, stopProcessesOf } from '../os/tree.ts'
 import { type Project, TMUX_SOCKET } from '../project.ts'
 import { step } from '../steps.ts'
 import { getTask } from '../tasks/store.ts'
-import { keepCommits } from '../worktrees/keep.ts'
 import { sweepPool } from '../worktrees/pool.ts'
-import { worktreePath } from '../worktrees/prepare.ts'
 import { isWatched } from './lease.ts'
 
 /** A start whose starter died is given this long until its runner shows among the processes. */
@@ -59,7 +56,7 @@ export async function reconcile(project: Project, { persistent = false } = {}): 
       step('recover.requeued')
       continue
     }
-    await keep(project, taken)
+    await keepWork(project, taken)
     step('recover.kept')
     if (next === 'recover') {
       await recover(project, taken)
@@ -112,16 +109,6 @@ async function endFor(tx: Db, agent: Agent, putAside: boolean): Promise<EndState
   const isQueued = entries.some(({ state }) => state === 'ready' || state === 'merging')
   if (isQueued) return { name: 'done' }
   return { name: 'failed', reason: putAside ? PUT_ASIDE : 'Its runner died.' }
-}
-
-/** Its branch keeps the last commit in any case; one worktree that git can't read must not keep the rest of the fleet. */
-async function keep(project: Project, agent: Agent): Promise<void> {
-  try {
-    await keepCommits(project, agent.id, worktreePath(project, agent.worktree), agent.base_sha)
-  } catch (error) {
-    if (!(error instanceof GitFailure || error instanceof OvError)) throw error
-    await note(project.db, project, agent, 'agent.keep-failed', messageOf(error))
-  }
 }
 
 /** The starter of a start ends as soon as the runner runs; that is no death while the runner is on its way. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import * as z from 'zod'
-import { type Entry, lastEntries, outputFile, wordsOf } from '../agents/output.ts'
+import { type Entry, lastEntries, wordsOf } from '../agents/output.ts'
 import { recentRestarts } from '../agents/recover.ts'
 import { redactorOf } from '../agents/redact.ts'
 import { loadedRuntime, loadedRuntimes } from '../agents/registry.ts'
@@ -16,6 +16,7 @@ import { fileState } from '../os/files.ts'
 import { cpuBelow, liveness, processesBelow } from '../os/process.ts'
 import { viewPane } from '../os/tmux.ts'
 import type { Project } from '../project.ts'
+import { outputFile } from '../state-dir.ts'
 import { getTask } from '../tasks/store.ts'
 import { changesOf } from '../worktrees/changes.ts'
 import { hasSpoken } from './eyes.ts'
@@ -214,7 +215,8 @@ async function grantedTo(
 async function ableRuntimes(project: Project, agent: Agent): Promise<string[]> {
   if (agent.persistent === 1 || agent.pinned === 1) return []
   const others = (await loadedRuntimes()).filter(({ id }) => id !== agent.runtime)
-  const candidates = await Promise.all(others.map(({ id }) => candidate(project, id, { capability: agent.capability })))
+  const request = { capability: agent.capability, interactive: agent.mode === 'interactive' }
+  const candidates = await Promise.all(others.map(({ id }) => candidate(project, id, request)))
   return candidates.filter(({ obstacle }) => obstacle === null).map(({ runtime }) => runtime)
 }
 

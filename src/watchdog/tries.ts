@@ -1,10 +1,9 @@
-import { join } from 'node:path'
-import { agentLogDir } from '../agents/start.ts'
 import type { Agent } from '../agents/store.ts'
 import type { Db } from '../db/open.ts'
 import { recentEvents } from '../events/store.ts'
 import { fileState } from '../os/files.ts'
 import type { Project } from '../project.ts'
+import { outputFile } from '../state-dir.ts'
 import { HISTORY, hasSpoken } from './eyes.ts'
 import { calm, type EventRow, type Signs, signsOf } from './signs.ts'
 import type { TroubleKind } from './trouble.ts'
@@ -20,7 +19,7 @@ export interface Told {
 
 /** Reads an agent's records as the watcher does, for whoever acts for it: what was true when it looked may be over. */
 export async function toldOf(db: Db, project: Project, agent: Agent): Promise<Told> {
-  const path = join(agentLogDir(project, agent), 'output.ndjson')
+  const path = outputFile(project, agent)
   const logSize = fileState(path)?.size ?? 0
   const events = await recentEvents(db, { agentId: agent.id }, HISTORY)
   const { enabled, loopAfter } = project.config.watchdog.tier0

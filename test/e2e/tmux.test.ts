@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { agentLogDir } from '../../src/agents/start.ts'
 import { findAgent } from '../../src/agents/store.ts'
 import { findProgram } from '../../src/os/files.ts'
 import { run } from '../../src/os/process.ts'
 import { runnersOf } from '../../src/os/tree.ts'
+import { logFolder } from '../../src/state-dir.ts'
 import { inProject } from '../rig/project.ts'
 import { configure, git, type Home, makeHome, makeRepo, readyRepo } from '../rig/sandbox-home.ts'
 import { slingShell } from '../rig/shell-sling.ts'
@@ -31,7 +31,7 @@ async function logsOf(name: string): Promise<string> {
   return inProject(home, repo, async (project) => {
     const agent = await findAgent(project.db, name)
     if (!agent) throw new Error(`no agent ${name}`)
-    return agentLogDir(project, agent)
+    return logFolder(project, agent)
   })
 }
 
