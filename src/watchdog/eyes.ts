@@ -1,7 +1,7 @@
 import { ownerOf, type WatchedAgent, watchedAgents } from '../agents/store.ts'
 import type { Clock } from '../clock.ts'
 import { HUMAN } from '../contract/mail.ts'
-import type { Capability, Level } from '../contract/states.ts'
+import type { Level } from '../contract/states.ts'
 import { leaseHolder } from '../db/lease.ts'
 import type { Db } from '../db/open.ts'
 import { needsTending } from '../escalation/rules.ts'
@@ -27,8 +27,9 @@ import {
 } from '../os/process.ts'
 import { outputFile } from '../state-dir.ts'
 import { getTask } from '../tasks/store.ts'
+import { complaintsOf, type Deadlines } from './complaints.ts'
 import { type AgentSeen, type Complaint, NOTHING_TRIED, type Seen } from './rules.ts'
-import { calm, type EventRow, note, type Signs, signsOf } from './signs.ts'
+import { calm, type EventRow, hear, note, type Signs, signsOf } from './signs.ts'
 
 /** What the watchdog needs to know of a project. Plain data: the watcher holds no project open. */
 export interface Place {
@@ -39,8 +40,7 @@ export interface Place {
   readonly answerWithin: number
   /** So often something has to be repeated to be a loop; null: nothing is. */
   readonly loopAfter: number | null
-  /** How long a task may take, in ms, by capability. */
-  readonly deadlines: Readonly<Partial<Record<Capability, number>>>
+  readonly deadlines: Deadlines
   /** A person is told outside of `ov` of what needs him. */
   readonly tells: boolean
 }
@@ -216,29 +216,14 @@ export class Eyes {
 
   /** What is wrong with an agent that needs no silence to be heard. */
   #troublesOf(agent: WatchedAgent, sight: Sight, { deadlines }: Place): Complaint[] {
-    const { signs, age, reads } = sight
+    const { signs, age, reads, given } = sight
     const now = this.#clock.monotonic()
-    const found: Complaint[] = []
-    const complain = (about: Complaint['about'], step: Complaint['step'], key: string, ms: number, inMs: number) => {
-      const { taken, verdict } = signs.tried[about]
-      if (taken) return
-      const given = verdict === null ? 0 : (sight.given.get(verdict.id) ?? this.#given(sight, verdict)) - now
-      found.push({ about, step, key, ms, inMs: Math.max(0, inMs, given) })
-    }
-    const { loop, dialog } = signs
-    if (loop !== null && reads && agent.state === 'working') {
-      const step = signs.nudgedFor.includes(loop.key) ? 'raise' : 'nudge'
-      complain('loop', step, loop.key, Math.max(0, this.#clock.now() - loop.since), 0)
-    }
-    const asks = agent.state === 'waiting' && agent.waiting_on === 'human'
-    if (dialog !== null && asks && dialog.message === agent.reason)
-      complain('dialog', 'raise', dialog.dialog, Math.max(0, this.#clock.now() - agent.state_since), 0)
-    const deadline = deadlines[agent.capability]
-    if (deadline !== undefined && age !== null && agent.state !== 'queued' && !asks) {
-      const ms = age.ms + now - age.at
-      complain('deadline', 'raise', '', ms, deadline - ms)
-    }
-    return found
+    return complaintsOf(agent, signs, this.#clock.now(), {
+      reads,
+      age: age === null ? null : age.ms + now - age.at,
+      deadlines,
+      timeLeft: (verdict) => (given.get(verdict.id) ?? this.#given(sight, verdict)) - now,
+    })
   }
 
   /** When the time that a verdict gives is over, in monotonic ms: whatever the wall clock does from now on. */
@@ -332,7 +317,7 @@ function isUnmarked({ stateDir }: Place, reader: string): boolean {
 function notice(sight: Sight, mark: string, stateSince: number): void {
   const shown = sight.mark !== '' && sight.mark !== mark
   sight.mark = mark
-  if (shown || sight.signs.tried.silence.at < stateSince) calm(sight.signs)
+  hear(sight.signs, { spoke: shown, stateSince })
 }
 
 /** Notes whether an agent's log has grown. After a nudge only what the agent itself said counts, not the nudge. */

@@ -7,6 +7,7 @@ import { recordEvent } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
 import { postMail } from '../mail/send.ts'
 import type { Project } from '../project.ts'
+import { isToNudge } from './complaints.ts'
 import type { Loop } from './loops.ts'
 import type { Verdict } from './rules.ts'
 import type { EventRow } from './signs.ts'
@@ -48,18 +49,10 @@ export async function nudge(
 }
 
 /** What is to be said; null when it was said, or is over. */
-function letterFor(wanted: Nudge, told: Told, most: number): Letter | null {
-  switch (wanted.about) {
-    case 'silence': {
-      const { nudges } = told.signs.tried.silence
-      return nudges >= wanted.nth ? null : silenceLetter(wanted, nudges + 1, most, told.logSize)
-    }
-    case 'loop': {
-      const { loop, nudgedFor } = told.signs
-      if (loop?.key !== wanted.key || nudgedFor.includes(loop.key)) return null
-      return loopLetter(loop, told.events)
-    }
-  }
+function letterFor(wanted: Nudge, { signs, events, logSize }: Told, most: number): Letter | null {
+  if (!isToNudge(wanted, signs)) return null
+  if (wanted.about === 'silence') return silenceLetter(wanted, signs.tried.silence.nudges + 1, most, logSize)
+  return signs.loop === null ? null : loopLetter(signs.loop, events)
 }
 
 function silenceLetter(

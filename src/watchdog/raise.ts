@@ -5,6 +5,8 @@ import { type Db, write } from '../db/open.ts'
 import { recordEvent } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
 import type { Project } from '../project.ts'
+import { type Deadlines, isToRaise } from './complaints.ts'
+import type { Loop } from './loops.ts'
 import { minutes, type Told, toldOf, triesIn } from './tries.ts'
 import type { Trouble } from './trouble.ts'
 
@@ -30,51 +32,38 @@ export async function raise(
     if (agent?.fence !== raised.fence || !isOpen(agent)) return null
     if (!(await ownsLease(tx, { ...lease, seized: false }))) return null
     const told = await toldOf(tx, project, agent)
-    const seen = told.signs.tried[raised.about].taken ? null : seenOf(raised, agent, reads, told, project)
-    if (seen === null) return null
+    const { deadlines, tier0 } = project.config.watchdog
+    if (!isToRaise(raised, agent, told.signs, { reads, nudges: tier0.nudges, deadlines })) return null
     const tried = triesIn(
       told.events,
       raised.about,
       raised.about === 'loop' ? 1 : told.signs.tried[raised.about].nudges,
     )
-    const trouble: Trouble = { ...raised, seen, tried }
+    const trouble: Trouble = { ...raised, seen: seenOf(raised, agent, told, deadlines), tried }
     if (!told.signs.raised.includes(raised.about)) await record(tx, project, agent, trouble)
     return trouble
   })
 }
 
-/** What is seen, in a sentence; null when it is no more. */
-function seenOf(
-  { about, ms }: Raise,
-  agent: Agent,
-  reads: boolean,
-  { signs }: Told,
-  { config }: Pick<Project, 'config'>,
-): string | null {
-  const works = reads && agent.state === 'working'
+/** What is seen, in a sentence. */
+function seenOf({ about, ms }: Raise, { capability }: Agent, { signs }: Told, deadlines: Deadlines): string {
   switch (about) {
     case 'silence':
-      // It may have shown something since the watcher looked.
-      if (!works || signs.tried.silence.nudges < config.watchdog.tier0.nudges) return null
       return `It works and has shown nothing for ${minutes(ms)}: no event, no output, no commit.`
-    case 'loop': {
-      const { loop } = signs
-      if (!works || loop === null || !signs.nudgedFor.includes(loop.key)) return null
-      const { tool, summary } = loop.last
-      const of = tool === '' ? '' : ` of ${oneLine(tool, 60)}`
-      return loop.kind === 'error'
-        ? `It was told so, and has met the same error${of} ${loop.times} times more, without a commit: ${oneLine(summary, 200)}`
-        : `It was told so, and has made the same call${of} ${loop.times} times more, with the same outcome each time.`
-    }
+    case 'loop':
+      return signs.loop === null ? 'It goes in circles.' : loopSeen(signs.loop)
     case 'dialog':
-      if (agent.state !== 'waiting' || signs.dialog === null || agent.reason !== signs.dialog.message) return null
-      return `Its screen asks: "${oneLine(signs.dialog.dialog, 200)}", and nobody has answered.`
-    case 'deadline': {
-      const limit = config.watchdog.deadlines[agent.capability]
-      if (limit === undefined || ms < limit) return null
-      return `It has been at its task for ${minutes(ms)}; a ${agent.capability} may take ${minutes(limit)}.`
-    }
+      return `Its screen asks: "${oneLine(signs.dialog?.dialog ?? '', 200)}", and nobody has answered.`
+    case 'deadline':
+      return `It has been at its task for ${minutes(ms)}; a ${capability} may take ${minutes(deadlines[capability] ?? ms)}.`
   }
+}
+
+function loopSeen({ kind, times, last: { tool, summary } }: Loop): string {
+  const of = tool === '' ? '' : ` of ${oneLine(tool, 60)}`
+  return kind === 'error'
+    ? `It was told so, and has met the same error${of} ${times} times more, without a commit: ${oneLine(summary, 200)}`
+    : `It was told so, and has made the same call${of} ${times} times more, with the same outcome each time.`
 }
 
 function record(tx: Db, project: Project, agent: Agent, { about, ms, seen, tried }: Trouble): Promise<void> {

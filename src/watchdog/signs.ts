@@ -118,6 +118,12 @@ export function calm(signs: Signs): void {
   isOver(signs, 'silence')
 }
 
+/** What no event tells: whether it has said something, and since when it is in its present state, in ms since the epoch. */
+export function hear(signs: Signs, { spoke, stateSince }: { spoke: boolean; stateSince: number }): void {
+  // What was done before its present state is not about it.
+  if (spoke || signs.tried.silence.at < stateSince) calm(signs)
+}
+
 function isOver(signs: Signs, about: TroubleKind): void {
   if (signs.raised.includes(about)) signs.raised = signs.raised.filter((one) => one !== about)
 }

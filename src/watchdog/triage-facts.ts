@@ -7,7 +7,6 @@ import { loadedRuntime, loadedRuntimes } from '../agents/registry.ts'
 import { candidate } from '../agents/routing.ts'
 import { MAX_RESTARTS } from '../agents/rules.ts'
 import { type Agent, ownerOf } from '../agents/store.ts'
-import type { Schema } from '../db/schema.ts'
 import { eventLine } from '../events/line.ts'
 import { eventsOfKinds, recentEvents } from '../events/store.ts'
 import { oneLine, plainText } from '../mail/frame.ts'
@@ -20,12 +19,10 @@ import { outputFile } from '../state-dir.ts'
 import { getTask } from '../tasks/store.ts'
 import { changesOf } from '../worktrees/changes.ts'
 import { hasSpoken } from './eyes.ts'
-import { showsLife } from './signs.ts'
+import { grantedIn } from './judged.ts'
 import type { CaseFacts, Standing } from './triage-rules.ts'
 import { toldOf } from './tries.ts'
 import { TROUBLES, type Trouble } from './trouble.ts'
-
-type EventRow = Schema['events']
 
 /** So many events back is looked. */
 const HISTORY = 200
@@ -171,24 +168,6 @@ function computesNow(agent: Agent, { cpuMs: before }: Baseline, ms: number): boo
   return used > ms * IDLE_SHARE || below.some(({ state }) => state === 'R' || state === 'D')
 }
 
-/** What an `agent.triaged` event carries, as far as it is read again. */
-const triagedSchema = z.object({
-  about: z.string(),
-  fence: z.number(),
-  verdict: z.string(),
-  waitMs: z.number(),
-  why: z.string(),
-  digest: z.string().nullable(),
-  proposed: z.unknown(),
-})
-
-export type Triaged = z.output<typeof triagedSchema>
-
-/** What a verdict said that is recorded here; null for one that is not of this tier. */
-export function triagedIn({ data_json }: Pick<EventRow, 'data_json'>): Triaged | null {
-  return triagedSchema.safeParse(JSON.parse(data_json)).data ?? null
-}
-
 /** How long verdicts have let an agent wait in a trouble, in ms, and how often they have nudged it. A sign of life ends a silence. */
 async function grantedTo(
   { db }: Pick<Project, 'db'>,
@@ -199,16 +178,7 @@ async function grantedTo(
     eventsOfKinds(db, agent.id, ['agent.triaged'], HISTORY),
     recentEvents(db, { agentId: agent.id }, HISTORY),
   ])
-  const began = trouble.about === 'silence' ? Number(recent.findLast(showsLife)?.id ?? 0) : 0
-  const given = triaged
-    .filter(({ id }) => Number(id) > began)
-    .flatMap((event) => triagedIn(event) ?? [])
-    .filter(({ about, fence }) => about === trouble.about && fence === trouble.fence)
-  const waits = given.filter(({ verdict }) => verdict === 'wait')
-  return {
-    waited: waits.reduce((sum, { waitMs }) => sum + waitMs, 0),
-    nudged: given.filter(({ verdict }) => verdict === 'nudge').length,
-  }
+  return grantedIn(triaged, recent, trouble)
 }
 
 /** Runtimes other than its own that could take an agent's task now; none where its own was asked for by name. */

@@ -12,7 +12,8 @@ import { isAllowed } from '../load/mode.ts'
 import { oneLine } from '../mail/frame.ts'
 import { ownIdentity } from '../os/process.ts'
 import type { Project } from '../project.ts'
-import { type Case, caseOf, standingOf, triagedIn } from './triage-facts.ts'
+import { heldVerdict } from './judged.ts'
+import { type Case, caseOf, standingOf } from './triage-facts.ts'
 import { isStop, questionText, type Verdict, verdictSchema } from './triage-rules.ts'
 import type { Trouble } from './trouble.ts'
 import { carryOut, type Ruling } from './verdict.ts'
@@ -87,9 +88,7 @@ function nobody(why: string): Ruling {
 
 async function lastVerdict({ db, clock, config }: Project, agent: Agent, digest: string): Promise<Verdict | null> {
   const [event] = await eventsOfKinds(db, agent.id, ['agent.triaged'], 1)
-  if (event === undefined || clock.now() - event.at > config.watchdog.tier1.cacheFor) return null
-  const last = triagedIn(event)
-  return last?.digest === digest ? (verdictSchema.safeParse(last.proposed).data ?? null) : null
+  return heldVerdict(event, digest, clock.now(), config.watchdog.tier1.cacheFor)
 }
 
 /** Who is asked. */

@@ -5,7 +5,7 @@ import { fileState } from '../os/files.ts'
 import type { Project } from '../project.ts'
 import { outputFile } from '../state-dir.ts'
 import { HISTORY, hasSpoken } from './eyes.ts'
-import { calm, type EventRow, type Signs, signsOf } from './signs.ts'
+import { type EventRow, hear, type Signs, signsOf } from './signs.ts'
 import type { TroubleKind } from './trouble.ts'
 
 /** What the records say of an agent now. */
@@ -26,7 +26,7 @@ export async function toldOf(db: Db, project: Project, agent: Agent): Promise<To
   const signs = signsOf(events, enabled ? loopAfter : null)
   const nudge = events.findLast(({ type, data_json }) => type === 'agent.nudged' && aboutOf(data_json) === 'silence')
   const spoke = nudge !== undefined && hasSpoken(path, Number(JSON.parse(nudge.data_json).logSize), logSize)
-  if (spoke || signs.tried.silence.at < agent.state_since) calm(signs)
+  hear(signs, { spoke, stateSince: agent.state_since })
   return { signs, events, logSize }
 }
 
