@@ -14,13 +14,14 @@ wait [20m] leaves it alone for a while · nudge: TEXT tells it something · rest
   static override examples = [
     '<%= config.bin %> ask answer 3f9a21bc "Use PostgreSQL."',
     '<%= config.bin %> ask answer 3f9a21bc 2',
-    '<%= config.bin %> ask answer 3f9a21bc restart-fresh',
+    '<%= config.bin %> ask answer builder-1 restart-fresh',
     '<%= config.bin %> ask answer 3f9a21bc "nudge: the tests need a database; start it first"',
   ]
   static override args = {
     id: Args.string({
       required: true,
-      description: 'id of the mail that asks, or a beginning or end of it that no other mail has',
+      description:
+        'the agent that asks or is asked about, or the id (ov ask list), or a part of it that no other mail has',
     }),
     answer: Args.string({ required: true, description: 'an option, or the answer; - reads standard input' }),
   }
@@ -29,8 +30,7 @@ wait [20m] leaves it alone for a while · nudge: TEXT tells it something · rest
     const { args } = await this.parse(AskAnswer)
     const project = await this.project()
     const answered = await answerQuestion(project, HUMAN, args.id, await textOf(args.answer))
-    const { agent, did } = answered
-    this.log(did === 'sent' ? `Sent to ${agent}.` : sayDecided({ agent, did }))
+    this.log(sayDecided(answered))
     return answered
   }
 }

@@ -18,7 +18,8 @@ export default class LimitsClear extends OvCommand {
     const cleared = await clearLimits(project, args.runtime)
     await dispatchQueued(project)
     for (const { provider, account } of cleared) this.log(`${provider} (${account}) may be asked again.`)
-    if (cleared.length === 0) this.say('No account was held up.')
+    if (cleared.length === 0)
+      this.say(`No account ${args.runtime === undefined ? '' : `of ${args.runtime} `}was held up.`)
     return { cleared }
   }
 }

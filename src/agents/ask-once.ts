@@ -297,5 +297,6 @@ function valueIn<T>(text: string, schema: z.ZodType<T>): Fitting<T> {
   const issues = values.length === 0 ? [] : (schema.safeParse(values[0]).error?.issues ?? [])
   const [issue] = issues
   if (issue === undefined) return { fits: false, why: 'there is no JSON in it.' }
-  return { fits: false, why: oneLine(`${issue.path.join('.')} ${issue.message}`.trim(), 300) }
+  const at = issue.path.length === 0 ? '' : `"${issue.path.join('.')}": `
+  return { fits: false, why: oneLine(`${at}${issue.message}`, 300) }
 }

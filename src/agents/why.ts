@@ -237,7 +237,13 @@ function stateNext(facts: ExplainFacts): Fact[] {
     case 'waiting':
       return waitingNext(facts)
     case 'queued':
-      return [{ at: null, text: 'It starts as soon as there is a place for it.' }]
+      return [
+        {
+          at: null,
+          text:
+            facts.holds === null ? 'It starts as soon as there is a place.' : 'It starts by itself when that is over.',
+        },
+      ]
     case 'starting':
       return [{ at: null, text: 'Its first turn begins when its worktree is ready.' }]
     case 'runner_gone':

@@ -1,17 +1,20 @@
+import type { Answered } from '../escalation/answer.ts'
 import { sayBlocked } from '../escalation/blocked.ts'
 import { meaningOf } from '../escalation/letter.ts'
 import type { OpenQuestion } from '../escalation/questions.ts'
 import { oneLine, plainText } from '../mail/frame.ts'
-import { ago } from './ages.ts'
+import { ago, span } from './ages.ts'
 import { shortId } from './letter-text.ts'
 import { style } from './style.ts'
 import { widthOf, wrapTo } from './width.ts'
 
-/** What was decided about an agent, in a line. */
-export function sayDecided({ agent, did }: { agent: string; did: 'waits' | 'restarted' | 'stopped' | 'left' }): string {
+/** What became of an answer, in a line. */
+export function sayDecided({ agent, did, waitMs }: Omit<Answered, 'mail'>): string {
   switch (did) {
+    case 'sent':
+      return `Sent to ${agent}.`
     case 'waits':
-      return `${agent} is left alone for now.`
+      return `${agent} is left alone for ${span(waitMs ?? 0)}.`
     case 'restarted':
       return `${agent} begins anew, told what it has done; its commits and files stay.`
     case 'stopped':

@@ -57,6 +57,11 @@ function inPlainWords(message: string): string {
   }
   const [, parsed, wanted, got = ''] = /^Parsing (--[\w-]+) \n\tExpected (.+) but received: (.*)$/s.exec(message) ?? []
   if (parsed !== undefined) return `${parsed} takes ${wanted}, not "${oneLine(got, 60)}".`
+  const [, flag, value, options] = NO_OPTION.exec(message) ?? []
+  if (value !== undefined) {
+    const given = `"${oneLine(value, 60)}"`
+    return flag === undefined ? `${given} is none of: ${options}.` : `${flag} takes one of: ${options}; not ${given}.`
+  }
   return message
     .split('\n')
     .map((line) =>
@@ -72,11 +77,14 @@ function inPlainWords(message: string): string {
     .join('\n')
 }
 
-/** What was most likely meant by a value that is none of a flag's options; null where nothing is near. */
+/** How the framework says that a value is none of the options of a flag, or of an argument. */
+const NO_OPTION = /^Expected (?:(--[\w-]+)=)?(.*) to be one of: (.+)$/s
+
+/** What was most likely meant by a value that is none of the options there are; null where nothing is near. */
 function meantBy(message: string): string | null {
-  const [, flag, value = '', options = ''] = /^Expected (--[\w-]+)=(.*) to be one of: (.+)$/s.exec(message) ?? []
-  const near = nearest(value, options.split(', '))
-  return flag === undefined || near === null ? null : `Did you mean ${flag} ${near}?`
+  const [, flag, value, options = ''] = NO_OPTION.exec(message) ?? []
+  const near = value === undefined ? null : nearest(value, options.split(', '))
+  return near === null ? null : `Did you mean ${flag === undefined ? '' : `${flag} `}${near}?`
 }
 
 /** The flag that was most likely meant by one there is not; null where nothing is near. */

@@ -1,9 +1,9 @@
+import { timeOfDay } from '../clock.ts'
 import type { Level } from '../contract/states.ts'
 import { holdsByLevel, type ModeReport } from '../load/mode.ts'
-import { clockTime, span } from './ages.ts'
 
 const MEANING: Readonly<Record<Level, string>> = {
-  full: 'everything is done',
+  full: 'nothing is held back',
   reduced: 'half the places, no worktrees made ahead, no model asked about agents that hang',
   minimal: 'nothing new starts; what runs goes on, and is merged',
   'read-only': 'no turn begins, nothing is merged or landed; turns that run go on to their end',
@@ -13,11 +13,11 @@ const MEANING: Readonly<Record<Level, string>> = {
 export function sayMode(mode: ModeReport, at: number): string[] {
   const { level, by, why, since, until, holds } = mode
   const whose = level === 'full' ? '' : by === 'human' ? ', as you said' : ', by itself'
-  const from = since === null || level === 'full' ? '' : `, since ${clockTime(since)}`
-  const left = until === null ? '' : `, for ${span(until - at)} more`
+  const from = since === null || level === 'full' ? '' : `, since ${timeOfDay(since, at)}`
+  const end = until === null ? '' : `, until ${timeOfDay(until, at)}`
   return [
-    `The fleet is at "${level}"${whose}${from}${left}: ${MEANING[level]}.`,
-    ...(why === '' ? [] : [why]),
+    `The fleet is at "${level}"${whose}${from}${end}: ${MEANING[level]}.`,
+    ...(why === '' ? [] : [`Why: ${why}`]),
     ...(holdsByLevel(mode) ? [] : [`What is queued waits: ${holds}`]),
   ]
 }

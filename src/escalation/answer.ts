@@ -2,7 +2,6 @@ import { getAgent, isOpen } from '../agents/store.ts'
 import { type Db, write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
-import { meantMail } from '../mail/find.ts'
 import { oneLine } from '../mail/frame.ts'
 import { replyTo } from '../mail/reply.ts'
 import { asks, optionsOf, replySubject } from '../mail/rules.ts'
@@ -10,6 +9,7 @@ import { nameOf, postMail } from '../mail/send.ts'
 import { closeThread, type Mail, openQuestions } from '../mail/store.ts'
 import type { Project } from '../project.ts'
 import { carryOut } from './carry-out.ts'
+import { meantQuestion } from './questions.ts'
 import { type Decision, decisionOf } from './rules.ts'
 import { changeEscalation, type Escalation, escalationOfThread } from './store.ts'
 import { settle } from './tend.ts'
@@ -39,12 +39,12 @@ export async function escalationOf(db: Db, mail: Mail): Promise<Escalation | und
  * Answers whatever is asked by a mail: a question, a decision gate, or what is to become of an agent in trouble. An
  * option may be named by its number.
  *
- * @param id of the mail, or a beginning or end of it
- * @throws {OvError} `ask.no-question`, `ask.answered`, `ask.unclear`, `ask.over`, and what `replyTo` throws
+ * @param id of the mail, or a beginning or end of it, or the name of the agent that asks or is asked about
+ * @throws {OvError} `ask.unknown`, `ask.several`, `mail.ambiguous`, `ask.no-question`, `ask.answered`, `ask.unclear`, `ask.over`, and what `replyTo` throws
  */
 export async function answerQuestion(project: Project, by: string, id: string, answer: string): Promise<Answered> {
   const { db } = project
-  const mail = await meantMail(db, id, undefined)
+  const mail = await meantQuestion(project, id)
   const escalation = await escalationOf(db, mail)
   if (escalation !== undefined) return answerEscalation(project, by, escalation, answer)
   if (!asks(mail.type)) {
@@ -82,7 +82,7 @@ export async function answerEscalation(
   const answered = await write(project.db, async (tx) => {
     const now = project.clock.now()
     const open = await escalationOfThread(tx, escalation.thread)
-    if (open?.state !== 'open') return { error: await taken(tx, open ?? escalation) }
+    if (open?.state !== 'open') return { error: await taken(tx, open ?? escalation, by) }
     const agent = await getAgent(tx, open.agent_id)
     if (agent === undefined || !isOpen(agent) || agent.fence !== open.fence) {
       await settle(tx, open, 'the agent has ended, or begun anew', now)
@@ -162,10 +162,15 @@ function understood({ thread, options_json: options }: Escalation, answer: strin
 
 const EMPTY = { unclear: 'The answer is empty.', instead: '…' } as const
 
-async function taken(tx: Db, { agent_id: agent, state, answer, answered_by: by }: Escalation): Promise<OvError> {
+async function taken(
+  tx: Db,
+  { agent_id: agent, state, answer, answered_by: first }: Escalation,
+  by: string,
+): Promise<OvError> {
   const name = await nameOf(tx, agent)
   if (state === 'settled') return over(name)
-  const message = `${await nameOf(tx, by ?? '')} has answered already: ${oneLine(answer ?? '', 100)}`
+  const who = first === by ? 'You have' : `${await nameOf(tx, first ?? '')} has`
+  const message = `${who} answered already: ${oneLine(answer ?? '', 100)}`
   return new OvError('conflict', 'ask.answered', message, { hint: `To say more: ov nudge ${name} "…"` })
 }
 

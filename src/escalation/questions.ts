@@ -1,10 +1,14 @@
 import { type Agent, getAgent, isOpen, namesOf, openAgents } from '../agents/store.ts'
 import { HUMAN } from '../contract/mail.ts'
 import type { Db } from '../db/open.ts'
+import { OvError } from '../errors.ts'
+import { meantMail } from '../mail/find.ts'
+import { oneLine } from '../mail/frame.ts'
 import { optionsOf } from '../mail/rules.ts'
 import { nameOf } from '../mail/send.ts'
 import { getMail, type Mail, openQuestions } from '../mail/store.ts'
 import { openMerges } from '../merge/store.ts'
+import { nearest } from '../nearest.ts'
 import type { Project } from '../project.ts'
 import { type Blocks, blockedByAgent, type FleetFacts, weightOf } from './blocked.ts'
 import { type Escalation, pendingEscalations } from './store.ts'
@@ -47,6 +51,32 @@ export async function listQuestions(
     ...(await Promise.all(escalations.map((one) => escalatedOf(db, one, fleet)))),
   ].filter((question) => question !== null)
   return questions.sort((a, b) => weightOf(b.blocks) - weightOf(a.blocks) || a.since - b.since)
+}
+
+/**
+ * The mail somebody means who answers: by its id, a part of it, or the name of the agent that asks or is asked about.
+ * @throws {OvError} `ask.unknown`, `ask.several`, `mail.ambiguous`
+ */
+export async function meantQuestion(project: Pick<Project, 'db' | 'config'>, id: string): Promise<Mail> {
+  const open = await listQuestions(project, 'all')
+  const named = open.filter(({ agent }) => agent === id.trim())
+  if (named.length > 1) {
+    throw new OvError('user', 'ask.several', `${id.trim()} waits for several answers.`, {
+      hint: `Name one: ${named.map((one) => one.id.slice(-8)).join(', ')}`,
+    })
+  }
+  try {
+    return await meantMail(project.db, named[0]?.id ?? id, undefined)
+  } catch (error) {
+    if (!(error instanceof OvError) || error.code !== 'mail.unknown') throw error
+    const near = nearest(
+      id,
+      open.flatMap((one) => [one.id.slice(-8), one.agent]),
+    )
+    throw new OvError('user', 'ask.unknown', `Nothing is asked under "${oneLine(id, 60)}".`, {
+      hint: near === null ? 'See what is asked: ov ask list' : `Did you mean ${near}? See what is asked: ov ask list`,
+    })
+  }
 }
 
 async function questionOf(db: Db, mail: Mail, fleet: FleetFacts): Promise<OpenQuestion | null> {

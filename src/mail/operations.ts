@@ -150,14 +150,20 @@ async function decided(project: Project, speaker: Speaker, mail: Mail, body: str
   const { answerEscalation, escalationOf } = await import('../escalation/answer.ts')
   const escalation = await escalationOf(project.db, mail)
   if (escalation === undefined) return null
-  const { agent, did, mail: sent } = await answerEscalation(project, senderOf(speaker), escalation, body)
-  return { sent: sent === null ? [] : [{ ...sent, to: agent }], decided: did === 'sent' ? null : { agent, did } }
+  const { agent, did, mail: sent, waitMs } = await answerEscalation(project, senderOf(speaker), escalation, body)
+  const decision = did === 'sent' ? null : { agent, did, waitMs }
+  return { sent: sent === null ? [] : [{ ...sent, to: agent }], decided: decision }
 }
 
 /** A reply: the mail that was sent, or what it decided about an agent in trouble. */
 interface Replied {
   readonly sent: readonly Sent[]
-  readonly decided: { readonly agent: string; readonly did: 'waits' | 'restarted' | 'stopped' | 'left' } | null
+  readonly decided: {
+    readonly agent: string
+    readonly did: 'waits' | 'restarted' | 'stopped' | 'left'
+    /** ms for which it is left alone; null unless that was decided. */
+    readonly waitMs: number | null
+  } | null
 }
 
 /** Whose mail a speaker may see: an agent its own, the human everybody's (undefined). */

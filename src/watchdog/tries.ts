@@ -5,7 +5,7 @@ import { fileState } from '../os/files.ts'
 import type { Project } from '../project.ts'
 import { outputFile } from '../state-dir.ts'
 import { HISTORY, hasSpoken } from './eyes.ts'
-import { type EventRow, hear, type Signs, signsOf } from './signs.ts'
+import { type EventRow, hear, type Signs, showsLife, signsOf } from './signs.ts'
 import type { TroubleKind } from './trouble.ts'
 
 /** What the records say of an agent now. */
@@ -34,14 +34,18 @@ export async function toldOf(db: Db, project: Project, agent: Agent): Promise<To
 export function triesIn(events: readonly EventRow[], about: TroubleKind, nudges: number): string[] {
   const mine = events.filter(({ data_json }) => aboutOf(data_json) === about)
   const nudged = mine.filter(({ type }) => type === 'agent.nudged').slice(nudges === 0 ? mine.length : -nudges)
-  const since = nudged[0] === undefined ? 0 : Number(nudged[0].id)
+  // A verdict that moved the deadline begins a new count of nudges, but without a sign of life no new trouble.
+  const since = Math.min(Number(nudged[0]?.id ?? 0), Number(events.findLast(showsLife)?.id ?? 0))
   const verdicts = mine.filter(({ id, type }) => type === 'agent.triaged' && Number(id) > since)
-  return [...nudged, ...verdicts].map(sentence)
+  return [...nudged, ...verdicts].sort((a, b) => Number(a.id) - Number(b.id)).map(sentence)
 }
 
 function sentence({ type, data_json }: EventRow): string {
-  const { silentMs, about, verdict, why } = JSON.parse(data_json)
-  if (type === 'agent.triaged') return `It was judged, and the verdict was ${verdict}: ${why}`
+  const { silentMs, about, verdict, why, proposed } = JSON.parse(data_json)
+  if (type === 'agent.triaged') {
+    const advice = verdict === 'nudge' && typeof proposed?.text === 'string' ? ` ("${proposed.text}")` : ''
+    return `It was judged, and the verdict was ${verdict}${advice}: ${why}`
+  }
   return about === 'loop'
     ? 'It was told that it goes in circles.'
     : `It was nudged after ${minutes(Number(silentMs))} of silence.`

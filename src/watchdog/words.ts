@@ -3,6 +3,7 @@ import type { LimitCause } from '../limits/rules.ts'
 import { LIMIT_WORDS } from '../limits/words.ts'
 import { oneLine } from '../mail/frame.ts'
 import type { EventRow } from './signs.ts'
+import { minutes } from './tries.ts'
 
 /** What is told of an event: how it is to be taken, and a sentence. */
 export interface Words {
@@ -50,7 +51,7 @@ export function wordsFor(event: EventRow, nameOf: (agent: string) => string): Wo
     case 'agent.raised':
       return say('bad', `${who} needs somebody${because(data.seen)}`)
     case 'agent.triaged':
-      return say('plain', `${who} is judged: ${VERDICTS[String(data.verdict)] ?? data.verdict}${because(data.why)}`)
+      return say('plain', judged(who, data))
     case 'agent.escalated':
       return say('bad', `${data.to} is asked what is to become of ${who}${because(data.why)}`)
     case 'agent.escalation-settled':
@@ -106,8 +107,21 @@ export function wordsFor(event: EventRow, nameOf: (agent: string) => string): Wo
   }
 }
 
+/** A model's verdict with its reason, or what a person or an agent has decided. */
+function judged(who: string, { verdict, by, why, waitMs, digest, proposed }: Record<string, unknown>): string {
+  const done =
+    verdict === 'wait' ? `it is left alone for ${minutes(Number(waitMs))}` : (VERDICTS[String(verdict)] ?? verdict)
+  if (proposed === null && digest === null && typeof by === 'string')
+    return `${by} decides about ${who}: ${done}${verdict === 'wait' || verdict === 'restart-fresh' ? '' : because(why)}`
+  const advice = verdict === 'nudge' ? because(textOf(proposed)) : ''
+  return `${who} is judged: ${done}${advice === '' ? because(why) : `${advice} (${why})`}`
+}
+
+function textOf(proposed: unknown): unknown {
+  return typeof proposed === 'object' && proposed !== null && 'text' in proposed ? proposed.text : null
+}
+
 const VERDICTS: Readonly<Record<string, string>> = {
-  wait: 'it is left alone for a while',
   nudge: 'it is given advice',
   resume: 'it is ended and goes on',
   'restart-fresh': 'it begins anew',

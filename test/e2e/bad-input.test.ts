@@ -104,7 +104,7 @@ describe('what a task and its agent may be called', () => {
   test.each([
     [
       ['-c', 'bilder'],
-      'Expected --capability=bilder to be one of: coordinator, lead, scout, builder, reviewer, merger, monitor',
+      '--capability takes one of: coordinator, lead, scout, builder, reviewer, merger, monitor; not "bilder".',
       'Did you mean --capability builder?',
     ],
     [['--runtime', 'cluade'], 'There is no runtime "cluade".', 'Did you mean claude? All of them: ov runtime list'],

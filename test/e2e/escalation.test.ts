@@ -74,7 +74,7 @@ test('a lead that is killed is passed over at once, and the human ends the agent
   expect([answer.code, answer.stdout]).toEqual([0, 'mute is stopped. Its commits are kept.\n'])
   expect(await fleet.agent('mute')).toMatchObject({ state: 'stopped', reason: 'Stopped by human: not worth it' })
   const late = await home.ov(fleet.repo, ['ask', 'answer', question?.id ?? '', 'wait'])
-  expect([late.code, late.output]).toEqual([3, expect.stringContaining('human has answered already: stop')])
+  expect([late.code, late.output]).toEqual([3, expect.stringContaining('You have answered already: stop')])
 })
 
 test('a lead answers by mail, and code does what it decided', async () => {

@@ -80,7 +80,7 @@ test('minimal: nothing new starts, what runs goes on and is merged; auto takes i
   await fleet.sling('running', `echo r > r.txt; ${until('go')}`)
   await fleet.expectState('running', 'working')
   expect(await say('mode', 'minimal', '--why', 'The release is built')).toMatch(
-    /The fleet is at "minimal", as you said, since .*: nothing new starts; .*\nThe release is built\n/,
+    /The fleet is at "minimal", as you said, since .*: nothing new starts; .*\nWhy: The release is built\n/,
   )
   await fleet.sling('waits', 'echo w > w.txt')
   allow('go')
@@ -88,7 +88,7 @@ test('minimal: nothing new starts, what runs goes on and is merged; auto takes i
   expect(git(home, fleet.repo, 'show', 'main:r.txt')).toBe('r')
   expect((await fleet.agent('waits')).state).toBe('queued')
   expect(await say('status')).toContain('The release is built')
-  expect(await say('mode', 'auto')).toBe('The fleet is at "full": everything is done.\n')
+  expect(await say('mode', 'auto')).toBe('The fleet is at "full": nothing is held back.\n')
   await fleet.expectState('waits', 'done')
   expect(await changes()).toEqual([
     { level: 'minimal', by: 'human', why: 'The release is built' },

@@ -259,7 +259,12 @@ test('questions are listed by what they hold up, then by age, those of ended age
     'escalation to lead-1',
   )
   const [first] = await listQuestions(project(), 'human')
-  expect(await answerQuestion(project(), 'human', first?.id ?? '', '2')).toMatchObject({ agent: 'deep', did: 'sent' })
+  await expect(answerQuestion(project(), 'human', 'deap', '2')).rejects.toMatchObject({
+    code: 'ask.unknown',
+    hint: expect.stringContaining('Did you mean deep?'),
+  })
+  await expect(answerQuestion(project(), 'human', 'builder-1', '2')).rejects.toMatchObject({ code: 'ask.several' })
+  expect(await answerQuestion(project(), 'human', 'deep', '2')).toMatchObject({ agent: 'deep', did: 'sent' })
   const [answer] = await findMail(room.db, { reader: await idOf('deep'), types: ['answer'] }, 1)
   expect([answer?.body, answer?.payload_json]).toEqual(['b', '{"choice":"b"}'])
   await expect(answerQuestion(project(), 'human', first?.id ?? '', 'a')).rejects.toMatchObject({ code: 'ask.answered' })

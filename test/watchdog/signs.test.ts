@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { lasting, noting } from '../../src/agents/notes.ts'
 import type { AgentEvent } from '../../src/contract/runtime.ts'
 import { type EventRow, signsOf } from '../../src/watchdog/signs.ts'
+import { triesIn } from '../../src/watchdog/tries.ts'
 
 /** Records as a runner and a watchdog would write them. */
 function records() {
@@ -104,4 +105,22 @@ test('what a screen asks is known by the words of its agent’s state', () => {
   expect(one.signs().dialog).toEqual({ dialog: 'Go on?', message: 'Its screen asks: "Go on?".' })
   one.add('runtime.waiting', { why: 'input', message: 'Something is typed.' })
   expect(one.signs().dialog).toBeNull()
+})
+
+test('what was tried in one silence is told whole: also what a model advised before the last nudges', () => {
+  const one = records()
+  const nudge = (silentMs: number) => one.add('agent.nudged', { about: 'silence', silentMs })
+  const advise = (text: string) =>
+    one.add('agent.triaged', { about: 'silence', verdict: 'nudge', proposed: { text }, why: 'It hangs.' })
+  advise('Of an earlier silence')
+  one.use('Bash', {}, 'done')
+  nudge(4000)
+  advise('Try make')
+  nudge(4000)
+  nudge(8000)
+  expect(triesIn(one.rows, 'silence', 2)).toEqual([
+    'It was judged, and the verdict was nudge ("Try make"): It hangs.',
+    'It was nudged after 4 seconds of silence.',
+    'It was nudged after 8 seconds of silence.',
+  ])
 })
