@@ -68,7 +68,10 @@ export const MAIL_INVARIANTS: readonly Invariant[] = [
         if (delivered !== null && bounced !== null) return say('was delivered and went back')
         if (count > 1) return say(`was delivered ${count} times`)
         if (delivered === null && count > 0) return say('was recorded as delivered and still waits')
-        if (delivered !== null && mail.offer_id === null) return say('was delivered without having been offered')
+        // Who answers what is asked about an agent has had the question, by whatever way.
+        const isAnswered = mail.type === 'escalation'
+        if (delivered !== null && mail.offer_id === null && !isAnswered)
+          return say('was delivered without having been offered')
         return []
       })
     },

@@ -237,6 +237,16 @@ test('mail that waits for one who has ended is named', async () => {
   expect(await broken()).toEqual([['mail-reaches-somebody', '2 mails wait for reader, which is done.']])
 })
 
+test('mail that was delivered without having been offered is named, unless it asks about an agent and was answered', async () => {
+  const [mail] = await letters(1)
+  await deliver(mail, 5, { offer_id: null })
+  expect(await broken()).toEqual([
+    ['mail-once', `Mail ${mail?.slice(-8)} from human to reader was delivered without having been offered.`],
+  ])
+  await deliver(mail, 5, { offer_id: null, type: 'escalation' })
+  expect(await broken()).toEqual([])
+})
+
 test('a mail that was overtaken is named, unless its reader asked for the later one', async () => {
   const [first, second, third] = await letters(3)
   await deliver(second, 5)

@@ -10,7 +10,7 @@ import { takenDown } from '../oracle.ts'
 import { environmentFor, type Kill } from './steps.ts'
 
 /** Longest that all tasks of a job may take to come to their end, in ms. */
-const SETTLING_MS = 45_000
+const SETTLING_MS = 90_000
 
 /** A small piece of work for a fleet, typed by somebody who, after a crash, types again what was not acknowledged. */
 export interface Job {

@@ -13,6 +13,11 @@ const plain =
   (config = '') =>
   async (home: Home): Promise<Ground> => ({ repo: await readyRepo(home, config), env: {} })
 
+/** Succeeds when the agent has committed a file: a file alone may be all that one who was cut off has left. */
+function isCommitted(file: string): string {
+  return `git cat-file -e HEAD:${file} 2> /dev/null`
+}
+
 /** A command that commits a file and takes down the commit. */
 function commits({ ledger }: Hand, file: string): string {
   return `echo ${file} > ${file} && git add ${file} && git commit -qm ${file} && sha=$(git rev-parse HEAD) && ${takingDown(ledger, '{"sha":"$sha"}')}`
@@ -85,7 +90,7 @@ const claude: Job = {
     const repo = await readyRepo(home, 'runtime: { default: claude }\n')
     const ledger = join(home.path, 'claude-ledger')
     const commit = (file: string) =>
-      `[ -e ${file} ] || { echo ${file} > ${file}; git add -A; git commit -qm ${file}; sha=$(git rev-parse HEAD); ${takingDown(ledger, '{"sha":"$sha"}')}; }`
+      `${isCommitted(file)} || { echo ${file} > ${file}; git add -A; git commit -qm ${file}; sha=$(git rev-parse HEAD); ${takingDown(ledger, '{"sha":"$sha"}')}; }`
     const talking = talkingClaude(
       home,
       // What is in its conversation it knows, though the turn in which it heard of it was cut off.
@@ -116,7 +121,7 @@ const watched: Job = {
     const talking = talkingClaude(
       home,
       `cat > /dev/null; [ -e '${begun}' ] || { touch '${begun}'; sleep 600; }
-      [ -e a.txt ] || { echo a > a.txt; git add -A; git commit -qm a; }; ov done --summary 'It is in'`,
+      ${isCommitted('a.txt')} || { echo a > a.txt; git add -A; git commit -qm a; }; ov done --summary 'It is in'`,
     )
     return { repo, env: talking.env, begun, heard: () => talking.heard().map(({ prompt }) => prompt) }
   },
@@ -140,7 +145,7 @@ const limited: Job = {
     const talking = talkingClaude(
       home,
       `cat > /dev/null; [ -e '${met}' ] || { touch '${met}'; echo $(($(date +%s) + 2)); exit 43; }
-      [ -e a.txt ] || { echo a > a.txt; git add -A; git commit -qm a; }; ov done --summary 'It is in'`,
+      ${isCommitted('a.txt')} || { echo a > a.txt; git add -A; git commit -qm a; }; ov done --summary 'It is in'`,
     )
     return { repo, env: talking.env, heard: () => talking.heard().map(({ prompt }) => prompt) }
   },
@@ -155,7 +160,7 @@ const screen: Job = {
   name: 'screen',
   async prepare(home) {
     const repo = await readyRepo(home, 'runtime: { default: claude, claude: { mode: interactive } }\n')
-    const turn = '[ -e a.txt ] || { echo a > a.txt; git add -A; git commit -qm a; }; ov done --summary "It is in"'
+    const turn = `${isCommitted('a.txt')} || { echo a > a.txt; git add -A; git commit -qm a; }; ov done --summary "It is in"`
     const { PATH } = fakeScreenClaude(
       home,
       Array.from({ length: 9 }, () => turn),
