@@ -39,6 +39,9 @@ export interface Parking {
 /** What shows that the provider answers. Text alone does not: some CLIs say in words that they were refused. */
 const ANSWERS: ReadonlySet<AgentEvent['type']> = new Set(['tool_start', 'tool_end', 'turn_end'])
 
+/** By so little, in ms, a time that is told by one clock wavers by another. */
+const WAVER_MS = 1_000
+
 export function parkingOf(project: Project, agent: Agent, runtime: AgentRuntime): Parking {
   const { clock, config, db } = project
   const stopped = loginRefused(runtime)
@@ -48,13 +51,17 @@ export function parkingOf(project: Project, agent: Agent, runtime: AgentRuntime)
   let probe: Lease | null = null
   /** Its place in the line of those that go on: when, by the monotonic clock. */
   let place: { readonly at: number; readonly wait: Wait } | null = null
+  /** What it was told last to wait for. */
+  let told: Wait | null = null
   /** Looked up each time: somebody may have logged in. */
   const account = (): Account | null => accountOf(config, runtime, agent.model)
 
   const wait = (until: number | null, cause: LimitCause): Wait => {
     const state: AgentState =
       until === null ? { name: 'waiting', on: 'human', why: stopped } : { name: 'waiting', on: 'rate_limit', until }
-    return { until, cause, state }
+    const next = { until, cause, state }
+    told = told !== null && isSame(told, next) ? told : next
+    return told
   }
 
   return {
@@ -109,6 +116,13 @@ export function parkingOf(project: Project, agent: Agent, runtime: AgentRuntime)
       if (mine !== null) await liftLimit(project, mine, agent, lease)
     },
   }
+}
+
+/** The same time by another clock is some milliseconds off, another each time: told anew, all would be told, again and again. */
+function isSame(before: Wait, next: Wait): boolean {
+  if (before.cause !== next.cause) return false
+  if (before.until === null || next.until === null) return before.until === next.until
+  return Math.abs(before.until - next.until) < WAVER_MS
 }
 
 /** Why an agent fails that waits for a limit that does not end; null as a rule. */

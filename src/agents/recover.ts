@@ -1,18 +1,16 @@
-import type { AgentRuntime } from '../contract/runtime.ts'
 import { isFinal } from '../contract/states.ts'
 import { write } from '../db/open.ts'
-import { OvError } from '../errors.ts'
 import { countEventsWithin, recordEvent } from '../events/store.ts'
 import { ownIdentity } from '../os/process.ts'
 import { killSession } from '../os/tmux.ts'
-import { requireLogin } from '../preflight/login.ts'
 import type { Project } from '../project.ts'
 import { step } from '../steps.ts'
 import { getTask } from '../tasks/store.ts'
 import { changesOf } from '../worktrees/changes.ts'
 import { leaveWord } from './digest.ts'
+import { isUsable } from './programs.ts'
 import { loadedRuntime, loadRuntime } from './registry.ts'
-import { programOf, type RuntimeChoice } from './routing.ts'
+import type { RuntimeChoice } from './routing.ts'
 import { type AfterDeath, afterDeath, RESTART_WINDOW_MS } from './rules.ts'
 import { type Agent, takeOver, updateAgent } from './store.ts'
 import { sessionLeft } from './transcript.ts'
@@ -45,20 +43,8 @@ export async function judgeDeath(project: Project, agent: Agent, persistent: boo
     turns: agent.turns,
     prompts: runtime?.can.prompts ?? true,
     restarts: await recentRestarts(project, agent),
-    able: (agent.persistent === 0 || persistent) && runtime !== null && isUsable(project, runtime),
+    able: (agent.persistent === 0 || persistent) && runtime !== null && isUsable(project.config, runtime),
   })
-}
-
-/** Its program and its login are there for whom this process starts: another terminal may have neither. */
-export function isUsable({ config }: Project, runtime: AgentRuntime): boolean {
-  try {
-    programOf(config, runtime)
-    requireLogin(config, runtime, '')
-    return true
-  } catch (error) {
-    if (error instanceof OvError) return false
-    throw error
-  }
 }
 
 /** What is different for an agent that goes on. */

@@ -53,7 +53,7 @@ export interface Retried {
  * its task.
  *
  * @throws {OvError} `retry.done`, `retry.at-work`, `retry.persistent`, `retry.no-branch`, `retry.twin`, `retry.taken`, and what
- *   `namedAgent`, `successorOf`, `requireLogin` and `preflightSling` throw
+ *   `namedAgent`, `successorOf`, `requireLogin`, `preflightSling` and `launchRunner` throw
  */
 export async function retry(project: Project, request: RetryRequest): Promise<Retried> {
   const agent = (await agentOfTask(project.db, request.what)) ?? (await namedAgent(project, request.what))
@@ -71,7 +71,8 @@ export async function retry(project: Project, request: RetryRequest): Promise<Re
       hint: `See how it stands: ov inspect ${agent.name}`,
     })
   }
-  await dispatchQueued(project)
+  const refused = (await dispatchQueued(project)).get(agent.id)
+  if (refused !== undefined) throw refused
   const now = await getAgent(project.db, agent.id)
   return {
     agent: agent.name,

@@ -5,13 +5,13 @@ import { CAPABILITIES, type Capability, type Mode, type Protection } from '../co
 import { OvError } from '../errors.ts'
 import { heldUp } from '../limits/pass.ts'
 import { oneLine } from '../mail/frame.ts'
-import { findProgram, programBehind } from '../os/files.ts'
 import type { Project } from '../project.ts'
 import { agentEnvironmentOf, gatewayTrouble } from './environment.ts'
 import { type Candidate, firstAble, type Obstacle, type PassedOver } from './fallback.ts'
 import { isLoggedOut } from './login.ts'
 import type { Role, Roles } from './manifest.ts'
 import { ownerOfModel } from './models.ts'
+import { isInstalled, notInstalled } from './programs.ts'
 import { loadedRuntimes, loadRuntime, runtimeIds } from './registry.ts'
 
 export interface RuntimeChoice {
@@ -118,7 +118,7 @@ export async function chooseRuntime(project: Chooser, request: RuntimeRequest): 
       { hint: 'Choose another one: --runtime claude' },
     )
   }
-  if (runtime.binaries.length > 0 && findRuntimeProgram(config, runtime) === null)
+  if (!isInstalled(config, runtime))
     throw notInstalled(config, runtime, `: ${await otherRuntime(config, runtime.id, request)}`)
   const trouble = gatewayTrouble(config, runtime)
   if (trouble !== null) {
@@ -182,7 +182,7 @@ export async function candidate(project: Chooser, id: string, request: RuntimeRe
     if (!runtime.can.prompts) return { is: 'no-prompts' }
     if (leadsOthers(project, request) && runtime.can.reports !== 'mail') return { is: 'no-commands' }
     if (interactive) return { is: 'no-screen' }
-    if (runtime.binaries.length > 0 && findRuntimeProgram(config, runtime) === null) return { is: 'not-installed' }
+    if (!isInstalled(config, runtime)) return { is: 'not-installed' }
     if (isLoggedOut(config, runtime)) return { is: 'no-login' }
     if (held === null) return null
     return held.until === null ? { is: 'refused-login' } : { is: 'parked', until: held.until }
@@ -232,7 +232,7 @@ async function otherRuntime(
       other.can.prompts &&
       (!interactive || other.can.interactive) &&
       (!persistent || other.can.reports === 'mail') &&
-      findRuntimeProgram(config, other) !== null,
+      isInstalled(config, other),
   )
   if (able.length > 0) return able.map((other) => `--runtime ${other.id}`).join(' or ')
   // A command has no screen, and can be no agent without an end.
@@ -269,37 +269,4 @@ function modeFor(
     })
   }
   return 'interactive'
-}
-
-/**
- * Absolute path of a runtime's program, or null for one that needs none.
- * @throws {OvError} `runtime.not-installed`
- */
-export function programOf(config: Config, runtime: AgentRuntime): string | null {
-  const path = findRuntimeProgram(config, runtime)
-  if (path !== null) return programBehind(path, runtime.behind?.[`${process.platform}-${process.arch}`] ?? [])
-  if (runtime.binaries.length === 0) return null
-  throw notInstalled(config, runtime, ' under "runtime" in overstory.yaml')
-}
-
-function notInstalled(config: Config, runtime: AgentRuntime, instead: string): OvError {
-  const names = programNames(config, runtime).join(' or ')
-  return new OvError('user', 'runtime.not-installed', `${runtime.title} is not installed: no ${names} on PATH.`, {
-    hint: `${runtime.install}, or choose another${instead}`,
-  })
-}
-
-/** Absolute path of a runtime's program, or null when there is none. */
-export function findRuntimeProgram(config: Config, runtime: AgentRuntime): string | null {
-  for (const name of programNames(config, runtime)) {
-    const path = findProgram(name)
-    if (path !== null) return path
-  }
-  return null
-}
-
-/** What is looked for on PATH: the configured program instead of the usual ones. */
-export function programNames(config: Config, runtime: AgentRuntime): readonly string[] {
-  const { binary } = runtimeSection(config, runtime.id)
-  return binary === undefined || runtime.binaries.length === 0 ? runtime.binaries : [binary]
 }

@@ -46,13 +46,14 @@ import { noting } from './notes.ts'
 import { type Pane, paneOn } from './pane.ts'
 import { fallbackFor, type Parking, parkingOf, type Wait } from './parking.ts'
 import { isPassing } from './passing.ts'
+import { programOf } from './programs.ts'
 import { CHOICES, GO_ON, MEND, TURN_OVER, WAIT_OVER } from './prompts.ts'
 import { CHANGES_AGAIN, puttingBack } from './put-back.ts'
 import { openRawLog, type RawLog } from './raw-log.ts'
 import { giveTo } from './reassign.ts'
 import { recentRestarts, recover } from './recover.ts'
 import { loadRuntimeOf } from './registry.ts'
-import { programOf, type RuntimeChoice } from './routing.ts'
+import type { RuntimeChoice } from './routing.ts'
 import { afterTurn, endOf, MAX_RESTARTS } from './rules.ts'
 import { openServe } from './serve.ts'
 import { type Hold, openSession, type Session, type SessionOptions } from './session.ts'
@@ -183,6 +184,8 @@ class Runner {
   #again: { readonly at: number; readonly anew: boolean } | null = null
   /** What a person was told to do, so that it goes on. */
   #held: Hold | null = null
+  /** What went wrong last when the rest of the fleet was looked after. */
+  #trouble: string | null = null
 
   constructor(project: Project, agent: Agent, task: Task, runtime: AgentRuntime) {
     this.#project = project
@@ -200,7 +203,7 @@ class Runner {
     this.#ground = groundOf(project, agent, task, this.#place.worktree)
     this.#train = trainBeside(
       project,
-      (why) => this.#note('merge.trouble', { why }),
+      async (why) => this.#tell('merge.trouble', { why }),
       () => this.#inbox.put({ is: 'wake' }),
     )
     this.#untouched = this.#readOnly
@@ -234,7 +237,7 @@ class Runner {
     if (outcome === 'lost') return
     // The agent is at its first turn: time to prepare what the next one will need.
     const filled = fillPool(this.#project).catch((error: unknown) =>
-      this.#note('pool.trouble', { why: messageOf(error) }),
+      this.#tell('pool.trouble', { why: messageOf(error) }),
     )
     while (outcome === null) {
       const handled = await this.#handle(await this.#inbox.next())
@@ -376,8 +379,7 @@ class Runner {
       now: () => clock.monotonic(),
       reports: this.#runtime.readHook !== undefined,
       dialogs: this.#project.config.watchdog.dialogs,
-      answered: (dialog, { keys, why }) =>
-        this.#inbox.put({ is: 'note', type: 'dialog.answered', data: { dialog, answer: keys.join(' '), why } }),
+      answered: (dialog, { keys, why }) => this.#tell('dialog.answered', { dialog, answer: keys.join(' '), why }),
     })
     if (this.#runtime.readHook !== undefined) this.#hooks = this.#openHooks((event) => session.report(event))
     return session
@@ -628,11 +630,24 @@ class Runner {
     if (silent && this.#project.clock.monotonic() - this.#promptedAt > limit)
       return { name: 'failed', reason: this.#hung(limit) }
     if (this.#ticks % RECONCILE_TICKS === 0) {
-      await reconcileUnwatched(this.#project)
+      await this.#lookAfterOthers()
       // What others left in the queue, who are gone by now.
       this.#train.drive()
     }
     return this.#lookAround()
+  }
+
+  /** What goes wrong with others is no fault of this agent's: it is told, once as long as it stays the same. */
+  async #lookAfterOthers(): Promise<void> {
+    try {
+      await reconcileUnwatched(this.#project)
+      this.#trouble = null
+    } catch (error) {
+      if (isPassing(error)) throw error
+      const why = messageOf(error)
+      if (why !== this.#trouble) await this.#note('fleet.trouble', { why })
+      this.#trouble = why
+    }
   }
 
   #hung(limit: number): string {
@@ -806,6 +821,11 @@ class Runner {
     const agent = (await getAgent(this.#project.db, this.#agent.id)) ?? this.#agent
     const speaker = { kind: 'agent' as const, agent, ...(this.#transcript ? { transcript: this.#transcript } : {}) }
     return perform(this.#project, speaker, op, input, gone)
+  }
+
+  /** Has it noted in its turn: what happens beside the inbox can't fail for want of space. */
+  #tell(type: string, data: Record<string, unknown>): void {
+    this.#inbox.put({ is: 'note', type, data })
   }
 
   #become(state: AgentState): Promise<void> {

@@ -208,7 +208,8 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
   })
   step('sling.reserved')
   if (own !== null) await launchRunner(project, own)
-  await dispatchQueued(project)
+  const refused = (await dispatchQueued(project)).get(slung.agent.id)
+  if (refused !== undefined) throw refused
   step('sling.dispatched')
   const queued = (await getAgent(project.db, slung.agent.id))?.state === 'queued'
   return { ...slung, queued, waits: queued ? (await modeNow(project)).holds : null }

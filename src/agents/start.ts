@@ -14,23 +14,26 @@ import { logFolder } from '../state-dir.ts'
 import { step } from '../steps.ts'
 import { endAgent } from './finish.ts'
 import { heldRuntimes } from './held-runtimes.ts'
-import { type Agent, type HeldRuntimes, oldestQueued, takeOver } from './store.ts'
+import { type Agent, type HeldRuntimes, isFenced, oldestQueued, takeOver } from './store.ts'
 
 /**
  * Starts queued agents, oldest first, while there is a place and the machine has enough left for one more. Whoever notices
- * a free place calls this; two at once are no harm.
+ * a free place calls this; two at once are no harm. One whose runner cannot be started has failed, by itself: neither who
+ * calls this nor the next of the queue has to do with it.
+ *
+ * @returns why those could not be started that could not, by their ids
  */
-export async function dispatchQueued(project: Project): Promise<Agent[]> {
-  const started: Agent[] = []
-  if (project.misconfigured !== null) return started
+export async function dispatchQueued(project: Project): Promise<ReadonlyMap<string, OvError>> {
+  const refused = new Map<string, OvError>()
+  if (project.misconfigured !== null) return refused
   // What the machine has left is looked at only for somebody who would start.
-  if ((await oldestQueued(project.db, 'anybody')) === undefined) return started
+  if ((await oldestQueued(project.db, 'anybody')) === undefined) return refused
   const held = await lookBeforeStart(project)
   for (;;) {
     const agent = await write(project.db, (tx) => takeNext(tx, project, held))
-    if (agent === null) return started
-    await launchRunner(project, agent)
-    started.push(agent)
+    if (agent === null) return refused
+    const why = await startRunner(project, agent)
+    if (why !== null) refused.set(agent.id, why)
   }
 }
 
@@ -57,25 +60,42 @@ export async function takeNext(tx: Db, project: Project, held: HeldRuntimes, onl
 }
 
 /**
- * Starts the runner of an agent: in a tmux session where there is tmux, else detached with a log file.
- * It takes the agent over by itself; until then the agent is `starting` and a dead start is put back in the queue.
+ * Starts the runner of an agent, for who wants just this one started.
+ * @throws {OvError} `sling.no-runner`, `sling.no-screen`: it could not be started, and its agent has failed
  */
 export async function launchRunner(project: Project, agent: Agent): Promise<void> {
+  const refused = await startRunner(project, agent)
+  if (refused !== null) throw refused
+}
+
+/**
+ * Starts the runner of an agent: in a tmux session where there is tmux, else detached with a log file.
+ * It takes the agent over by itself; until then the agent is `starting` and a dead start is put back in the queue.
+ *
+ * @returns null, or why it could not be started: then its agent has failed
+ */
+async function startRunner(project: Project, agent: Agent): Promise<OvError | null> {
   step('start.taken')
   try {
     await openRunner(project, agent)
   } catch (error) {
-    await endAgent(project, agent, { name: 'failed', reason: `Its runner could not be started: ${messageOf(error)}` })
-    throw error instanceof OvError
-      ? error
-      : new OvError(
-          'failed',
-          'sling.no-runner',
-          `The runner of ${agent.name} could not be started: ${messageOf(error)}.`,
-          { hint: 'ov doctor', cause: error },
-        )
+    const why = messageOf(error)
+    await endStart(project, agent, `Its runner could not be started: ${why}`)
+    if (error instanceof OvError) return error
+    const message = `The runner of ${agent.name} could not be started: ${why}.`
+    return new OvError('failed', 'sling.no-runner', message, { hint: 'ov doctor', cause: error })
   }
   step('start.launched')
+  return null
+}
+
+async function endStart(project: Project, agent: Agent, reason: string): Promise<void> {
+  try {
+    await endAgent(project, agent, { name: 'failed', reason })
+  } catch (error) {
+    // Somebody stopped it meanwhile.
+    if (!isFenced(error)) throw error
+  }
 }
 
 async function openRunner(project: Project, agent: Agent): Promise<void> {

@@ -1,6 +1,6 @@
 import { ownFile, ownIds } from '../agents/own-runtimes.ts'
+import { findRuntimeProgram } from '../agents/programs.ts'
 import { loadRuntime, runtimeIds } from '../agents/registry.ts'
-import { findRuntimeProgram } from '../agents/routing.ts'
 import type { Config } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { OvError } from '../errors.ts'

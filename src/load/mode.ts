@@ -9,19 +9,15 @@ import { type LoadSpec, look, noteMode, type Sight } from './look.ts'
 import { type Admission, type Doing, type Mode, mayAt, placesAt } from './rules.ts'
 import { readModes, setMode, unsetMode } from './store.ts'
 
-function loadSpec({ config, root, stateDir }: Pick<Project, 'config' | 'root' | 'stateDir'>): LoadSpec {
-  const { baseDir } = config.worktrees
-  const { minMemory = null, minDisk = null, ...limits } = config.load
-  return {
-    limits: { ...limits, minMemory, minDisk },
-    folders: [stateDir, isAbsolute(baseDir) ? baseDir : resolve(root, baseDir)],
-    maxConcurrent: config.agents.maxConcurrent,
-  }
-}
-
 /** By the configuration as it is now: a runner may have been started under an older one. */
 export function loadSpecNow({ config, root, stateDir }: Pick<Project, 'config' | 'root' | 'stateDir'>): LoadSpec {
-  return loadSpec({ config: recallSettings(root, stateDir)?.config ?? config, root, stateDir })
+  const { load, worktrees, agents } = recallSettings(root, stateDir)?.config ?? config
+  const { minMemory = null, minDisk = null, ...limits } = load
+  return {
+    limits: { ...limits, minMemory, minDisk },
+    folders: [stateDir, isAbsolute(worktrees.baseDir) ? worktrees.baseDir : resolve(root, worktrees.baseDir)],
+    maxConcurrent: agents.maxConcurrent,
+  }
 }
 
 /** How much the fleet does just now, and why. Times are ms since the epoch. */
@@ -44,7 +40,7 @@ export function holdsByLevel({ level, by, why, holds }: ModeReport): boolean {
 
 /** Looks, and changes nothing. */
 export async function modeNow(project: Project): Promise<ModeReport> {
-  const spec = loadSpec(project)
+  const spec = loadSpecNow(project)
   const sight = await look(project.db, project.clock.now(), spec, readMachine(spec.folders))
   return reportOf(sight, spec)
 }

@@ -1,7 +1,7 @@
 import { gatewayTrouble } from '../agents/environment.ts'
 import { type Login, loginOf, loginSeen } from '../agents/login.ts'
+import { programNames } from '../agents/programs.ts'
 import { loadedRuntimes } from '../agents/registry.ts'
-import { programNames } from '../agents/routing.ts'
 import { runtimeSection } from '../config/runtime-section.ts'
 import type { Config } from '../config/schema.ts'
 import type { AgentRuntime, Can } from '../contract/runtime.ts'

@@ -1,3 +1,4 @@
+import { startSeen } from '../agents/starts.ts'
 import { ownerOf, type WatchedAgent, watchedAgents } from '../agents/store.ts'
 import type { Clock } from '../clock.ts'
 import { HUMAN } from '../contract/mail.ts'
@@ -202,7 +203,7 @@ export class Eyes {
       id,
       state,
       fence,
-      runner: owner === null ? null : this.#ask(id, owner),
+      runner: owner === null ? null : this.#runnerOf(agent, owner),
       mark,
       screen,
       busy: (sight?.signs.tools ?? 0) > 0,
@@ -231,6 +232,12 @@ export class Eyes {
     const at = this.#clock.monotonic() + until - this.#clock.now()
     sight.given.set(id, at)
     return at
+  }
+
+  /** A starter that lives says nothing of what it has started. */
+  #runnerOf(agent: WatchedAgent, owner: ProcessIdentity): Liveness {
+    const seen = this.#ask(agent.id, owner)
+    return seen === 'alive' && agent.state === 'starting' ? startSeen(agent, this.#clock.now()) : seen
   }
 
   /** Asks the kernel after an agent's owner, who stays the same for long. */

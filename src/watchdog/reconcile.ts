@@ -1,11 +1,14 @@
 import { recordEnd } from '../agents/finish.ts'
 import { keepWork } from '../agents/keep-work.ts'
+import { isPassing } from '../agents/passing.ts'
 import { judgeDeath, recover } from '../agents/recover.ts'
 import { endOf, MAX_RESTARTS, RESTART_WINDOW_MS } from '../agents/rules.ts'
 import { dispatchQueued } from '../agents/start.ts'
-import { type Agent, getAgent, openAgents, ownerOf, takeOver } from '../agents/store.ts'
+import { startSeen } from '../agents/starts.ts'
+import { type Agent, getAgent, isFenced, openAgents, ownerOf, takeOver } from '../agents/store.ts'
 import { type EndState, isFinal } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
+import { messageOf } from '../errors.ts'
 import { tendEscalations } from '../escalation/tend.ts'
 import { recordEvent } from '../events/store.ts'
 import { assess } from '../load/look.ts'
@@ -23,8 +26,6 @@ import { getTask } from '../tasks/store.ts'
 import { sweepPool } from '../worktrees/pool.ts'
 import { isWatched } from './lease.ts'
 
-/** A start whose starter died is given this long until its runner shows among the processes. */
-const START_GRACE_MS = 2_000
 const PUT_ASIDE = `Its runner died, though it was started again ${MAX_RESTARTS} times within ${RESTART_WINDOW_MS / 60_000} minutes. It is put aside.`
 
 /**
@@ -52,22 +53,18 @@ export async function reconcile(project: Project, { persistent = false } = {}): 
     await sweepSockets(project.socketDir, [TMUX_SOCKET])
     step('recover.stopped')
     if (next === 'start') {
-      await requeue(project, taken)
+      await requeue(project, taken, taken.state === 'starting' ? 'its start died' : 'its runner died')
       step('recover.requeued')
       continue
     }
     await keepWork(project, taken)
     step('recover.kept')
     if (next === 'recover') {
-      await recover(project, taken)
+      await recoverOrRequeue(project, taken)
       continue
     }
-    // Looked up and ended at once: a merge that is rejected in between would leave a task that nobody works on.
-    await write(project.db, async (tx) =>
-      recordEnd(tx, taken, await endFor(tx, taken, next === 'put-aside'), project.clock.now()),
-    )
+    if (await endOrphan(project, taken, next === 'put-aside')) ended.push(taken)
     step('recover.ended')
-    ended.push(taken)
   }
   step('recover.over')
   await mendLandings(project)
@@ -83,19 +80,32 @@ export async function reconcile(project: Project, { persistent = false } = {}): 
 /** Whether nobody owns an agent any more that somebody should, for certain. */
 export function isOrphaned(project: Project, agent: Agent): boolean {
   const owner = ownerOf(agent)
-  if (agent.state === 'queued' || owner === null || liveness(owner) !== 'gone') return false
-  return agent.state !== 'starting' || !stillStarting(project, agent)
+  if (agent.state === 'queued' || owner === null) return false
+  return (agent.state === 'starting' ? startSeen(agent, project.clock.now()) : liveness(owner)) === 'gone'
 }
 
 /** Whether a start has lost its starter, and may still have a runner on its way. */
 export function isStartInDoubt(project: Project, agent: Agent): boolean {
   const owner = ownerOf(agent)
-  return agent.state === 'starting' && owner !== null && liveness(owner) === 'gone' && stillStarting(project, agent)
+  if (agent.state !== 'starting' || owner === null || liveness(owner) !== 'gone') return false
+  return startSeen(agent, project.clock.now()) !== 'gone'
 }
 
 /** What everybody does who lives and looks around: nothing while a watcher is at it, which acts at once. */
 export async function reconcileUnwatched(project: Project): Promise<void> {
   if (!(await isWatched(project))) await reconcile(project)
+}
+
+/** Looked up and ended at once: a merge that is rejected in between would leave a task that nobody works on. */
+async function endOrphan(project: Project, agent: Agent, putAside: boolean): Promise<boolean> {
+  try {
+    await write(project.db, async (tx) => recordEnd(tx, agent, await endFor(tx, agent, putAside), project.clock.now()))
+    return true
+  } catch (error) {
+    // Somebody stops it, and was faster.
+    if (isFenced(error)) return false
+    throw error
+  }
 }
 
 /**
@@ -111,18 +121,25 @@ async function endFor(tx: Db, agent: Agent, putAside: boolean): Promise<EndState
   return { name: 'failed', reason: putAside ? PUT_ASIDE : 'Its runner died.' }
 }
 
-/** The starter of a start ends as soon as the runner runs; that is no death while the runner is on its way. */
-function stillStarting(project: Project, agent: Agent): boolean {
-  const age = project.clock.now() - agent.state_since
-  return (age >= 0 && age < START_GRACE_MS) || runnersOf(agent.id).length > 0
+/**
+ * One agent's trouble, a worktree that git cannot read, say, does not keep all others waiting: its next runner meets it, and says
+ * so, or it has passed by then.
+ */
+async function recoverOrRequeue(project: Project, agent: Agent): Promise<void> {
+  try {
+    await recover(project, agent)
+  } catch (error) {
+    if (isPassing(error)) throw error
+    await requeue(project, agent, `its runner died, and it could not be told what it had done: ${messageOf(error)}`)
+  }
 }
 
-async function requeue(project: Project, agent: Agent): Promise<void> {
+async function requeue(project: Project, agent: Agent, why: string): Promise<void> {
   await write(project.db, async (tx) => {
     const now = project.clock.now()
     // One that waits for its account's limit before its first turn has begun as little as one that starts.
     if ((await takeOver(tx, agent, [agent.state], ownIdentity(), 'queued', now)) === null) return
-    await note(tx, project, agent, 'agent.requeued', agent.state === 'starting' ? 'its start died' : 'its runner died')
+    await note(tx, project, agent, 'agent.requeued', why)
   })
 }
 

@@ -36,7 +36,7 @@ export function wordsFor(event: EventRow, nameOf: (agent: string) => string): Wo
         `${who} goes on where it was, ${data.context === 'digest' ? 'told from the records what it had done' : 'with its conversation'}${because(data.why)}`,
       )
     case 'agent.requeued':
-      return say('plain', `${who} waits for a place again: its start died`)
+      return say('plain', `${who} waits for a place again${because(data.why)}`)
     case 'agent.nudged':
       if (data.about === 'loop') return say('bad', `${who} goes in circles, and is told so`)
       return say(

@@ -147,15 +147,18 @@ test('reduced: half of the places; a wish with an end ends by itself', async () 
   ])
 })
 
-test('a disk that is as good as full: nothing is merged until there is space again, then all goes on by itself', async () => {
+test.each([
+  ['there is space again', 'rm .git/filler'],
+  ['a person asks for less', "echo 'load: { minDisk: 1MB }' > overstory.local.yaml"],
+])('a disk that is as good as full: nothing is merged until %s, then all goes on by itself', async (_until, mend) => {
   fleet = await makeFleet(home)
   const repo = join(home.path, 'small')
   mkdirSync(repo)
   const space = await mountSpace(home)
-  expect((await space.sh(`mount -t tmpfs -o size=64m tmpfs '${repo}'`)).output).toBe('')
+  expect((await space.sh(`mount -t tmpfs -o size=96m tmpfs '${repo}'`)).output).toBe('')
   const sh = (script: string) => space.sh(`cd '${repo}' && ${script}`)
   await sh(
-    "git init -q -b main && echo 'load: { minDisk: 40MB }' > overstory.yaml && git add -A && git commit -qm First",
+    "git init -q -b main && echo 'load: { minDisk: 80MB }' > overstory.yaml && git add -A && git commit -qm First",
   )
   const ov = async (...args: string[]) => {
     const outcome = await space.ov(repo, args)
@@ -168,14 +171,14 @@ test('a disk that is as good as full: nothing is merged until there is space aga
   await ov(...slingShell('worker', `echo w > w.txt; ${until('go')}`))
   await expect.poll(async () => (await status()).agents[0].state, { timeout: 20_000 }).toBe('working')
   const free = async () => Number((await sh('df --output=avail -B1M . | tail -1')).stdout)
-  await sh(`dd if=/dev/zero of=.git/filler bs=1M count=${(await free()) - 3}`)
-  expect(await free()).toBeLessThan(4)
+  await sh(`dd if=/dev/zero of=.git/filler bs=1M count=${(await free()) - 7}`)
+  expect(await free()).toBeLessThan(8)
   expect((await status()).mode).toMatchObject({ level: 'read-only', by: 'ov', why: expect.stringContaining('minDisk') })
   allow('go')
   await expect.poll(async () => (await status()).agents[0].waitingOn, { timeout: 20_000 }).toBe('merge')
   expect((await space.ov(repo, ['merge'])).code).toBe(4)
   await ov('mail', 'send', '--to', 'human', '--subject', 'Mail is taken as long as there is any space')
-  await sh('rm .git/filler')
+  await sh(mend)
   await expect.poll(async () => (await status()).agents[0].task.state, { timeout: 30_000 }).toBe('merged')
   expect((await status()).mode.level).toBe('full')
 })
