@@ -11,8 +11,8 @@ import type { Project } from '../project.ts'
 import { step } from '../steps.ts'
 import { getTask, setTaskState, type Task } from '../tasks/store.ts'
 import { startingPoint } from '../worktrees/base.ts'
-import { keepCommits } from '../worktrees/keep.ts'
 import { gitIn, worktreePath } from '../worktrees/prepare.ts'
+import { keepWork } from './keep-work.ts'
 import { type Agent, getAgent, updateAgent } from './store.ts'
 
 export interface Claim {
@@ -72,7 +72,7 @@ export async function claimDone(
       },
     )
   }
-  if (head !== null && ahead > 0) await keepCommits(project, agent.id, path, current.base_sha)
+  if (head !== null && ahead > 0) await keepWork(project, current)
   step('claim.kept')
   await write(project.db, async (tx) => {
     const now = project.clock.now()

@@ -1,6 +1,5 @@
 import { write } from '../db/open.ts'
-import { OvError } from '../errors.ts'
-import { recordEvent } from '../events/store.ts'
+import { messageOf, OvError } from '../errors.ts'
 import { oneLine } from '../mail/frame.ts'
 import { commitOf } from '../os/git.ts'
 import type { Project } from '../project.ts'
@@ -11,6 +10,8 @@ import { keepCommits } from '../worktrees/keep.ts'
 import { takePooled } from '../worktrees/pool.ts'
 import { prepareWorktree } from '../worktrees/prepare.ts'
 import { freshenReading, prepareReading } from '../worktrees/reading.ts'
+import { isPassing } from './passing.ts'
+import { recordFor } from './record.ts'
 import { type Agent, updateAgent } from './store.ts'
 
 /** What an agent stands on: its worktree, and the commit it began with. */
@@ -24,8 +25,8 @@ export interface Ground {
   prepare(): Promise<void>
   /** What a turn begins with: who reads what is merged reads the newest. */
   freshen(): Promise<void>
-  /** Gives every commit it made a ref of its own. */
-  keep(): Promise<unknown>
+  /** Gives every commit it made a ref of its own. False: just now it can't be done, which is recorded, and is tried again. */
+  keep(): Promise<boolean>
   /** What it has done so far; null for one that has no branch. */
   changes(): Promise<Changes | null>
 }
@@ -40,16 +41,9 @@ export function groundOf(project: Project, agent: Agent, task: Task, worktree: s
   /** What was kept when it was looked last; null where an earlier runner may have kept more. */
   let kept: string | null = agent.turns === 0 ? '' : null
 
-  /** It is progress, whatever else it shows. */
-  const noteCommits = (tips: readonly string[]) =>
-    recordEvent(db, {
-      at: clock.now(),
-      type: 'agent.committed',
-      runId: agent.run_id,
-      agentId: agent.id,
-      taskId: agent.task_id,
-      data: { tips: tips.slice(-TIPS_NOTED) },
-    })
+  /** Why they could not be kept when it was tried last. */
+  let trouble: string | null = null
+  const note = (type: string, data: Record<string, unknown>) => recordFor(db, agent, clock.now(), type, data)
 
   const readFrom = async (commit: string) => {
     if (commit !== base) await updateAgent(db, agent, { base_sha: commit })
@@ -96,11 +90,22 @@ export function groundOf(project: Project, agent: Agent, task: Task, worktree: s
       if (agent.persistent === 1) await readFrom(await freshenReading(project, worktree))
     },
     async keep() {
-      const tips = await keepCommits(project, agent.id, worktree, base)
-      const now = tips.toSorted().join(' ')
-      if (kept !== null && now !== kept && tips.length > 0) await noteCommits(tips)
-      kept = now
-      return tips
+      try {
+        const tips = await keepCommits(project, agent.id, worktree, base)
+        const now = tips.toSorted().join(' ')
+        // It is progress, whatever else it shows.
+        if (kept !== null && now !== kept && tips.length > 0)
+          await note('agent.committed', { tips: tips.slice(-TIPS_NOTED) })
+        kept = now
+        trouble = null
+        return true
+      } catch (error) {
+        if (isPassing(error)) throw error
+        const why = messageOf(error)
+        if (why !== trouble) await note('agent.keep-failed', { why })
+        trouble = why
+        return false
+      }
     },
     changes: () => changesOf(project, agent, base),
   }

@@ -259,15 +259,15 @@ class Runner {
     await this.#countTokens()
     this.#tokens?.close()
     const { worktree } = this.#place
-    await this.#ground.keep()
+    const kept = await this.#ground.keep()
     step('end.kept')
     await this.#handover.conclude()
     await endAgent(this.#project, this.#agent, state)
     step('end.recorded')
     this.#pane.title(`${this.#agent.name} ${state.name}`)
     await dispatchQueued(this.#project)
-    if (state.name !== 'done') return
-    // Merged or without changes, and clean: only then does the folder go. Git itself refuses a dirty one.
+    if (state.name !== 'done' || !kept) return
+    // Merged or without changes, kept and clean: only then does the folder go. Git itself refuses a dirty one.
     if ((await uncommitted(gitIn(this.#project, worktree))).length === 0 && !(await recycle(this.#project, worktree)))
       await removeWorktree(this.#project.git, worktree)
     step('end.tidied')

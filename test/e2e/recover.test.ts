@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -113,17 +113,24 @@ test('an agent that waits for an answer is brought back without a turn, and the 
 })
 
 test('an agent that waits for the end of a limit is brought back to wait for the same end, and goes on then', async () => {
-  const reset = Math.ceil(Date.now() / 1000) + 12
+  const reset = join(home.path, 'reset')
+  writeFileSync(reset, String(Math.ceil(Date.now() / 1000) + 3600))
   await open(`
-    if [ "$(date +%s)" -lt ${reset} ]; then echo ${reset}; exit 43; fi
+    if [ -e '${reset}' ]; then cat '${reset}'; exit 43; fi
     cat > /dev/null; ov done --no-changes --summary 'After the limit'`)
   await ov('sling', '--task', 'Wait')
-  await expect.poll(async () => (await agent()).waiting_on, { timeout: 10_000 }).toBe('rate_limit')
+  await expect.poll(async () => (await agent()).waiting_on, { timeout: 30_000 }).toBe('rate_limit')
   const { waiting_until: until } = await agent()
   await killRunner()
   expect(await up()).toMatchObject({ planned: [{ do: 'recover' }], pending: [] })
   expect(await agent()).toMatchObject({ state: 'waiting', waiting_on: 'rate_limit', waiting_until: until })
   expect(claude.heard()).toHaveLength(1)
+  // The hour is over.
+  rmSync(reset)
+  await fleet.db
+    .updateTable('limits')
+    .set({ until: Date.now() + 1000, until_monotonic: null })
+    .execute()
   await expect.poll(async () => (await agent()).state, { timeout: 30_000 }).toBe('done')
   expect(claude.heard()).toHaveLength(2)
   expect(sessions()).toHaveLength(1)
