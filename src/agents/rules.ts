@@ -125,6 +125,11 @@ export function describeState(state: AgentState): string {
 export const MAX_RESTARTS = 3
 export const RESTART_WINDOW_MS = 10 * 60_000
 
+/** Why an agent is put aside, in a sentence. @param what died: `Its runner` */
+export function putAside(what: string): string {
+  return `${what} died, though it was started again ${MAX_RESTARTS} times within ${RESTART_WINDOW_MS / 60_000} minutes. It is put aside.`
+}
+
 export interface DeathFacts {
   readonly taskFinal: boolean
   /** Turns it has begun. */
@@ -165,7 +170,7 @@ export interface FailureFacts {
   readonly login: string
   /** For a persistent agent: what a person types to start it again; null for one with a task. */
   readonly again: string | null
-  /** It can be told to go on: its runtime understands a prompt, and had shown that it works before it died. */
+  /** It can be told to go on: its runtime understands a prompt, and had shown that it works before it died, or was killed. */
   readonly goesOn: boolean
   /** How often it was started again within the window (`RESTART_WINDOW_MS`). */
   readonly restarts: number
@@ -180,6 +185,8 @@ export type AfterFailure =
   | { readonly do: 'retry'; readonly afterMs: number }
   /** A new session takes the place of one that is of no use any more. */
   | { readonly do: 'renew'; readonly afterMs: number }
+  /** It was started again too often: a person has to look. */
+  | { readonly do: 'put-aside' }
   | { readonly do: 'fail'; readonly advice: string | null }
 
 /** Before it is started again for the second time, in ms; before the third it is four times as long. The first time is at once. */
@@ -218,6 +225,7 @@ export function afterFailure({
     case 'interrupted':
       if (restarts < MAX_RESTARTS && (again !== null || (cause === 'crash' && goesOn)))
         return { do: unproven && setbacks > 1 ? 'renew' : 'retry', afterMs: pause(restarts, dice) }
+      if (again === null && cause === 'crash' && goesOn) return { do: 'put-aside' }
       return { do: 'fail', advice: again === null ? null : `Start it again: ${again}` }
     case 'context':
       if (again !== null && setbacks === 1) return { do: 'renew', afterMs: 0 }

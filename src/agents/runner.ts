@@ -54,7 +54,7 @@ import { giveTo } from './reassign.ts'
 import { recentRestarts, recover } from './recover.ts'
 import { loadRuntimeOf } from './registry.ts'
 import type { RuntimeChoice } from './routing.ts'
-import { afterTurn, endOf, MAX_RESTARTS } from './rules.ts'
+import { afterTurn, endOf, MAX_RESTARTS, putAside } from './rules.ts'
 import { openServe } from './serve.ts'
 import { type Hold, openSession, type Session, type SessionOptions } from './session.ts'
 import { SessionIds } from './session-ids.ts'
@@ -285,7 +285,9 @@ class Runner {
       try {
         const restarts = await recentRestarts(this.#project, this.#agent)
         const again = this.#runtime.can.prompts || this.#turns === 0
-        if (!again || restarts >= MAX_RESTARTS) return await this.end({ name: 'failed', reason: why })
+        if (!again) return await this.end({ name: 'failed', reason: why })
+        if (restarts >= MAX_RESTARTS)
+          return await this.end({ name: 'failed', reason: `${putAside('Its runner')}\n${why}` })
         // There may be room for a little, and not for what it needs.
         await delay(TICK_MS * 3 ** restarts)
         await this.#giveWay(why)

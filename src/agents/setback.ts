@@ -7,13 +7,16 @@ import type { Project } from '../project.ts'
 import { hopeless, type Parking } from './parking.ts'
 import { recentRestarts } from './recover.ts'
 import type { Redact } from './redact.ts'
-import { afterFailure } from './rules.ts'
+import { afterFailure, putAside } from './rules.ts'
 import type { Exit } from './session.ts'
 import type { Agent } from './store.ts'
 
 /** Most characters of stderr that are recorded, and digits of a prompt's digest. */
 const STDERR = 2_000
 const DIGITS = 12
+
+/** What a kernel short of memory and a person send, and no program to itself: it says nothing of whether the CLI works. */
+const FROM_OUTSIDE = 'SIGKILL'
 
 /** What a runner does about a turn that failed. */
 export type AfterSetback =
@@ -104,7 +107,7 @@ export function setbacksOf(
         login: runtime.login.hint,
         unproven,
         again: agent.persistent === 1 ? `ov ${agent.capability} start` : null,
-        goesOn: runtime.can.prompts && works,
+        goesOn: runtime.can.prompts && (works || attempt.exit?.signal === FROM_OUTSIDE),
         restarts: await recentRestarts(project, agent),
         dice: Math.random(),
       })
@@ -116,6 +119,8 @@ export function setbacksOf(
           await note('agent.recovered', { why: message.slice(0, 300), context: anew ? 'digest' : 'resumed' })
           return { do: 'take-up', anew, afterMs: next.afterMs }
         }
+        case 'put-aside':
+          return { do: 'end', state: { name: 'failed', reason: `${putAside('Its CLI')}\n${message}` } }
         case 'fail': {
           const reason = next.advice === null ? message : `${message}\n${next.advice}`
           return { do: 'end', state: { name: 'failed', reason } }

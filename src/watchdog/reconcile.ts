@@ -2,7 +2,7 @@ import { recordEnd } from '../agents/finish.ts'
 import { keepWork } from '../agents/keep-work.ts'
 import { isPassing } from '../agents/passing.ts'
 import { judgeDeath, recover } from '../agents/recover.ts'
-import { endOf, MAX_RESTARTS, RESTART_WINDOW_MS } from '../agents/rules.ts'
+import { endOf, putAside } from '../agents/rules.ts'
 import { dispatchQueued } from '../agents/start.ts'
 import { startSeen } from '../agents/starts.ts'
 import { type Agent, getAgent, isFenced, openAgents, ownerOf, takeOver } from '../agents/store.ts'
@@ -25,8 +25,6 @@ import { step } from '../steps.ts'
 import { getTask } from '../tasks/store.ts'
 import { sweepPool } from '../worktrees/pool.ts'
 import { isWatched } from './lease.ts'
-
-const PUT_ASIDE = `Its runner died, though it was started again ${MAX_RESTARTS} times within ${RESTART_WINDOW_MS / 60_000} minutes. It is put aside.`
 
 /**
  * Looks after agents whose owner is gone for certain: a start that died is queued again, and so is an agent whose runner
@@ -112,13 +110,13 @@ async function endOrphan(project: Project, agent: Agent, putAside: boolean): Pro
  * How an agent without a runner ends: as a stop or a merge that was killed in the middle has said already; done, when
  * its work is in the merge queue and asks nothing more of it; else failed.
  */
-async function endFor(tx: Db, agent: Agent, putAside: boolean): Promise<EndState> {
+async function endFor(tx: Db, agent: Agent, isPutAside: boolean): Promise<EndState> {
   const task = await getTask(tx, agent.task_id)
   if (task && isFinal(task.state)) return endOf(task)
   const entries = await mergesOfTask(tx, agent.task_id)
   const isQueued = entries.some(({ state }) => state === 'ready' || state === 'merging')
   if (isQueued) return { name: 'done' }
-  return { name: 'failed', reason: putAside ? PUT_ASIDE : 'Its runner died.' }
+  return { name: 'failed', reason: isPutAside ? putAside('Its runner') : 'Its runner died.' }
 }
 
 /**

@@ -98,7 +98,8 @@ test('an agent whose CLI died goes on in its session, anew where that gives no s
   const crash = { cause: 'crash' as const, login, again: null, ...KNOWN, setbacks: 1 }
   expect(afterFailure(crash)).toMatchObject({ do: 'retry' })
   expect(afterFailure({ ...crash, setbacks: 2, restarts: 2 })).toMatchObject({ do: 'retry' })
-  expect(afterFailure({ ...crash, setbacks: 1, restarts: 3 })).toMatchObject({ do: 'fail' })
+  expect(afterFailure({ ...crash, setbacks: 1, restarts: 3 })).toEqual({ do: 'put-aside' })
+  expect(afterFailure({ ...crash, goesOn: false, restarts: 3 })).toEqual({ do: 'fail', advice: null })
   expect(afterFailure({ ...crash, unproven: true })).toMatchObject({ do: 'retry' })
   expect(afterFailure({ ...crash, setbacks: 2, unproven: true })).toMatchObject({ do: 'renew' })
   expect(afterFailure({ ...crash, goesOn: false })).toEqual({ do: 'fail', advice: null })

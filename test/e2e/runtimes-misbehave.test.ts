@@ -70,7 +70,6 @@ test.each([
     'exec <&-; sleep 0.2; exit 3',
     'Claude Code ended in the middle of a turn (exit code 3).',
   ],
-  ['is killed', 'kill -KILL $$', 'Claude Code ended in the middle of a turn (SIGKILL).'],
   [
     'leaves a child behind that holds its output',
     `sleep ${sleepers.token} & echo started; exit 1`,
@@ -91,6 +90,17 @@ test.each([
   expect(ended).toMatchObject({ state: 'failed', failedBy: 'agent', code: 1 })
   expect(ended.reason?.startsWith(reason), ended.reason ?? '').toBe(true)
   expect(ended.screen).toContain(`${ended.agent} failed: ${reason.split('\n')[0]}`)
+})
+
+test('a CLI that is killed before it has done anything is started three times more, then put aside', async () => {
+  const launches = join(home.path, 'launches')
+  const ended = await waitFor('is killed', `echo launched >> '${launches}'; kill -KILL $$`)
+  expect(ended).toMatchObject({ state: 'failed', failedBy: 'agent', code: 1 })
+  expect(ended.reason?.split('\n').slice(0, 2)).toEqual([
+    'Its CLI died, though it was started again 3 times within 10 minutes. It is put aside.',
+    'Claude Code ended in the middle of a turn (SIGKILL).',
+  ])
+  expect(readFileSync(launches, 'utf8').trim().split('\n')).toHaveLength(4)
 })
 
 test.each([

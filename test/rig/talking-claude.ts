@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Home } from './sandbox-home.ts'
 
@@ -10,7 +10,7 @@ export interface Talking {
   heard(): { readonly session: string; readonly prompt: string }[]
   /** The standing instructions it was last started with, by the name of the agent. */
   instructions(agent: string): string
-  /** All its conversations as they lie on disk. */
+  /** All its conversations as they lie on disk, the oldest first. */
   conversations(): string
   /** Forgets all its conversations. */
   forget(): void
@@ -47,7 +47,9 @@ export function talkingClaude(home: Home, brain: string): Talking {
     conversations: () =>
       readdirSync(projects, { recursive: true, encoding: 'utf8' })
         .filter((path) => path.endsWith('.jsonl'))
-        .map((path) => readFileSync(join(projects, path), 'utf8'))
+        .map((path) => join(projects, path))
+        .sort((one, other) => statSync(one).birthtimeMs - statSync(other).birthtimeMs)
+        .map((path) => readFileSync(path, 'utf8'))
         .join('\n'),
     forget() {
       for (const name of readdirSync(projects)) rmSync(join(projects, name), { recursive: true })

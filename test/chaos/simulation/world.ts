@@ -402,6 +402,7 @@ class World {
       case 'renew':
         this.#restarted(agent)
         return this.#beginTurn(agent)
+      case 'put-aside':
       case 'fail':
         this.#end(agent)
     }

@@ -67,7 +67,8 @@ export function accountOf(
     if (isOnMain) merged += 1
     if (agent === undefined) problems.push(`${name} was slung, and is in no book.`)
     else if (agent.state === 'done' && !isOnMain) vanished.push(name)
-    else if (agent.state !== 'done') problems.push(`${name} ended ${agent.state}: ${agent.reason ?? ''}`)
+    else if (agent.state === 'failed' || agent.state === 'stopped')
+      problems.push(`${name} ended ${agent.state}: ${agent.reason ?? ''}`)
   }
   if (vanished.length > 0) problems.push(`Done, and not on main: ${vanished.join(' ')}${removals(world)}`)
   return {
@@ -94,10 +95,7 @@ function accountOfMail(
   people: People,
   problems: string[],
 ): { acknowledged: number; delivered: number; bounced: number } {
-  const heard = conversations()
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as Heard)
+  const heard = conversations().split('\n').filter(Boolean).flatMap(whole)
   const letters = takenDown<{ id: string; from: string; subject: string }>(people.files.read)
   const seen = [
     ...heard.flatMap(({ agent, sessionId, message }) =>
@@ -141,6 +139,16 @@ function accountOfMail(
   const direct = tokens.filter((token) => arrived.has(token)).length
   const bounced = tokens.filter((token) => returned.has(token) && !arrived.has(token)).length
   return { acknowledged: sent.length, delivered: direct + bounced, bounced }
+}
+
+/** What stands in one line; nothing when it was cut off. */
+function whole(line: string): Heard[] {
+  try {
+    return [JSON.parse(line) as Heard]
+  } catch {
+    // Its CLI was killed while it wrote.
+    return []
+  }
 }
 
 /** A mail as it stands in a prompt: its id and its subject. */

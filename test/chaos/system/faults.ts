@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { liveness, signal } from '../../../src/os/process.ts'
+import { identify, liveness, signal } from '../../../src/os/process.ts'
 import type { Random } from '../random.ts'
 import type { Ledger } from './ledger.ts'
 import { type Role, roleOf, type World } from './world.ts'
@@ -31,6 +31,17 @@ export interface Death {
   /** Monotonic ms, and the last event that was known then. */
   readonly at: number
   readonly event: number
+}
+
+/** These come and go, at most one or two at a time: who is to be killed is waited for, while other faults go on. */
+const FLEETING: ReadonlySet<Role | 'driver'> = new Set(['watcher', 'tender', 'driver', 'tmux'])
+/** So long they are waited for, in ms, and the others, of whom there are always some. */
+const FLEETING_MS = 20_000
+const SOON_MS = 4_000
+
+/** Whether the next fault comes only when this one has. */
+export function isAwaited(fault: Fault): boolean {
+  return fault.do === 'jump' || (fault.do === 'kill' && !FLEETING.has(fault.role))
 }
 
 export interface Numbers {
@@ -71,20 +82,19 @@ export function injector(
     random,
     flood,
     watch,
-  }: { random: Random; flood: (agent: string, mails: number) => Promise<void>; watch: () => void },
+  }: { random: Random; flood: (agent: string, mails: number) => Promise<void>; watch: () => Promise<unknown> },
 ) {
   const injected: Injected = { counts: new Map(), missed: new Map(), deaths: [] }
+  /** Those who wait for the same kind of victim do so one after the other. */
+  const lines = new Map<string, Promise<void>>()
   const count = (name: string) => injected.counts.set(name, (injected.counts.get(name) ?? 0) + 1)
   const missed = (name: string, why: string) => injected.missed.set(name, why)
 
   /** A process of this role, chosen by chance among those that are there; null when there is none just now. */
   async function victim(role: Role | 'driver') {
     if (role === 'driver') {
-      const [lease] = await world.look<{ owner_pid: number | null }>(
-        "SELECT owner_pid FROM leases WHERE resource = 'merge-train' AND expires_at IS NOT NULL",
-      )
-      const found = world.processes().find(({ pid }) => pid === lease?.owner_pid)
-      return found === undefined ? null : { who: found, of: roleOf(found.pid)?.of ?? '' }
+      const who = identify(await driverPid())
+      return who === null ? null : { who, of: roleOf(who.pid)?.of ?? '' }
     }
     const all = world.processes().flatMap((who) => {
       const known = roleOf(who.pid)
@@ -93,13 +103,35 @@ export function injector(
     return all.length === 0 ? null : random.pick(all)
   }
 
-  /** Waits a while for one: drivers and tenders come and go. */
+  /** Of whoever drives the merge train; 0: nobody does, or that can't be read just now (a full disk keeps readers out, too). */
+  async function driverPid(): Promise<number> {
+    try {
+      const [lease] = await world.look<{ owner_pid: number | null }>(
+        "SELECT owner_pid FROM leases WHERE resource = 'merge-train' AND expires_at IS NOT NULL",
+      )
+      return lease?.owner_pid ?? 0
+    } catch {
+      return 0
+    }
+  }
+
   async function victimSoon(role: Role | 'driver') {
-    for (const until = performance.now() + 4_000; performance.now() < until; await delay(10)) {
+    const patience = FLEETING.has(role) ? FLEETING_MS : SOON_MS
+    for (const until = performance.now() + patience; performance.now() < until; await delay(20)) {
       const found = await victim(role)
       if (found !== null) return found
     }
     return null
+  }
+
+  async function kill(role: Role | 'driver'): Promise<void> {
+    const found = await victimSoon(role)
+    if (found === null || !signal(found.who, 'SIGKILL')) return void missed(`kill ${role}`, 'none was there')
+    count(`kill ${role}`)
+    if (found.of !== '') noteDeath(role, found.of)
+    if (role !== 'watcher') return
+    await delay(random.between(500, 6_000))
+    await watch()
   }
 
   function noteDeath(role: Role | 'driver', of: string): void {
@@ -117,12 +149,11 @@ export function injector(
   async function inject(fault: Fault): Promise<void> {
     switch (fault.do) {
       case 'kill': {
-        const found = await victimSoon(fault.role)
-        if (found === null || !signal(found.who, 'SIGKILL')) return void missed(`kill ${fault.role}`, 'none was there')
-        count(`kill ${fault.role}`)
-        if (found.of !== '') noteDeath(fault.role, found.of)
-        if (fault.role === 'watcher') setTimeout(watch, random.between(500, 6_000))
-        return
+        const { role } = fault
+        if (!FLEETING.has(role)) return kill(role)
+        const mine = (lines.get(role) ?? Promise.resolve()).then(() => kill(role))
+        lines.set(role, mine)
+        return mine
       }
       case 'freeze': {
         const found = await victimSoon(fault.role)
@@ -144,9 +175,8 @@ export function injector(
         await delay(fault.ms)
         return world.disk.free()
       case 'lock':
-        count('database locked')
-        await world.lock(fault.ms)
-        return
+        if ((await world.lock(fault.ms)).code !== 0) return void missed('database locked', 'it could not be')
+        return void count('database locked')
       case 'limit': {
         const until = Math.ceil(Date.now() / 1_000) + fault.seconds
         writeFileSync(world.brain.switches.limit, `${until}\n`)
@@ -162,7 +192,7 @@ export function injector(
     }
   }
 
-  return { inject, injected }
+  return { inject, injected, count }
 }
 
 /** How long each death took to be noticed, and until the agent went on, in ms; what never was is left out. */

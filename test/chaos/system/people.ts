@@ -26,6 +26,8 @@ export interface People {
   readonly refused: ReadonlyMap<number, number>
   /** Slings an agent that waits for a place if there is none; resolves when it is in the books. */
   sling(name: string): Promise<void>
+  /** Has one that failed tried again; resolves with what was said when that was taken, or to the last try within a minute. */
+  retry(name: string): Promise<{ readonly taken: boolean; readonly said: string }>
   /** Sends so many mails to one agent, one after the other. */
   flood(agent: string, count: number): Promise<void>
   /** Types nothing any more until `resume`; resolves when nothing is under way. */
@@ -37,6 +39,7 @@ export interface People {
 /** Exit codes by which `ov` says what is wrong. */
 const HONEST = new Set([0, 1, 2, 3, 4, 6])
 const AGAIN_MS = 400
+const RETRY_MS = 60_000
 
 export function openPeople(world: World, random: Random, correspondents: () => readonly string[]): People {
   const files = {
@@ -114,6 +117,12 @@ export function openPeople(world: World, random: Random, correspondents: () => r
         if ((await type('inspect', name, '--json')).code === 0) return
         if (!open) return
         await delay(AGAIN_MS)
+      }
+    },
+    async retry(name) {
+      for (const end = performance.now() + RETRY_MS; ; await delay(AGAIN_MS)) {
+        const { code, output } = await type('retry', name)
+        if (code === 0 || !open || performance.now() > end) return { taken: code === 0, said: output }
       }
     },
     async flood(agent, count) {

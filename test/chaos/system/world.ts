@@ -27,8 +27,8 @@ export interface World {
   conversations(): string
   /** What a person types. */
   ov(...args: string[]): Promise<Outcome>
-  /** `ov … --json`, its document; null when it was refused. */
-  json<T>(...args: string[]): Promise<T | null>
+  /** `ov … --json`: its document, null where there is none; and all that it said, with its exit code. */
+  json<T>(...args: string[]): Promise<{ readonly answer: T | null; readonly said: string }>
   /** `ov` as a person types it, for those who only know a home. */
   readonly asHome: Home
   /** The database, read past `ov`, to see what it does when. */
@@ -72,8 +72,11 @@ export async function openWorld(home: Home, config: string): Promise<World> {
     conversations: claude.conversations,
     ov,
     async json<T>(...args: string[]) {
-      const { code, stdout } = await ov(...args, '--json')
-      return code === 0 ? (JSON.parse(stdout) as T) : null
+      const { code, stdout, output } = await ov(...args, '--json')
+      return {
+        answer: code === 0 ? (JSON.parse(stdout) as T) : null,
+        said: `exit code ${code}: ${output.slice(-2_000)}`,
+      }
     },
     asHome: { ...home, ov: (_, args) => ov(...args) },
     look: looker.ask,
