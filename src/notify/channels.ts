@@ -1,7 +1,10 @@
 import { homedir } from 'node:os'
 import { isAbsolute } from 'node:path'
+import { redactorOf } from '../agents/redact.ts'
 import { LOCAL_CONFIG_FILE } from '../config/files.ts'
+import { withoutSecrets } from '../config/secrets.ts'
 import { messageOf } from '../errors.ts'
+import { oneLine } from '../mail/frame.ts'
 import { findProgram, isWithin } from '../os/files.ts'
 import { gitAt, trackedUnder } from '../os/git.ts'
 import { hmacSha256 } from '../os/hmac.ts'
@@ -27,18 +30,19 @@ export interface Message {
   readonly at: number
 }
 
+/** Of what went wrong so many characters are kept. */
+const LONGEST_WHY = 300
 /** Longest time for a command or the desktop, in ms. */
 const PATIENCE_MS = 20_000
 
-/** What sends a message on a channel. It never throws: what goes wrong is a value. */
+/** What sends a message on a channel. It never throws: what goes wrong is a value, without secrets. */
 export function senderFor(project: Project, channel: Channel): (message: Message) => Promise<Sent> {
   const send = { desktop: onDesktop, command: byCommand, webhook: byWebhook }[channel]
   return async (message) => {
-    try {
-      return await send(project, message)
-    } catch (error) {
-      return { ok: false, why: messageOf(error).slice(0, 300), refused: false }
-    }
+    const sent = await send(project, message).catch((error: unknown): Sent => {
+      return { ok: false, why: messageOf(error), refused: false }
+    })
+    return sent.ok ? sent : { ...sent, why: oneLine(withoutSecrets(redactorOf(process.env)(sent.why)), LONGEST_WHY) }
   }
 }
 
@@ -46,7 +50,7 @@ async function onDesktop(_project: Project, { title, text, hint }: Message): Pro
   const body = hint === null ? text : `${text}\n→ ${hint}`
   const argv = desktopCommand(title, body)
   if (argv === null) return { ok: false, why: 'there is no notify-send and no osascript here', refused: true }
-  return ran(await run(argv, { timeoutMs: PATIENCE_MS }))
+  return ran(await run(argv, { timeoutMs: PATIENCE_MS, leaves: true }))
 }
 
 /** Text is an argument of its own, never part of a script. Desktops take some of it for markup. */
@@ -83,7 +87,8 @@ async function byCommand(project: Project, message: Message): Promise<Sent> {
     OV_NOTICE_KINDS: kinds.join(),
   }
   const input = `${JSON.stringify(message)}\n`
-  return ran(await run([path, ...rest], { cwd: homedir(), env: { ...env, ...told }, input, timeoutMs: PATIENCE_MS }))
+  const options = { cwd: homedir(), env: { ...env, ...told }, input, timeoutMs: PATIENCE_MS, leaves: true }
+  return ran(await run([path, ...rest], options))
 }
 
 async function byWebhook(project: Project, message: Message): Promise<Sent> {
@@ -117,5 +122,5 @@ function ran({ code, timedOut, output }: Awaited<ReturnType<typeof run>>): Sent 
   if (code === 0) return { ok: true }
   const said = output.trim().split('\n').at(-1) ?? ''
   const how = timedOut ? `it took longer than ${PATIENCE_MS / 1_000} s` : `it ended with ${code ?? 'a signal'}`
-  return { ok: false, why: said === '' ? how : `${how}: ${said.slice(0, 200)}`, refused: false }
+  return { ok: false, why: said === '' ? how : `${how}: ${said}`, refused: false }
 }

@@ -10,7 +10,7 @@ import type { Project } from '../project.ts'
 import { type Message, senderFor } from './channels.ts'
 import { channelsOf } from './channels-of.ts'
 import { collectNotices } from './outbox.ts'
-import { afterSending, messageOf, SPACING_MS } from './rules.ts'
+import { afterSending, MOST_TRIES, messageOf, SPACING_MS } from './rules.ts'
 import {
   type Channel,
   changeNotifications,
@@ -43,7 +43,8 @@ export async function deliverNotices(project: Project, gone: AbortSignal): Promi
       while (!gone.aborted) {
         const batch = await takeBatch(project, lease, channel)
         if (batch === null) break
-        await settle(project, lease, batch, await senderFor(project, channel)(messageFor(project, batch)))
+        const sent = batch.tries > MOST_TRIES ? KILLED : await senderFor(project, channel)(messageFor(project, batch))
+        await settle(project, lease, batch, sent)
         await collectNotices(project)
       }
     }
@@ -52,6 +53,9 @@ export async function deliverNotices(project: Project, gone: AbortSignal): Promi
     await write(db, (tx) => releaseLease(tx, lease))
   }
 }
+
+/** Whoever sent it so often was killed before it could say how it went. */
+const KILLED = { ok: false, why: 'each time it was sent, the sender was killed', refused: true } as const
 
 /** What is due within this time is waited for, in ms; for the rest somebody comes again. */
 const PATIENCE_MS = 60_000

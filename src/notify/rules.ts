@@ -131,7 +131,7 @@ export const SPACING_MS = 10_000
 const FIRST_PAUSE_MS = 5_000
 const LONGEST_PAUSE_MS = 10 * 60_000
 /** So often a message is tried. */
-const MOST_TRIES = 8
+export const MOST_TRIES = 8
 
 /** How sending a message went. `refused`: trying again would not help. */
 export type Sent = { readonly ok: true } | { readonly ok: false; readonly why: string; readonly refused: boolean }

@@ -291,7 +291,12 @@ export interface RunOptions {
   readonly signal?: AbortSignal
   /** An id for all that this starts: none of it outlives the program, even what left its process group. */
   readonly job?: string
+  /** What the program leaves running is left, and not waited for, though it holds its output. */
+  readonly leaves?: boolean
 }
+
+/** What a program has said before its end is read within this time, in ms, though others hold its output. */
+const LAST_WORDS_MS = 100
 
 /**
  * Runs a program to its end, in a process group of its own that is killed as a whole when time is up.
@@ -341,6 +346,11 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   options.signal?.addEventListener('abort', killAll, { once: true })
   // What it left running holds its pipes, so they would never close.
   if (job !== undefined) child.nodeChildProcess.on('exit', () => (sweep = killJob(job)))
+  if (options.leaves === true) {
+    child.nodeChildProcess.on('exit', () => {
+      for (const pipe of [child.stdout, child.stderr]) setTimeout(() => pipe.destroy(), LAST_WORDS_MS)
+    })
+  }
   try {
     const result = await child
     await sweep

@@ -212,6 +212,56 @@ test('a command gets its arguments as they are, the message on its standard inpu
   expect(JSON.parse(line.slice(line.indexOf('{')))).toMatchObject({ text: '$(touch pwned) `id`' })
 })
 
+/** A program outside of the repository that does this. */
+function doing(script: string): string {
+  const folder = `${dirname(room.databasePath)}-tools`
+  mkdirSync(folder, { recursive: true })
+  const program = join(folder, 'do')
+  writeFileSync(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  return program
+}
+
+test('what a command says of its failure is recorded without secrets', async () => {
+  process.env.PAGER_TOKEN = 'correct horse battery'
+  const notify = { command: [doing('echo "401 for $PAGER_TOKEN and sk-ant-REDACTED" >&2; exit 1')] }
+  try {
+    await deliver(notify)
+    await ask('Anybody?')
+    await deliver(notify)
+  } finally {
+    delete process.env.PAGER_TOKEN
+  }
+  const rows = await room.db.selectFrom('notifications').select('error').execute()
+  expect(rows).toEqual([{ error: 'it ended with 1: 401 for [PAGER_TOKEN] and [secret]' }])
+})
+
+test('a window that a command leaves open keeps nobody waiting, and is left open', async () => {
+  const left = join(`${dirname(room.databasePath)}-tools`, 'left')
+  const notify = { command: [doing(`setsid sleep 600 & echo $! > '${left}'`)] }
+  await deliver(notify)
+  await ask('Look here')
+  await deliver(notify)
+  const pid = Number(readFileSync(left, 'utf8'))
+  try {
+    expect(await events('notify.sent')).toMatchObject([{ channel: 'command', tries: 1 }])
+    expect(process.kill(pid, 0)).toBe(true)
+  } finally {
+    process.kill(pid, 'SIGKILL')
+  }
+}, 30_000)
+
+test('a message at which every sender is killed is given up, too', async () => {
+  await deliver()
+  await ask('Who dies of this?')
+  await collectNotices(project())
+  const left = { state: 'sending', batch: '0190aaaa-bbbb-7ccc-8ddd-eeeeffff0001', tries: 8 } as const
+  await room.db.updateTable('notifications').set(left).execute()
+  await ask('And the next?')
+  await deliver()
+  expect(texts()).toEqual(['And the next?'])
+  expect(await events('notify.given-up')).toMatchObject([{ id: left.batch, why: expect.stringContaining('killed') }])
+})
+
 test('nothing of the repository is run or called: no program in it, nothing that a tracked local file names', async () => {
   const root = dirname(room.databasePath)
   const inside = keeper(join(root, 'tools'))
