@@ -117,6 +117,7 @@ export default {
     stdin: text,
     env: {},
   }),
+  saysNothing: (line) => line.startsWith('{"id":"ov-'),
   read(line) {
     const message = messageSchema.safeParse(parsed(line))
     return message.success ? meaning(message.data, line) : [{ type: 'unknown', line }]

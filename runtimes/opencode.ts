@@ -121,6 +121,7 @@ export default {
       npm_config_offline: 'true',
     },
   }),
+  saysNothing: (line) => /^\{"id":"[^"]*","type":"server\.heartbeat"/.test(line),
   read(line) {
     const value = parsed(line)
     const answer = answerSchema.safeParse(value)

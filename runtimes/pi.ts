@@ -114,6 +114,7 @@ export default {
     stdin: text,
     env: QUIET,
   }),
+  saysNothing: (line) => /^\{"id":"ov-[^"]*","type":"response"/.test(line),
   read(line) {
     const event = eventSchema.safeParse(parsed(line))
     return event.success ? meaning(event.data, line) : [{ type: 'unknown', line }]

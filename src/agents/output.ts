@@ -4,7 +4,11 @@ import { plainText } from '../mail/frame.ts'
 import { endOfLines, linesFromEnd } from '../os/tail.ts'
 import { readable } from './readable.ts'
 
-const entrySchema = z.object({ at: z.number(), stream: z.enum(['out', 'err', 'in', 'told', 'ov']), text: z.string() })
+const entrySchema = z.object({
+  at: z.number(),
+  stream: z.enum(['out', 'err', 'reply', 'in', 'told', 'ov']),
+  text: z.string(),
+})
 
 /**
  * One line of an agent's raw log: what its runtime printed (`out`, `err`), was given (`in`), told by its hooks (`told`,
@@ -62,6 +66,7 @@ export function wordsOf(entry: Entry, runtime: Pick<AgentRuntime, 'read'>): stri
     case 'err':
       return [`! ${clean(entry.text)}`]
     case 'out':
+    case 'reply':
       return runtime.read(entry.text).flatMap((event) => {
         // What the adapter doesn't know is shown where it is words, not where it is protocol.
         if (event.type === 'unknown') return event.line.trimStart().startsWith('{') ? [] : [clean(event.line)]

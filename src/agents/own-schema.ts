@@ -59,6 +59,7 @@ const adapter = z.strictObject({
   answer: story,
   readHook: story.optional(),
   answerHook: story.optional(),
+  saysNothing: story.optional(),
   hooksBeside: z.literal(true).optional(),
   interrupt: story,
   stopSignal: z.enum(['SIGTERM', 'SIGINT']),

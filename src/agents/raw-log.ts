@@ -2,9 +2,15 @@ import { appendFileSync, closeSync, fstatSync, mkdirSync, openSync, renameSync }
 import { dirname } from 'node:path'
 import type { Redact } from './redact.ts'
 
+/**
+ * Whose a line of a log is: printed by the agent's CLI (`out`, `err`), printed in answer to a request of `ov`'s, which says
+ * nothing of its work (`reply`), given to it (`in`), reported by it another way (`told`), or a remark of `ov`'s.
+ */
+export type LogStream = 'out' | 'err' | 'reply' | 'in' | 'told' | 'ov'
+
 /** The raw output of an agent, one JSON line an output line, rotated. Losing it loses nothing but detail. */
 export interface RawLog {
-  write(stream: 'out' | 'err' | 'in' | 'told' | 'ov', text: string): void
+  write(stream: LogStream, text: string): void
   close(): void
 }
 

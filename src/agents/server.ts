@@ -109,7 +109,7 @@ export function startServer(
       const { status, text } = await ask({ ...frame, origin, headers }, ANSWER_MS)
       const answer: ServerAnswer = { answer: `${method} ${path}`, status, body: jsonOrText(text) }
       const line = JSON.stringify(answer)
-      log.write('out', line)
+      log.write('reply', line)
       return line
     } catch (error) {
       if (codeOf(error) === 'ECONNREFUSED') return LOST
@@ -140,7 +140,7 @@ export function startServer(
       passed.add(once)
       if (passed.size > NAMES) for (const oldest of [...passed].slice(0, NAMES / 2)) passed.delete(oldest)
     }
-    log.write('out', line)
+    log.write(runtime.saysNothing?.(line) ? 'reply' : 'out', line)
     if (!dismissed) listener.line(line)
   }
 
@@ -212,12 +212,12 @@ export function startServer(
     })
   }
 
-  const stdout = follow(child.stdout, { log, reader }, 'out', (line) => {
+  const stdout = follow(child.stdout, { log, reader, runtime }, 'out', (line) => {
     if (origin !== null) return
     origin = loopback(ready.exec(line)?.[1] ?? '')
     if (origin !== null) connect(origin)
   })
-  const stderr = follow(child.stderr, { log, reader }, 'err', () => undefined)
+  const stderr = follow(child.stderr, { log, reader, runtime }, 'err', () => undefined)
   // That it closed its input is told by its exit.
   child.stdin?.on('error', () => undefined)
   child.on('error', (error) => {

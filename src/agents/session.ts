@@ -239,10 +239,10 @@ export function openSession(options: SessionOptions): Session {
       // The CLI closed its input; that it ended is told by its exit.
       if (codeOf(error) !== 'EPIPE') report({ type: 'unknown', line: `stdin: ${error.message}` })
     })
-    const stdout = follow(started.stdout, { log, reader }, 'out', (line) => {
+    const stdout = follow(started.stdout, { log, reader, runtime }, 'out', (line) => {
       for (const event of runtime.read(line)) heard(event, started)
     })
-    const stderr = follow(started.stderr, { log, reader }, 'err', () => undefined)
+    const stderr = follow(started.stderr, { log, reader, runtime }, 'err', () => undefined)
     lastWords = () => stderr.tail().trim()
     started.on('exit', () => endPipes(started, [stdout, stderr], options))
     // `close`, not `exit`: every line has been read by then.
@@ -354,14 +354,14 @@ export function endPipes(
 /** Reads a stream by lines, logs each, and holds it while the reader is behind. */
 export function follow(
   stream: Readable | null,
-  { log, reader }: Pick<SessionOptions, 'log' | 'reader'>,
+  { log, reader, runtime }: Pick<SessionOptions, 'log' | 'reader' | 'runtime'>,
   name: 'out' | 'err',
   each: (line: string) => void,
 ): Followed {
   let tail = ''
   let came = false
   const lines = splitLines((line) => {
-    log.write(name, line)
+    log.write(runtime.saysNothing?.(line) ? 'reply' : name, line)
     tail = `${tail}${line.slice(-TAIL)}\n`.slice(-TAIL)
     each(line)
   })

@@ -446,6 +446,11 @@ export interface AgentRuntime {
    * know is `unknown`; one that it knows and that says nothing to the engine is an empty list.
    */
   read(line: string): readonly AgentEvent[]
+  /**
+   * Whether such a line answers a request of the engine's, or says no more than that the program is there. A program whose
+   * model hangs says that too: it is no sign of work. Cheap, as each line is asked about. Absent: none does.
+   */
+  saysNothing?(line: string): boolean
   /** Present where `start` plans `serve`. */
   readonly stream?: StreamFacts
   /** The process ended. For `duplex` an end during a turn is a failure; for `turn` it ends the turn. */

@@ -149,4 +149,9 @@ export const MIGRATIONS: readonly string[] = [
   `
   CREATE INDEX events_triage_asked ON events(at) WHERE type = 'triage.asked';
   `,
+  `
+  ALTER TABLE escalations ADD COLUMN state_since INTEGER NOT NULL DEFAULT 0;
+  UPDATE escalations SET state_since =
+    coalesce((SELECT agents.state_since FROM agents WHERE agents.id = escalations.agent_id), 0);
+  `,
 ]

@@ -271,6 +271,8 @@ export interface EscalationRow {
   agent_id: string
   /** The owner of the agent that is in trouble: a later one has not been yet. */
   fence: number
+  /** `state_since` of its row when it was put. */
+  state_since: number
   about: TroubleKind
   seen: string
   tried_json: string

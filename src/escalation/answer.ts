@@ -102,6 +102,7 @@ export async function answerEscalation(
       data: {
         about: open.about,
         fence: open.fence,
+        stateSince: agent.state_since,
         verdict: VERDICTS[decision.do],
         waitMs,
         by: await nameOf(tx, by),

@@ -47,7 +47,7 @@ export async function escalate(project: Asking, agent: Agent, what: Escalating):
     const mail = await putQuestion(tx, row, { reader, ...facts }, now)
     await insertEscalation(
       tx,
-      { agentId: row.id, fence: trouble.fence, ...facts },
+      { agentId: row.id, fence: trouble.fence, stateSince: row.state_since, ...facts },
       { reader: mail.reader, question: mail.id, at: now, mono: project.clock.monotonic(), boot: bootId() },
     )
     await noteEscalated(tx, row, { about: trouble.about, why, mail, logSize: logSizeOf(project, row) }, now)
@@ -133,6 +133,6 @@ export async function noteEscalated(
     runId: agent.run_id,
     agentId: agent.id,
     taskId: agent.task_id,
-    data: { about, to: await nameOf(tx, mail.reader), question: mail.id, why, logSize },
+    data: { about, stateSince: agent.state_since, to: await nameOf(tx, mail.reader), question: mail.id, why, logSize },
   })
 }

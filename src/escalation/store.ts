@@ -9,6 +9,8 @@ export type Escalation = Schema['escalations']
 export interface NewEscalation {
   readonly agentId: string
   readonly fence: number
+  /** `state_since` of its row when it was put: another one now is another state, whatever the clock was set to. */
+  readonly stateSince: number
   readonly about: TroubleKind
   readonly seen: string
   readonly tried: readonly string[]
@@ -31,6 +33,7 @@ export async function insertEscalation(tx: Db, escalation: NewEscalation, put: P
     id: newId(),
     agent_id: escalation.agentId,
     fence: escalation.fence,
+    state_since: escalation.stateSince,
     about: escalation.about,
     seen: escalation.seen,
     tried_json: JSON.stringify(escalation.tried),

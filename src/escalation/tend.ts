@@ -7,7 +7,7 @@ import { fileState } from '../os/files.ts'
 import { bootId } from '../os/process.ts'
 import type { Project } from '../project.ts'
 import { outputFile } from '../state-dir.ts'
-import { hasSpoken } from '../watchdog/eyes.ts'
+import { hasSpoken } from '../watchdog/log.ts'
 import { showsLife } from '../watchdog/signs.ts'
 import { minutes } from '../watchdog/tries.ts'
 import { carryOut } from './carry-out.ts'
@@ -111,7 +111,7 @@ async function standingOf(project: Project, escalation: Escalation): Promise<Sta
     about: escalation.about,
     sameOwner,
     showsLife: sameOwner && (await hasShownLife(project, agent)),
-    movedOn: sameOwner && agent.state_since > escalation.created_at,
+    movedOn: sameOwner && agent.state_since !== escalation.state_since,
     reader: await readerOf(db, escalation.reader),
     waitedMs: escalation.asked_boot === bootId() ? clock.monotonic() - escalation.asked_mono : null,
   }

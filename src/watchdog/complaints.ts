@@ -40,7 +40,7 @@ export function complaintsOf(agent: Situation, signs: Signs, now: Moment['wall']
     const { taken, verdict } = signs.tried[about]
     if (taken) return
     const given = verdict === null ? 0 : timeLeft(verdict)
-    found.push({ about, step, key, ms, inMs: Math.max(0, inMs, given) })
+    found.push({ about, step, key, ms, inMs: Math.max(0, inMs, given), knows: verdict?.id ?? 0 })
   }
   const { loop, dialog } = signs
   if (loop !== null && reads && agent.state === 'working') {

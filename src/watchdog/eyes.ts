@@ -7,7 +7,7 @@ import { leaseHolder } from '../db/lease.ts'
 import type { Db } from '../db/open.ts'
 import { needsTending } from '../escalation/rules.ts'
 import { type Escalation, pendingEscalations } from '../escalation/store.ts'
-import { eventsBeyond, firstEvent, lastEventId, notableBeyond, recentEvents } from '../events/store.ts'
+import { eventsBeyond, firstEvent, lastEventId, notableBeyond } from '../events/store.ts'
 import { hookFolder, privateFolder } from '../hooks/folder.ts'
 import { recordedLevel } from '../load/look.ts'
 import { mayAt, placesWatched } from '../load/rules.ts'
@@ -15,7 +15,7 @@ import { waitingReaders } from '../mail/store.ts'
 import { openLandings, openMerges, TRAIN_LEASE } from '../merge/store.ts'
 import { isNotable, NOTABLE } from '../notify/rules.ts'
 import { nextDue, toldUpTo } from '../notify/store.ts'
-import { fileState, readFrom } from '../os/files.ts'
+import { fileState } from '../os/files.ts'
 import { loadPerCore } from '../os/machine.ts'
 import {
   bootId,
@@ -29,8 +29,10 @@ import {
 import { outputFile } from '../state-dir.ts'
 import { getTask } from '../tasks/store.ts'
 import { complaintsOf, type Deadlines } from './complaints.ts'
+import { hasSpoken } from './log.ts'
 import { type AgentSeen, type Complaint, NOTHING_TRIED, type Seen } from './rules.ts'
-import { calm, type EventRow, hear, note, type Signs, signsOf } from './signs.ts'
+import { type EventRow, hear, note, type Signs } from './signs.ts'
+import { told } from './told.ts'
 
 /** What the watchdog needs to know of a project. Plain data: the watcher holds no project open. */
 export interface Place {
@@ -51,8 +53,6 @@ export type Shown = ReadonlyMap<number, number> | null
 
 /** So many events are read at once; the rest at the next reading. */
 export const MOST_EVENTS = 2_000
-/** Of an agent that was there before the watcher, so many events tell whether a tool of its runs, and what was tried. */
-export const HISTORY = 200
 
 /** The facts of the database as they were at the last reading. */
 interface Facts {
@@ -150,10 +150,7 @@ export class Eyes {
     return events
   }
 
-  /**
-   * Asks the kernel after everybody.
-   *
-   */
+  /** Asks the kernel after everybody. */
   look(place: Place, curiosity: Curiosity, shown: Shown = null): Seen {
     const facts = this.#facts ?? NO_FACTS
     return {
@@ -183,7 +180,7 @@ export class Eyes {
       answered: escalation.state === 'answered',
       about: escalation.about,
       sameOwner: agent?.fence === escalation.fence,
-      movedOn: agent !== undefined && agent.state_since > escalation.created_at,
+      movedOn: agent !== undefined && agent.state_since !== escalation.state_since,
       silent: this.#sights.get(escalation.agent_id)?.signs.tried.silence.taken ?? true,
       reader: reads === 'human' ? reads : reads ? 'able' : 'gone',
       waitedMs: sameBoot ? this.#clock.monotonic() - escalation.asked_mono : null,
@@ -191,12 +188,12 @@ export class Eyes {
     return needsTending(glimpse, answerWithin)
   }
 
-  #lookAt(agent: WatchedAgent, place: Place, { nudged, asksCpu }: Curiosity, shown: Shown): AgentSeen {
+  #lookAt(agent: WatchedAgent, place: Place, { asksCpu }: Curiosity, shown: Shown): AgentSeen {
     const { id, state, fence } = agent
     const owner = state === 'queued' ? null : ownerOf(agent)
     const sight = this.#sights.get(id)
     const screen = agent.mode === 'interactive' && owner !== null ? (shown?.get(owner.pid) ?? 0) : 0
-    if (state === 'working' && sight !== undefined) listen(outputFile(place, { id }), sight, nudged(id))
+    if (state === 'working' && sight !== undefined) listen(outputFile(place, { id }), sight)
     const mark = `${agent.state_since}:${sight?.signs.event ?? 0}:${sight?.output ?? 0}`
     if (sight !== undefined) notice(sight, mark, agent.state_since)
     return {
@@ -279,17 +276,10 @@ export class Eyes {
 
   async #firstSight(agent: WatchedAgent, place: Place): Promise<Sight> {
     const { id } = agent
-    const events = await recentEvents(this.#db, { agentId: id }, HISTORY)
+    const seen = this.#seenEvents ?? 0
     // Those that are not read yet are noted when they are.
-    const read = events.filter((event) => Number(event.id) <= (this.#seenEvents ?? 0))
-    const signs = signsOf(read, place.loopAfter)
-    signs.last = this.#seenEvents ?? 0
-    const nudge = read.findLast(({ type }) => type === 'agent.nudged')
-    const path = outputFile(place, { id })
-    if (signs.tried.silence.nudges > 0 && nudge !== undefined) {
-      const { logSize } = JSON.parse(nudge.data_json)
-      if (hasSpoken(path, Number(logSize), fileState(path)?.size ?? 0)) calm(signs)
-    }
+    const { signs } = await told(this.#db, place, agent, seen)
+    signs.last = seen
     const reads = (await getTask(this.#db, agent.task_id))?.command === null
     const begun = agent.capability in place.deadlines ? await firstEvent(this.#db, id, 'agent.starting') : undefined
     const age = { ms: Math.max(0, this.#clock.now() - (begun?.at ?? 0)), at: this.#clock.monotonic() }
@@ -305,14 +295,12 @@ export class Eyes {
 
 /** What a look is to find out beside what it always does. */
 export interface Curiosity {
-  /** Whether an agent was nudged in its present silence: then its log may have grown by the nudge alone. */
-  readonly nudged: (id: string) => boolean
   /** Whether to ask how much an agent's processes have computed. */
   readonly asksCpu: (id: string) => boolean
 }
 
 /** A look at what there is, without any memory. */
-export const INCURIOUS: Curiosity = { nudged: () => false, asksCpu: () => false }
+export const INCURIOUS: Curiosity = { asksCpu: () => false }
 
 /** Hooks are told of mail by a file, which can get lost. Who has no hooks has no folder for them. */
 function isUnmarked({ stateDir }: Place, reader: string): boolean {
@@ -327,22 +315,12 @@ function notice(sight: Sight, mark: string, stateSince: number): void {
   hear(sight.signs, { spoke: shown, stateSince })
 }
 
-/** Notes whether an agent's log has grown. After a nudge only what the agent itself said counts, not the nudge. */
-function listen(path: string, sight: Sight, nudged: boolean): void {
+/** Notes whether an agent's log has grown by what the agent itself said: a nudge, or mail, is no sign of it. */
+function listen(path: string, sight: Sight): void {
   const file = fileState(path)
   if (file === null || (file.writtenAt === sight.output && file.size === sight.size)) return
-  if (!nudged || hasSpoken(path, sight.size, file.size)) sight.output = file.writtenAt
+  if (hasSpoken(path, sight.size, file.size)) sight.output = file.writtenAt
   sight.size = file.size
-}
-
-/** More than this, in bytes, is never only a prompt of ours. */
-const LONGEST_PROMPT = 64 * 1024
-
-/** Whether an agent's log, grown between these sizes, has a line that came out of the agent itself. */
-export function hasSpoken(path: string, from: number, to: number): boolean {
-  // A log that shrank was full, and begun anew.
-  if (to < from || to - from > LONGEST_PROMPT) return true
-  return to > from && /"stream":"(out|err)"/.test(readFrom(path, from, to - from))
 }
 
 function isGone({ owner_pid: pid, owner_start: start, owner_boot: boot }: Facts['landings'][number]): boolean {

@@ -11,7 +11,8 @@ import { isToNudge } from './complaints.ts'
 import type { Loop } from './loops.ts'
 import type { Verdict } from './rules.ts'
 import type { EventRow } from './signs.ts'
-import { minutes, type Told, toldOf } from './tries.ts'
+import { type Told, toldOf } from './told.ts'
+import { minutes } from './tries.ts'
 
 /** Whom to nudge, and why. A later owner of the agent (another fence) has not been in this trouble yet. */
 export type Nudge = Extract<Verdict, { do: 'nudge' }>
@@ -102,7 +103,8 @@ async function send(tx: Db, agent: Agent, { subject, body, data }: Letter, at: n
   const { run_id: runId, id: agentId, task_id: taskId } = agent
   const mail = { from: SYSTEM, to: agentId, type: 'health_check', priority: 'urgent' } as const
   await postMail(tx, { ...mail, subject, body }, at)
-  await recordEvent(tx, { at, type: 'agent.nudged', runId, agentId, taskId, data })
+  const since = { stateSince: agent.state_since }
+  await recordEvent(tx, { at, type: 'agent.nudged', runId, agentId, taskId, data: { ...data, ...since } })
 }
 
 const CHOICES = 'If you need an answer: ov ask "…". If it cannot be done: ov fail --reason "…".'

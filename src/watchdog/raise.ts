@@ -7,11 +7,15 @@ import { oneLine } from '../mail/frame.ts'
 import type { Project } from '../project.ts'
 import { type Deadlines, isToRaise } from './complaints.ts'
 import type { Loop } from './loops.ts'
-import { minutes, type Told, toldOf, triesIn } from './tries.ts'
+import { type Told, toldOf } from './told.ts'
+import { minutes, triesIn } from './tries.ts'
 import type { Trouble } from './trouble.ts'
 
 /** What the watcher has concluded: a trouble that nudges did not end, or can't. */
-export type Raise = Pick<Trouble, 'agent' | 'fence' | 'about' | 'ms'>
+export interface Raise extends Pick<Trouble, 'agent' | 'fence' | 'about' | 'ms'> {
+  /** Id of the newest verdict about it that was known then; 0 for none. */
+  readonly knows: number
+}
 
 /**
  * Makes sure that a trouble is still there, and records that it is raised, once however often it is handed up. Null when
@@ -32,6 +36,8 @@ export async function raise(
     if (agent?.fence !== raised.fence || !isOpen(agent)) return null
     if (!(await ownsLease(tx, { ...lease, seized: false }))) return null
     const told = await toldOf(tx, project, agent)
+    // It was judged meanwhile: whoever raises it again does so anew.
+    if ((told.signs.tried[raised.about].verdict?.id ?? 0) > raised.knows) return null
     const { deadlines, tier0 } = project.config.watchdog
     if (!isToRaise(raised, agent, told.signs, { reads, nudges: tier0.nudges, deadlines })) return null
     const tried = triesIn(
@@ -39,7 +45,8 @@ export async function raise(
       raised.about,
       raised.about === 'loop' ? 1 : told.signs.tried[raised.about].nudges,
     )
-    const trouble: Trouble = { ...raised, seen: seenOf(raised, agent, told, deadlines), tried }
+    const { knows: _, ...found } = raised
+    const trouble: Trouble = { ...found, seen: seenOf(raised, agent, told, deadlines), tried }
     if (!told.signs.raised.includes(raised.about)) await record(tx, project, agent, trouble)
     return trouble
   })

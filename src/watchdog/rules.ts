@@ -92,6 +92,8 @@ export interface Complaint {
   readonly ms: number
   /** When it is due, in ms from now; 0: it is. */
   readonly inMs: number
+  /** Id of the newest verdict about it; 0 for none. */
+  readonly knows: number
 }
 
 /** What was done about a trouble of an agent, as recorded. */
@@ -221,6 +223,8 @@ export type Verdict =
       readonly fence: number
       readonly about: TroubleKind
       readonly ms: number
+      /** Id of the newest verdict about it that is known; 0 for none. A newer one makes this void. */
+      readonly knows: number
     }
   /** These need somebody who looks after the fleet. */
   | { readonly do: 'tend'; readonly because: readonly string[] }
@@ -417,7 +421,7 @@ function raised({ id, fence }: AgentSeen, watched: Watched, now: number): Rung {
   const after = tended(need, now)
   return {
     watched: { ...unasked(watched), asked: { ...watched.asked, raised: after } },
-    verdict: { do: 'raise', agent: id, fence, about: 'silence', ms: now - watched.since },
+    verdict: { do: 'raise', agent: id, fence, about: 'silence', ms: now - watched.since, knows: watched.verdict },
     again: after.next,
   }
 }
@@ -445,7 +449,7 @@ function judgeTroubles(
   const needs = new Map<string, Need>()
   const verdicts: Verdict[] = []
   let again = NEVER
-  for (const { about, step, key, ms, inMs } of runner === 'alive' ? troubles : []) {
+  for (const { about, step, key, ms, inMs, knows } of runner === 'alive' ? troubles : []) {
     const name = `${about} ${step} ${key}`
     const need = inMs > 0 ? null : (watched.troubles.get(name) ?? { times: 0, next: now + GRACE_MS[about] })
     if (need === null) {
@@ -453,7 +457,7 @@ function judgeTroubles(
       continue
     }
     const isDue = need.next <= now
-    if (isDue && step === 'raise') verdicts.push({ do: 'raise', agent: id, fence, about, ms })
+    if (isDue && step === 'raise') verdicts.push({ do: 'raise', agent: id, fence, about, ms, knows })
     if (isDue && step === 'nudge') verdicts.push({ do: 'nudge', about: 'loop', agent: id, fence, key })
     const after = isDue ? tended(need, now) : need
     needs.set(name, after)

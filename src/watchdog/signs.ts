@@ -2,7 +2,7 @@ import { lasting } from '../agents/notes.ts'
 import type { Schema } from '../db/schema.ts'
 import { type Ended, type Loop, loopIn, loopMemory } from './loops.ts'
 import { NOTHING_TRIED, type Tried } from './rules.ts'
-import { TROUBLES, type TroubleKind } from './trouble.ts'
+import { aboutOf, TROUBLES, type TroubleKind } from './trouble.ts'
 
 export type EventRow = Schema['events']
 
@@ -17,8 +17,11 @@ export interface Signs {
   event: number
   /** Tools of its that run. */
   tools: number
-  /** What was done about each trouble, and when last, in ms since the epoch. */
-  readonly tried: Record<TroubleKind, Tried & { readonly at: number }>
+  /**
+   * What was done about each trouble, and since when the agent had been in the state in which it was (`state_since` of its
+   * row then): another one now is another state, whatever the clock was set to meanwhile. Null: not known.
+   */
+  readonly tried: Record<TroubleKind, Tried & { readonly stateSince: number | null }>
   /** Its last uses of tools, since a commit, or since something was done about a loop. */
   ends: readonly Ended[]
   loop: Loop | null
@@ -44,7 +47,7 @@ export function noSigns(): Signs {
   }
 }
 
-const NOTHING_DONE = { ...NOTHING_TRIED, at: 0 }
+const NOTHING_DONE = { ...NOTHING_TRIED, stateSince: null }
 
 function nothingDone(): Signs['tried'] {
   return { silence: NOTHING_DONE, loop: NOTHING_DONE, dialog: NOTHING_DONE, deadline: NOTHING_DONE }
@@ -58,6 +61,14 @@ const TRIES: ReadonlySet<string> = new Set([
   'agent.escalated',
   'agent.escalation-settled',
 ])
+
+/** What is on record about troubles that no sign of life ends, and what ends those. */
+export const LASTING: readonly string[] = [...TRIES, 'agent.committed', 'agent.starting']
+
+/** Whether such an event holds however much the agent has shown since. */
+export function outlasts({ type, data_json }: EventRow): boolean {
+  return !TRIES.has(type) || ['loop', 'deadline'].includes(String(aboutOf(data_json)))
+}
 
 /** An event is a sign of life when only the agent itself can have caused it: its tools, its commits, what its runtime reports. */
 export function showsLife({ type }: Pick<EventRow, 'type'>): boolean {
@@ -118,10 +129,16 @@ export function calm(signs: Signs): void {
   isOver(signs, 'silence')
 }
 
-/** What no event tells: whether it has said something, and since when it is in its present state, in ms since the epoch. */
+/** What no event tells: whether it has said something, and since when it is in its present state. */
 export function hear(signs: Signs, { spoke, stateSince }: { spoke: boolean; stateSince: number }): void {
-  // What was done before its present state is not about it.
-  if (spoke || signs.tried.silence.at < stateSince) calm(signs)
+  if (spoke) calm(signs)
+  comeTo(signs, stateSince)
+}
+
+/** What was done about its silence in another state is not about this one. */
+function comeTo(signs: Signs, stateSince: number | null): void {
+  const before = signs.tried.silence.stateSince
+  if (before !== null && stateSince !== null && before !== stateSince) calm(signs)
 }
 
 function isOver(signs: Signs, about: TroubleKind): void {
@@ -167,13 +184,16 @@ function dialogIn({ data_json }: EventRow): Signs['dialog'] {
 }
 
 function tryAt(signs: Signs, { id, at, type, data_json }: EventRow): void {
-  const { about: told = 'silence', waitMs, key, verdict } = JSON.parse(data_json)
+  const told = aboutOf(data_json)
+  const { waitMs, key, verdict, stateSince: since } = JSON.parse(data_json)
+  const stateSince = typeof since === 'number' ? since : null
   const about = TROUBLES.find((one) => one === told)
   if (about === undefined) return
+  if (about === 'silence') comeTo(signs, stateSince)
   const before = signs.tried[about]
   switch (type) {
     case 'agent.nudged':
-      signs.tried[about] = { ...before, at, nudges: before.nudges + 1 }
+      signs.tried[about] = { ...before, stateSince, nudges: before.nudges + 1 }
       if (about === 'loop' && typeof key === 'string')
         Object.assign(signs, { ends: [], loop: null, nudgedFor: [...signs.nudgedFor, key] })
       return
@@ -181,7 +201,7 @@ function tryAt(signs: Signs, { id, at, type, data_json }: EventRow): void {
       signs.raised = [...signs.raised, about]
       return
     case 'agent.escalated':
-      signs.tried[about] = { ...before, at, taken: true }
+      signs.tried[about] = { ...before, stateSince, taken: true }
       return
     case 'agent.escalation-settled':
       // Nobody needs an answer: should it be so again, it is so anew.
@@ -192,14 +212,14 @@ function tryAt(signs: Signs, { id, at, type, data_json }: EventRow): void {
     case 'agent.triaged': {
       if (verdict === 'ask-human') {
         // Whoever is asked decides; until then it is taken.
-        signs.tried[about] = { ...before, at, taken: true }
+        signs.tried[about] = { ...before, stateSince, taken: true }
         return
       }
       const until = at + (typeof waitMs === 'number' ? waitMs : 0)
       if (about === 'loop') getOn(signs)
       isOver(signs, about)
       // It begins anew, so much later.
-      signs.tried[about] = { ...NOTHING_TRIED, at, verdict: { id: Number(id), until } }
+      signs.tried[about] = { ...NOTHING_TRIED, stateSince, verdict: { id: Number(id), until } }
     }
   }
 }

@@ -51,10 +51,7 @@ export async function tick(
   const { eyes } = round
   const events = read ? await eyes.read(place) : []
   const now = round.clock.monotonic()
-  const curiosity = {
-    nudged: (id: string) => (round.memory.agents.get(id)?.asked.nudges ?? 0) > 0,
-    asksCpu: (id: string) => asksCpu(round.memory, id, now),
-  }
+  const curiosity = { asksCpu: (id: string) => asksCpu(round.memory, id, now) }
   const { verdicts, memory, next } = judge(eyes.look(place, curiosity, shown), round.memory, limits, due)
   await record(round, verdicts)
   // What could not be recorded is concluded again.

@@ -18,10 +18,10 @@ import type { Project } from '../project.ts'
 import { outputFile } from '../state-dir.ts'
 import { getTask } from '../tasks/store.ts'
 import { changesOf } from '../worktrees/changes.ts'
-import { hasSpoken } from './eyes.ts'
 import { grantedIn } from './judged.ts'
+import { hasSpoken } from './log.ts'
+import { toldOf } from './told.ts'
 import type { CaseFacts, Standing } from './triage-rules.ts'
-import { toldOf } from './tries.ts'
 import { TROUBLES, type Trouble } from './trouble.ts'
 
 /** So many events back is looked. */

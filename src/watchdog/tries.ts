@@ -1,34 +1,5 @@
-import type { Agent } from '../agents/store.ts'
-import type { Db } from '../db/open.ts'
-import { recentEvents } from '../events/store.ts'
-import { fileState } from '../os/files.ts'
-import type { Project } from '../project.ts'
-import { outputFile } from '../state-dir.ts'
-import { HISTORY, hasSpoken } from './eyes.ts'
-import { type EventRow, hear, type Signs, showsLife, signsOf } from './signs.ts'
-import type { TroubleKind } from './trouble.ts'
-
-/** What the records say of an agent now. */
-export interface Told {
-  readonly signs: Signs
-  /** Its last events, oldest first. */
-  readonly events: readonly EventRow[]
-  /** How long its log is, in bytes. */
-  readonly logSize: number
-}
-
-/** Reads an agent's records as the watcher does, for whoever acts for it: what was true when it looked may be over. */
-export async function toldOf(db: Db, project: Project, agent: Agent): Promise<Told> {
-  const path = outputFile(project, agent)
-  const logSize = fileState(path)?.size ?? 0
-  const events = await recentEvents(db, { agentId: agent.id }, HISTORY)
-  const { enabled, loopAfter } = project.config.watchdog.tier0
-  const signs = signsOf(events, enabled ? loopAfter : null)
-  const nudge = events.findLast(({ type, data_json }) => type === 'agent.nudged' && aboutOf(data_json) === 'silence')
-  const spoke = nudge !== undefined && hasSpoken(path, Number(JSON.parse(nudge.data_json).logSize), logSize)
-  hear(signs, { spoke, stateSince: agent.state_since })
-  return { signs, events, logSize }
-}
+import { type EventRow, showsLife } from './signs.ts'
+import { aboutOf, type TroubleKind } from './trouble.ts'
 
 /** What was done about a trouble of an agent, as far as the events go back: a sentence each, oldest first. */
 export function triesIn(events: readonly EventRow[], about: TroubleKind, nudges: number): string[] {
@@ -49,10 +20,6 @@ function sentence({ type, data_json }: EventRow): string {
   return about === 'loop'
     ? 'It was told that it goes in circles.'
     : `It was nudged after ${minutes(Number(silentMs))} of silence.`
-}
-
-function aboutOf(data: EventRow['data_json']): unknown {
-  return JSON.parse(data).about ?? 'silence'
 }
 
 /** A time, for people: seconds below two minutes, hours from two on. */

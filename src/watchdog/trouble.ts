@@ -22,3 +22,8 @@ export interface Trouble {
  */
 export const TROUBLES = ['silence', 'loop', 'dialog', 'deadline'] as const
 export type TroubleKind = (typeof TROUBLES)[number]
+
+/** The trouble that the data of an event is about. */
+export function aboutOf(data: string): unknown {
+  return JSON.parse(data).about ?? 'silence'
+}

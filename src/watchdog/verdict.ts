@@ -103,6 +103,7 @@ async function record(tx: Db, project: Project, { agent, trouble, ruling }: Sent
   const data = {
     about: trouble.about,
     fence: trouble.fence,
+    stateSince: agent.state_since,
     verdict: action.do === 'stop' ? action.as.verdict : action.do,
     waitMs: patienceAfter(action, project.config.watchdog.tier0.nudgeAfter),
     by: ruling.by,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import shell from '../../runtimes/shell.ts'
+import type { LogStream } from '../../src/agents/raw-log.ts'
 import { openServe } from '../../src/agents/serve.ts'
 import type { Session } from '../../src/agents/session.ts'
 import type { AgentEvent, AgentRuntime, Frame, LaunchPlan } from '../../src/contract/runtime.ts'
@@ -114,6 +115,7 @@ function serving(plan: Partial<LaunchPlan> = {}): AgentRuntime {
     sendInput: (text) => ({ by: 'frame', frame: http('/prompt', text) }),
     interrupt: () => http('/stop'),
     read,
+    saysNothing: (line) => line === 'H',
     stream: {
       of: (line) => ({
         ...(line.startsWith('other/') ? { session: 'other' } : {}),
@@ -129,6 +131,8 @@ function serving(plan: Partial<LaunchPlan> = {}): AgentRuntime {
 interface Opened {
   readonly session: Session
   readonly events: AgentEvent[]
+  /** What its log was given, and as whose. */
+  readonly logged: [LogStream, string][]
   seen(type: AgentEvent['type']): AgentEvent[]
 }
 
@@ -137,6 +141,7 @@ function opened(
   reader = { behind: () => false, caughtUp: (then: () => void) => then() },
 ): Opened {
   const events: AgentEvent[] = []
+  const logged: [LogStream, string][] = []
   let ran: string | undefined
   const session = openServe({
     runtime,
@@ -160,7 +165,7 @@ function opened(
     }),
     writeFiles: () => undefined,
     readFile: () => null,
-    log: { write: () => undefined, close: () => undefined },
+    log: { write: (stream, text) => logged.push([stream, text]), close: () => undefined },
     reader,
     emit: (event) => {
       if (event.type === 'started') ran = event.session
@@ -168,7 +173,7 @@ function opened(
     },
   })
   open.push(session)
-  return { session, events, seen: (type) => events.filter((event) => event.type === type) }
+  return { session, events, logged, seen: (type) => events.filter((event) => event.type === type) }
 }
 
 const requests = () => readFileSync(join(folder, 'requests'), 'utf8').trim().split('\n')
@@ -209,6 +214,16 @@ test('its password is in no argument, and another for each server', async () => 
   expect(first.length).toBeGreaterThan(30)
   expect(first).not.toBe(second)
   expect(firstArgv.join(' ')).not.toContain(first)
+})
+
+test('that a server lives and answers is on record, and not as what its agent says', async () => {
+  const { session, logged } = opened()
+  session.prompt('A:one T H E')
+  await expect.poll(() => session.busy).toBe(false)
+  const said = logged.filter(([stream]) => stream === 'out').map(([, text]) => text)
+  expect(said).toEqual([expect.stringMatching(/^at http/), 'hi', 'A:one', 'T', 'E'])
+  const replies = logged.filter(([stream]) => stream === 'reply').map(([, text]) => text)
+  expect(replies.sort()).toEqual(['H', expect.stringContaining('/prompt'), expect.stringContaining('/session')])
 })
 
 test('what a cut stream did not bring is asked for, and comes once and in order', async () => {

@@ -81,7 +81,14 @@ test('an agent in trouble is put to whom it reports to, with what was seen, trie
     options: ['use sqlite', 'wait', 'nudge', 'restart-fresh', 'stop'],
   })
   expect(await told('builder-1', 'agent.escalated')).toEqual([
-    { about: 'silence', to: 'lead-1', question: mail?.id, why: 'Triage is off.', logSize: 0 },
+    {
+      about: 'silence',
+      to: 'lead-1',
+      question: mail?.id,
+      why: 'Triage is off.',
+      logSize: 0,
+      stateSince: room.clock.now(),
+    },
   ])
 })
 
@@ -188,6 +195,18 @@ test('what went on by itself needs no answer any more: by a tool, by output, by 
   await raise('builder-1', 'deadline')
   await room.end('builder-1', 'failed')
   expect(await over()).toBe('settled')
+})
+
+test('whether it went on is seen by its state, not by a clock that was set in between', async () => {
+  const state = async () => (await escalation('builder-1')).state
+  room.clock.set(-120 * MINUTE)
+  await raise('builder-1')
+  await tendEscalations(project())
+  expect(await state()).toBe('open')
+  room.clock.set(-120 * MINUTE)
+  await setAgentState(room.db, await named('builder-1'), { name: 'waiting', on: 'mail' }, room.clock.now())
+  await tendEscalations(project())
+  expect(await state()).toBe('settled')
 })
 
 test('words reach the agent as urgent mail in the thread; a decision to wait gives it time; both are on record', async () => {

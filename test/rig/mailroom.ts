@@ -12,7 +12,12 @@ import { insertTask } from '../../src/tasks/store.ts'
 
 /** A real project database with agents in it whose runners the test plays, and a clock the test owns. */
 export interface Mailroom extends Post {
-  readonly clock: Clock & { advance(ms: number): void }
+  readonly clock: Clock & {
+    /** Time passes. */
+    advance(ms: number): void
+    /** Somebody sets the wall clock, by so much. */
+    set(byMs: number): void
+  }
   /** Adds an agent that reads mail; `parent` is the name of whom it reports to. */
   agent(name: string, options?: { capability?: Capability; parent?: string }): Promise<Agent>
   /** Ends an agent, as its runner would: its unread mail bounces. */
@@ -25,11 +30,16 @@ export async function mailroom(): Promise<Mailroom> {
   const databasePath = join(folder, 'state.db')
   const db = openDatabase(databasePath)
   let now = 1_700_000_000_000
+  let monotonic = now
   const clock = {
     now: () => now,
-    monotonic: () => now,
+    monotonic: () => monotonic,
     advance(ms: number) {
       now += ms
+      monotonic += ms
+    },
+    set(byMs: number) {
+      now += byMs
     },
   }
   const run = await beginRun(db, now)

@@ -2,33 +2,16 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type Foreseen, foresee } from '../../src/watchdog/foresee.ts'
 import { type AgentSeen, judge, type Memory, NOTHING_TRIED, NOTHING_YET } from '../../src/watchdog/rules.ts'
+import { agent, LIMITS, QUIET } from './seen.ts'
 
-const LIMITS = { nudgeAfter: 120_000, nudgeEvery: 60_000, nudges: 3, toolLimit: 1_800_000 }
 const NOW = { wall: 1_700_000_000_000, mono: 9_000_000 }
-
-const agent = (more: Partial<AgentSeen> = {}): AgentSeen => ({
-  id: 'a',
-  state: 'working',
-  fence: 1,
-  runner: 'alive',
-  mark: 'm0',
-  screen: 0,
-  busy: false,
-  persistent: false,
-  reads: true,
-  tried: NOTHING_TRIED,
-  cpuMs: null,
-  troubles: [],
-  ...more,
-})
 
 /** What a watcher does that looks every second from the moment from which it counts. */
 function watched(seen: AgentSeen, countsFromMs: number): Foreseen | null {
   let memory: Memory = NOTHING_YET
   for (let ms = -countsFromMs; ms < 4_000_000; ms += 1_000) {
     const at = { wall: NOW.wall + ms, mono: NOW.mono + ms }
-    const nothing = { places: 0, stranded: [], merges: [], landings: [], unmarked: [], escalations: [], untold: false }
-    const judged = judge({ at, agents: [seen], ...nothing }, memory, LIMITS, at.mono + 1_000)
+    const judged = judge({ at, agents: [seen], ...QUIET }, memory, LIMITS, at.mono + 1_000)
     memory = judged.memory
     for (const verdict of judged.verdicts) {
       if (verdict.do === 'nudge' && 'nth' in verdict)
@@ -78,9 +61,10 @@ test('the next nudge, the raise after the last, and nothing for whom somebody de
 })
 
 test('a deadline to come, a loop that was not told yet, a question on its screen: each at its own time', () => {
-  const deadline = { about: 'deadline', step: 'raise', key: 'd', ms: 0, inMs: 30_000 } as const
-  const loop = { about: 'loop', step: 'nudge', key: 'l', ms: 0, inMs: 0 } as const
-  const dialog = { about: 'dialog', step: 'raise', key: 'q', ms: 0, inMs: 0 } as const
+  const since = { ms: 0, knows: 0 }
+  const deadline = { ...since, about: 'deadline', step: 'raise', key: 'd', inMs: 30_000 } as const
+  const loop = { ...since, about: 'loop', step: 'nudge', key: 'l', inMs: 0 } as const
+  const dialog = { ...since, about: 'dialog', step: 'raise', key: 'q', inMs: 0 } as const
   expect(foresee(agent({ troubles: [deadline, dialog, loop] }), NOW, 20_000, LIMITS)).toEqual([
     { about: 'loop', do: 'nudge', nth: null, inMs: 0 },
     { about: 'dialog', do: 'raise', nth: null, inMs: 10_000 },

@@ -13,8 +13,8 @@ import {
   type Seen,
   type Verdict,
 } from '../../src/watchdog/rules.ts'
+import { agent, LIMITS, QUIET } from './seen.ts'
 
-const LIMITS = { nudgeAfter: 120_000, nudgeEvery: 60_000, nudges: 3, toolLimit: 1_800_000 }
 const WALL = 1_700_000_000_000
 
 /** A watchdog whose clocks the test owns. `jump` moves the wall clock alone. */
@@ -26,9 +26,8 @@ function watchdog(limits = LIMITS) {
   let before: AgentSeen[] = []
   const once = (agents: AgentSeen[], promised: number, more: Partial<Seen>): readonly Verdict[] => {
     const at = { mono, wall: WALL + mono + jumped }
-    const quiet = { places: 5, stranded: [], merges: [], landings: [], unmarked: [], escalations: [], untold: false }
     const asked = agents.map((one) => ({ ...one, cpuMs: asksCpu(memory, one.id, mono) ? one.cpuMs : null }))
-    const judged = judge({ at, agents: asked, ...quiet, ...more }, memory, limits, mono + promised)
+    const judged = judge({ at, agents: asked, ...QUIET, ...more }, memory, limits, mono + promised)
     memory = judged.memory
     next = judged.next
     return judged.verdicts
@@ -58,21 +57,6 @@ function watchdog(limits = LIMITS) {
   }
 }
 
-const agent = (more: Partial<AgentSeen> = {}): AgentSeen => ({
-  id: 'a',
-  state: 'working',
-  fence: 1,
-  runner: 'alive',
-  mark: 'm0',
-  screen: 0,
-  busy: false,
-  persistent: false,
-  reads: true,
-  tried: NOTHING_TRIED,
-  cpuMs: null,
-  troubles: [],
-  ...more,
-})
 const kinds = (verdicts: readonly Verdict[]) => verdicts.map((verdict) => verdict.do)
 
 test('a death is believed when it is seen twice: then it is reported once, and tended until it is over', () => {
@@ -136,7 +120,9 @@ test('who works and shows nothing for the limit is nudged, so often as is allowe
   expect(dog.look([nudged(1)])).toMatchObject([{ do: 'nudge', nth: 2, silentMs: 180_000 }])
   expect(dog.look([nudged(2)], minute)).toMatchObject([{ do: 'nudge', nth: 3, silentMs: 240_000 }])
   expect(dog.look([nudged(3)], { after: 59_000 })).toEqual([])
-  expect(dog.look([nudged(3)])).toEqual([{ do: 'raise', agent: 'a', fence: 1, about: 'silence', ms: 300_000 }])
+  expect(dog.look([nudged(3)])).toEqual([
+    { do: 'raise', agent: 'a', fence: 1, about: 'silence', ms: 300_000, knows: 0 },
+  ])
   expect(dog.look([nudged(3)], { after: 900 })).toEqual([])
   expect(kinds(dog.look([nudged(3)], { after: 100 }))).toEqual(['raise'])
   expect(dog.look([nudged(3)])).toEqual([])
@@ -301,6 +287,7 @@ const complaint = (more: Partial<Complaint> = {}): Complaint => ({
   key: 'k',
   ms: 5_000,
   inMs: 0,
+  knows: 0,
   ...more,
 })
 
@@ -312,7 +299,7 @@ test('a loop is nudged at once and raised when it goes on, each until the record
   expect(kinds(dog.look([loop], { after: 100 }))).toEqual(['nudge'])
   expect(dog.look([agent()])).toEqual([])
   const again = agent({ troubles: [complaint({ step: 'raise' })] })
-  expect(dog.look([again])).toEqual([{ do: 'raise', about: 'loop', agent: 'a', fence: 1, ms: 5_000 }])
+  expect(dog.look([again])).toEqual([{ do: 'raise', about: 'loop', agent: 'a', fence: 1, ms: 5_000, knows: 0 }])
   expect(dog.look([agent({ runner: 'unknown', troubles: [complaint({ step: 'raise' })] })], { asleep: true })).toEqual(
     [],
   )

@@ -1,0 +1,31 @@
+import { type AgentSeen, NOTHING_TRIED, type Seen } from '../../src/watchdog/rules.ts'
+
+export const LIMITS = { nudgeAfter: 120_000, nudgeEvery: 60_000, nudges: 3, toolLimit: 1_800_000 }
+
+/** An agent that works, as a look finds it. */
+export const agent = (more: Partial<AgentSeen> = {}): AgentSeen => ({
+  id: 'a',
+  state: 'working',
+  fence: 1,
+  runner: 'alive',
+  mark: 'm0',
+  screen: 0,
+  busy: false,
+  persistent: false,
+  reads: true,
+  tried: NOTHING_TRIED,
+  cpuMs: null,
+  troubles: [],
+  ...more,
+})
+
+/** Nothing else to be done. */
+export const QUIET: Omit<Seen, 'at' | 'agents'> = {
+  places: 5,
+  stranded: [],
+  merges: [],
+  landings: [],
+  unmarked: [],
+  escalations: [],
+  untold: false,
+}
