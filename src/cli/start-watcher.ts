@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { OvError } from '../errors.ts'
 import { keepOne } from '../os/files.ts'
+import { frugalEnvironment } from '../os/memory.ts'
 import { becomeProgram, identify, liveness, spawnDetached } from '../os/process.ts'
 import { OV_MAIN } from '../place.ts'
 import type { Project } from '../project.ts'
@@ -33,7 +34,7 @@ export async function becomeWatcher(project: Project, interval: number | null, s
   await refuseSecond(project)
   const order = orderOf(project, interval, style)
   await project.close()
-  becomeProgram(commandOf(order))
+  becomeProgram(commandOf(order), frugalEnvironment())
   await watcherMain([JSON.stringify(order)])
 }
 
@@ -49,10 +50,7 @@ export async function watchInBackground(
   keepOne(log, LOG_LIMIT)
   const logFd = openSync(log, 'a')
   const argv = commandOf(orderOf(project, interval, 'log'))
-  const env = Object.fromEntries(
-    Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-  )
-  const pid = spawnDetached(argv, { cwd: project.configRoot, env, logFd })
+  const pid = spawnDetached(argv, { cwd: project.configRoot, env: frugalEnvironment(), logFd })
   closeSync(logFd)
   const child = identify(pid)
   for (const began = project.clock.monotonic(); project.clock.monotonic() - began < START_MS; await delay(20)) {
@@ -75,10 +73,11 @@ function orderOf(project: Project, interval: number | null, style: WatchStyle): 
 }
 
 /**
- * A process that mostly sleeps needs no compiled code and no large nursery: 10 MB less. Flags of V8, which only versions
- * of Node are given that are known to know them: an unknown one would be the end.
+ * A process that mostly sleeps needs no compiled code and no large nursery: 10 MB less. `--expose-gc` is for
+ * `giveBackMemory`. Flags of V8, which only versions of Node are given that are known to know them: an unknown one would
+ * be the end.
  */
-const SMALL = /^v(22|24)\./.test(process.version) ? ['--max-semi-space-size=1', '--lite-mode'] : []
+const SMALL = /^v(22|24)\./.test(process.version) ? ['--max-semi-space-size=1', '--lite-mode', '--expose-gc'] : []
 
 function commandOf(order: WatcherOrder): string[] {
   return [process.execPath, ...SMALL, OV_MAIN, 'watcher', JSON.stringify(order)]

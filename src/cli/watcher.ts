@@ -1,10 +1,14 @@
 import { systemClock } from '../clock.ts'
 import { openDatabase } from '../db/open.ts'
 import { EXIT_CODES, OvError } from '../errors.ts'
+import { forgetFrugality, giveBackMemory } from '../os/memory.ts'
 import type { WatchSpec } from '../watchdog/spec.ts'
 import { watchFleet } from '../watchdog/watch.ts'
 import { interruption } from './interruption.ts'
 import { type WatchStyle, watchView } from './watch-view.ts'
+
+/** So often what its work has left behind in memory is given back, in ms. */
+const REST_MS = 20_000
 
 /** What `ov watch` hands to the process that watches. */
 export interface WatcherOrder {
@@ -20,9 +24,11 @@ export interface WatcherOrder {
  */
 export async function watcherMain([order = '']: readonly string[]): Promise<void> {
   const { spec, interval, style }: WatcherOrder = JSON.parse(order)
+  forgetFrugality()
   const gone = interruption()
   const view = watchView(process.stdout, style)
   const db = openDatabase(spec.databasePath)
+  setInterval(giveBackMemory, REST_MS).unref()
   try {
     view.say(`Watching ${spec.name}.`)
     await watchFleet(db, systemClock, spec, {

@@ -551,9 +551,9 @@ export async function mendTerminal(): Promise<void> {
 }
 
 /** Turns this process into another program, with its pid and terminal. Returns only where Node can't do that. */
-export function becomeProgram(argv: readonly string[]): void {
+export function becomeProgram(argv: readonly string[], env: Readonly<Record<string, string>>): void {
   const [file = '', ...rest] = argv
-  process.execve?.(file, [file, ...rest], process.env)
+  process.execve?.(file, [file, ...rest], { ...env })
 }
 
 /** Starts a child that outlives us, its output in an open file. */

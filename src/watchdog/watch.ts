@@ -28,7 +28,7 @@ const QUICK_PULSE_MS = 50
 const READ_PAUSE_MS = 50
 /**
  * The kernel tells of a commit when it is being written; it can be read once it is on the disk, which on a busy one takes
- * a while.
+ * a while. So long it is looked for, after ever longer pauses: mostly it is there, or it was our own.
  */
 const SETTLE_MS = 2_000
 /** While there are agents, the load of the machine is looked at this often, in ms. */
@@ -93,8 +93,8 @@ class Watch {
   #dirty = true
   /** What the database's counter of changes was at the last reading. */
   #changes = -1
-  /** Monotonic ms until which a commit may become visible that the kernel has told of. */
-  #unsettledUntil = 0
+  /** Monotonic ms at which the kernel has told of a commit that may not be visible yet. */
+  #toldAt = Number.NEGATIVE_INFINITY
   /** Monotonic ms of the last reading, and by when the next comes whatever happens. */
   #lastRead = 0
   #readAt = 0
@@ -124,7 +124,7 @@ class Watch {
     this.#sessions = tmux === null ? null : watchSessions(tmux, this.#wakes.wake)
     this.#unwatch = watchDatabase(spec.databasePath, () => {
       this.#dirty = true
-      this.#unsettledUntil = clock.monotonic() + SETTLE_MS
+      this.#toldAt = clock.monotonic()
       this.#wakes.wake()
     })
   }
@@ -166,8 +166,14 @@ class Watch {
     if (eyes.agents.some(({ state }) => state !== 'queued')) this.#sessions?.connect()
     if (eyes.agents.some(({ mode, state }) => mode === 'interactive' && state === 'working')) this.#sessions?.refresh()
     this.#complaint = ''
-    const soon = this.#dirty || now < this.#unsettledUntil
-    return Math.min(soon ? now + READ_PAUSE_MS : this.#readAt, now + pulseOf(eyes, shown), next)
+    return Math.min(this.#readNext(now), now + pulseOf(eyes, shown), next)
+  }
+
+  /** Monotonic ms at which the database is looked at again, if nothing is told of it before. */
+  #readNext(now: number): number {
+    const told = now - this.#toldAt
+    if (this.#dirty) return now + READ_PAUSE_MS
+    return told < SETTLE_MS ? now + Math.max(READ_PAUSE_MS, told) : this.#readAt
   }
 
   #beginReading(now: number): void {

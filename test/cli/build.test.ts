@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { globSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Plugin } from '@oclif/core'
 import { expect, test } from 'vitest'
@@ -41,4 +41,10 @@ test('a mail that carries nothing is judged the same whether or not its schema i
   const judged = (type: (typeof MAIL_TYPES)[number], payload: unknown) =>
     checkedPayload(type, payload).catch((error: unknown) => String(error))
   for (const type of MAIL_TYPES) expect(await judged(type, undefined), type).toEqual(await judged(type, {}))
+})
+
+test('of what is built for Node no file has a character that would make it twice as large in memory', () => {
+  const files = globSync('dist/{src,engine,commands,runtimes}/**/*.js', { cwd: ROOT })
+  expect(files).toContain('dist/src/watcher.js')
+  expect(files.filter((file) => readFileSync(join(ROOT, file)).some((byte) => byte > 127))).toEqual([])
 })
