@@ -1,6 +1,5 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { MAX_RESTARTS } from '../../../src/agents/rules.ts'
 import { messageOf } from '../../../src/errors.ts'
 import { signal } from '../../../src/os/process.ts'
 import type { Up } from '../../../src/watchdog/up.ts'
@@ -11,8 +10,8 @@ import type { Random } from '../random.ts'
 import { accountOf } from '../system/account.ts'
 import type { Plan } from '../system/brain.ts'
 import { chooseFaults, injector, isAwaited, type Numbers, timesOf } from '../system/faults.ts'
-import { hunt, lettersOf, restartsOf } from '../system/hunt.ts'
-import { type AgentRow, openLedger } from '../system/ledger.ts'
+import { hunt, lettersOf, MOST_RESTARTS, restartsOf } from '../system/hunt.ts'
+import { type AgentRow, openLedger, storyOf } from '../system/ledger.ts'
 import { openPeople } from '../system/people.ts'
 import { settled, until } from '../system/waits.ts'
 import { openWorld, sweepClocks, type World } from '../system/world.ts'
@@ -109,8 +108,8 @@ async function run({ home, random, long, note, problem, gone, late, afterwards }
     else beside(inject(fault))
     await delay(pace.between(150, long ? 1_500 : 900))
   }
-  await Promise.all(lasting)
   world.jump?.(0)
+  await Promise.all(lasting)
   note(`faults are over: ${[...injected.counts].map(([name, times]) => `${times} × ${name}`).join(', ')}`)
   for (const [name, why] of injected.missed) note(`not injected at least once: ${name} (${why})`)
 
@@ -166,7 +165,7 @@ async function run({ home, random, long, note, problem, gone, late, afterwards }
   const aside = states('failed', 'stopped')
   for (const { id, name, reason } of aside) {
     const restarts = restartsOf(ledger, id)
-    if (restarts < MAX_RESTARTS) problem(`${name} was given up after ${restarts} restarts: ${reason}`)
+    if (restarts < MOST_RESTARTS) problem(`${name} was given up after ${restarts} restarts: ${reason}`)
     if (!(await until(() => lettersOf(people, name) >= failures(id), READ_MS, gone)))
       problem(`Nobody was told that ${name} failed.`)
     const { taken, said } = await people.retry(name)
@@ -174,8 +173,7 @@ async function run({ home, random, long, note, problem, gone, late, afterwards }
   }
   if (aside.length > 0) await delay(500)
   await until(isOver, SETTLE_MS, gone)
-  for (const { name, state, waiting_on: on } of states(...OPEN))
-    problem(`${name} never came to its end: it is ${state}${on === null ? '' : ` on ${on}`}.`)
+  for (const { name } of states(...OPEN)) problem(`${name} never came to its end: ${storyOf(ledger, name)}`)
   await until(async () => (await world.look(UNREAD)).length === 0, READ_MS, gone)
   await people.close()
   for (const { id, name } of ledger.agents())

@@ -31,7 +31,7 @@ export interface Plan {
 export interface Switches {
   /** While it is there, everybody waits in the middle of its turn. */
   readonly hold: string
-  /** Until the time it holds (s since the epoch), the account is at its limit. */
+  /** While it is there, the account is at its limit, which ends so many seconds later as it holds. */
   readonly limit: string
 }
 
@@ -75,7 +75,8 @@ function scriptIn(folder: string, { hold, limit }: Switches): string {
   return `
 me=$OV_AGENT
 cat > /dev/null
-if [ -e '${limit}' ] && [ "$(date +%s)" -lt "$(cat '${limit}')" ]; then cat '${limit}'; exit 43; fi
+left=$(cat '${limit}' 2> /dev/null)
+if [ -n "$left" ]; then echo $(($(date +%s) + left)); exit 43; fi
 . ${own('plan')}
 # What it was ever told stands in its conversation, also what came in a turn that was cut off.
 told() { grep -hs '"agent":"'"$me"'"' "\${CLAUDE_CONFIG_DIR:-$HOME/.claude}"/projects/*/*.jsonl | grep -o "$1" | wc -l; }

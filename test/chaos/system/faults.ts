@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { identify, liveness, signal } from '../../../src/os/process.ts'
 import type { Random } from '../random.ts'
@@ -178,10 +178,11 @@ export function injector(
         if ((await world.lock(fault.ms)).code !== 0) return void missed('database locked', 'it could not be')
         return void count('database locked')
       case 'limit': {
-        const until = Math.ceil(Date.now() / 1_000) + fault.seconds
-        writeFileSync(world.brain.switches.limit, `${until}\n`)
+        // Said by the clock of the fleet, which may be set meanwhile; over by the true one.
+        writeFileSync(world.brain.switches.limit, `${fault.seconds}\n`)
         count('429 storm')
-        return void (await delay(until * 1_000 - Date.now()))
+        await delay(fault.seconds * 1_000)
+        return rmSync(world.brain.switches.limit)
       }
       case 'flood': {
         const open = ledger.agents().filter(({ state }) => state === 'working' || state === 'waiting')

@@ -71,3 +71,16 @@ export function openLedger({ look }: World): Ledger {
     },
   }
 }
+
+/** What is known of an agent, in words: its state, and what happened to it last. */
+export function storyOf(ledger: Ledger, name: string): string {
+  const agent = ledger.agents().find((one) => one.name === name)
+  if (agent === undefined) return 'it is in no book'
+  const { id, state, waiting_on: on, reason } = agent
+  const last = ledger.events().filter((event) => event.agent === id)
+  const words = last.slice(-LAST).map(({ type, data }) => `${type} ${data.slice(0, 160)}`)
+  return `it is ${state}${on === null ? '' : ` on ${on}`}${reason === null ? '' : ` (${reason})`} after ${words.join(' · ')}`
+}
+
+/** So many events are told. */
+const LAST = 6
