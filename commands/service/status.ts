@@ -13,6 +13,11 @@ export default class ServiceStatus extends OvCommand {
     for (const line of linesOf(service)) this.log(line)
     if (service.installed === 'no') this.say('To set one up: ov service install')
     if (service.installed === 'outdated') this.say('It was written by another ov: ov service install')
+    for (const { agent, text, hint } of service.left) this.say(`${agent} is left: ${text} ${hint}`)
+    if (service.left.length > 0 && service.installed === 'current' && service.environmentFile !== null)
+      this.say(
+        `Hint: A login for the service goes into ${service.environmentFile} (NAME=value), then: systemctl --user restart ${service.name}`,
+      )
     if (service.lingers === false && service.enabled)
       this.say('Hint: It ends when you log out. So that it goes on: loginctl enable-linger')
     return { service }

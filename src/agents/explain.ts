@@ -28,6 +28,7 @@ const DEEDS = [
   'agent.runner-gone',
   'agent.recovered',
   'agent.requeued',
+  'agent.left',
   'dialog.answered',
   'limit.hit',
   'limit.probed',

@@ -93,8 +93,8 @@ export async function startPersistent(project: Project, request: StartRequest): 
     if (current?.id !== before?.id || current?.fence !== before?.fence) return null
     const run = (await currentRun(tx)) ?? (await beginRun(tx, now))
     const taskId = (await openStint(tx, before, run.id)) ?? (await beginStint(tx, run.id, request, now))
-    const { model, mode, protection } = choice
-    const stint = { run_id: run.id, task_id: taskId, runtime: runtime.id, model, mode, protection, session }
+    const { model, mode, protection, account } = choice
+    const stint = { run_id: run.id, task_id: taskId, runtime: runtime.id, model, mode, protection, account, session }
     const agent = before
       ? await reopenAgent(tx, before, stint, ownIdentity(), now)
       : await makeAgent(tx, { ...stint, capability: request.capability, run: run.name }, now)
@@ -198,6 +198,7 @@ async function makeAgent(
       model: facts.model,
       mode: facts.mode,
       protection: facts.protection,
+      account: facts.account,
       parentId: null,
       depth: 0,
       // Never made: it is on no branch.

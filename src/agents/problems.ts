@@ -19,6 +19,7 @@ import type { Condition } from './condition.ts'
 export interface Problem {
   readonly kind:
     | 'runner_gone'
+    | 'left'
     | 'branch'
     | 'train'
     | 'escalation'
@@ -63,6 +64,8 @@ export interface ProblemFacts {
   readonly landing: Behind | null
   /** What holds up accounts, and the time at which that was looked at. */
   readonly limits: readonly LimitReport[]
+  /** Agents that were not started though there is a place, and why. */
+  readonly left: readonly { readonly agent: string; readonly text: string; readonly hint: string }[]
   readonly at: number
   /** Why nothing can land at all. */
   readonly noLanding: OvError | null
@@ -75,6 +78,7 @@ export interface ProblemFacts {
 export function attention(facts: ProblemFacts): Problem[] {
   const found: Unweighed[] = [
     ...facts.agents.filter(({ condition }) => condition === 'runner_gone').map(runnerGone),
+    ...facts.left.map(left),
     ...(facts.noLanding === null
       ? []
       : [
@@ -105,6 +109,7 @@ function blocksOf({ kind, agent }: Unweighed, facts: ProblemFacts): Blocks {
     case 'train':
       return blockedByTrain(facts)
     case 'runner_gone':
+    case 'left':
     case 'escalation':
     case 'question':
     case 'waits_for_human':
@@ -144,6 +149,10 @@ function runnerGone({ name, capability, persistent }: AgentFacts): Unweighed {
     message: `${name} has lost its runner and does nothing. What it has done is kept.`,
     hint: 'ov up',
   }
+}
+
+function left({ agent, text, hint }: ProblemFacts['left'][number]): Unweighed {
+  return { kind: 'left', agent, message: oneLine(`${agent} is not started though a place is free. ${text}`, 300), hint }
 }
 
 function question({ id, kind, agent, subject, options }: ProblemFacts['questions'][number]): Unweighed {

@@ -3,12 +3,6 @@ import type { Config } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { OvError } from '../errors.ts'
 import { findProgram, programBehind } from '../os/files.ts'
-import { isLoggedOut } from './login.ts'
-
-/** Whether a runtime's program and login are there for whom this process starts: another terminal may have neither. */
-export function isUsable(config: Config, runtime: AgentRuntime): boolean {
-  return isInstalled(config, runtime) && !isLoggedOut(config, runtime)
-}
 
 /** Whether a runtime's program is there, or it needs none. */
 export function isInstalled(config: Config, runtime: AgentRuntime): boolean {

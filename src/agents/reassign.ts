@@ -28,8 +28,8 @@ export async function successorOf(project: Project, agent: Agent, to: Successor)
 }
 
 /** What an agent's row says of the runtime it has. */
-export function asAgent({ runtime, model, mode, protection }: RuntimeChoice) {
-  return { runtime: runtime.id, model, mode, protection } satisfies Partial<Agent>
+export function asAgent({ runtime, model, mode, protection, account }: RuntimeChoice) {
+  return { runtime: runtime.id, model, mode, protection, account } satisfies Partial<Agent>
 }
 
 /**

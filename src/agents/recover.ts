@@ -8,7 +8,7 @@ import { step } from '../steps.ts'
 import { getTask } from '../tasks/store.ts'
 import { changesOf } from '../worktrees/changes.ts'
 import { leaveWord } from './digest.ts'
-import { isUsable } from './programs.ts'
+import { type Lack, lackOf } from './lack.ts'
 import { loadedRuntime, loadRuntime } from './registry.ts'
 import type { RuntimeChoice } from './routing.ts'
 import { type AfterDeath, afterDeath, RESTART_WINDOW_MS } from './rules.ts'
@@ -31,26 +31,32 @@ export function recentRestarts(
 }
 
 /**
- * What becomes of an agent whose runner died. The rule, with the facts it needs.
+ * What becomes of an agent whose runner died, by the rule; and what this process lacks to bring it back, if anything.
  *
- * @param persistent whether a persistent agent is to be brought back, too
+ * @param asked a person asked for it here: a persistent agent is to be brought back, too
  */
-export async function judgeDeath(project: Project, agent: Agent, persistent: boolean): Promise<AfterDeath> {
+export async function judgeDeath(
+  project: Project,
+  agent: Agent,
+  asked: boolean,
+): Promise<AfterDeath & { readonly lack: Lack | null }> {
   const task = await getTask(project.db, agent.task_id)
   const runtime = await loadedRuntime(agent.runtime)
-  return afterDeath({
+  const lack = runtime === null ? null : lackOf(project, runtime, agent, { asked })
+  const next = afterDeath({
     taskFinal: !task || isFinal(task.state),
     turns: agent.turns,
     prompts: runtime?.can.prompts ?? true,
     restarts: await recentRestarts(project, agent),
-    able: (agent.persistent === 0 || persistent) && runtime !== null && isUsable(project.config, runtime),
+    able: (agent.persistent === 0 || asked) && runtime !== null && lack === null,
   })
+  return { ...next, lack: next.do === 'leave' ? lack : null }
 }
 
 /** What is different for an agent that goes on. */
 export interface Change {
   /** Another runtime than it had: its conversation stays behind. */
-  readonly choice?: Pick<RuntimeChoice, 'runtime' | 'model' | 'mode' | 'protection'>
+  readonly choice?: Pick<RuntimeChoice, 'runtime' | 'model' | 'mode' | 'protection' | 'account'>
   /** It begins a conversation of its own, though its last one is there. */
   readonly fresh?: boolean
   /** What is recorded of it. */
@@ -83,8 +89,8 @@ export async function recover(
     if (taken === null) return false
     if (session !== agent.session) await updateAgent(tx, taken, { session })
     if (choice !== undefined) {
-      const { model, protection } = choice
-      await updateAgent(tx, taken, { runtime: runtime.id, model, mode, protection })
+      const { model, protection, account } = choice
+      await updateAgent(tx, taken, { runtime: runtime.id, model, mode, protection, account })
     }
     const cutOff = agent.mid_turn === 1
     // Who still has its conversation and waits for something is not woken for having been away. Who has not begun has its

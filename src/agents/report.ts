@@ -22,6 +22,7 @@ import { chosenRun, listRuns, type Run } from '../tasks/runs.ts'
 import { getTask, type Task, tasksOfRun } from '../tasks/store.ts'
 import { type BranchFacts, unmergedBranches } from '../worktrees/unmerged.ts'
 import { type Condition, conditionOf, type RunnerSeen, urgency } from './condition.ts'
+import { leftInQueue } from './left.ts'
 import { attention, type Problem } from './problems.ts'
 import { look, type Sight } from './sight.ts'
 import { type Agent, agentsOfRun, getAgent } from './store.ts'
@@ -143,12 +144,13 @@ export async function reportStatus(
   const queue = await reportQueue(project)
   const unread = await countWaiting(project.db, HUMAN)
   const limits = await reportLimits(project)
+  const mode = await modeNow(project)
   const at = project.clock.now()
   return {
     at,
     project: { name: project.name, root: project.root },
     run: run === null ? null : { id: run.id, name: run.name, createdAt: run.created_at, endedAt: run.ended_at },
-    mode: await modeNow(project),
+    mode,
     problems: attention({
       agents,
       maxConcurrent: project.config.agents.maxConcurrent,
@@ -158,6 +160,7 @@ export async function reportStatus(
       landing,
       noLanding,
       limits,
+      left: await leftInQueue(project.db, mode),
       at,
     }),
     limits,

@@ -2,6 +2,7 @@ import { HUMAN, SYSTEM } from '../contract/mail.ts'
 import { type Db, write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
+import { accountHere } from '../limits/account.ts'
 import { oneLine } from '../mail/frame.ts'
 import { postMail } from '../mail/send.ts'
 import { findMail } from '../mail/store.ts'
@@ -23,7 +24,7 @@ import { loadRuntime } from './registry.ts'
 import type { RuntimeChoice } from './routing.ts'
 import { look } from './sight.ts'
 import { dispatchQueued } from './start.ts'
-import { type Agent, agentOfTask, getAgent, isOpen, reopenAgent, takeOver } from './store.ts'
+import { type Agent, agentOfTask, getAgent, isOpen, reopenAgent, takeOver, updateAgent } from './store.ts'
 import { sessionLeft } from './transcript.ts'
 
 export interface RetryRequest {
@@ -148,15 +149,27 @@ async function restart(
   choice: RuntimeChoice | undefined,
   fresh: boolean,
 ): Promise<boolean> {
-  const taken = await write(project.db, (tx) =>
-    takeOver(tx, agent, [agent.state], ownIdentity(), agent.state, project.clock.now()),
-  )
+  const account = await accountFor(project, agent, choice)
+  const taken = await write(project.db, async (tx) => {
+    const own = await takeOver(tx, agent, [agent.state], ownIdentity(), agent.state, project.clock.now())
+    if (own !== null) await updateAgent(tx, own, { account })
+    return own
+  })
   if (taken === null) return false
   await stopProcessesOf(agent.id, runnersOf(agent.id))
   await keepWork(project, agent)
   if (choice !== undefined && choice.runtime.id !== agent.runtime) return giveTo(project, taken, choice, BY_HUMAN)
   const event = { type: 'agent.retried', data: { by: HUMAN } }
   return recover(project, taken, BY_HUMAN, { fresh, event, ...(choice === undefined ? {} : { choice }) })
+}
+
+/** By which account it goes on: that of who wants it tried again. */
+async function accountFor(
+  { config }: Project,
+  { runtime, model }: Agent,
+  choice: RuntimeChoice | undefined,
+): Promise<string | null> {
+  return choice === undefined ? accountHere(config, await loadRuntime(runtime), model) : choice.account
 }
 
 /** Opens an agent that has ended, and its task with it. */
@@ -169,13 +182,14 @@ async function reopen(
 ): Promise<boolean> {
   const runtime = choice?.runtime ?? (await loadRuntime(agent.runtime))
   const { model, mode, protection } = choice ?? agent
+  const account = await accountFor(project, agent, choice)
   const session = fresh ? null : sessionLeft(project, agent, { runtime, mode })
   const changes = await changesOf(project, agent, agent.base_sha)
   return write(project.db, async (tx) => {
     const now = project.clock.now()
     const run = await runFor(tx, agent, now)
     if (!(await reopenTask(tx, task.id, run, now))) return false
-    const stint = { run_id: run, task_id: task.id, runtime: runtime.id, model, mode, protection, session }
+    const stint = { run_id: run, task_id: task.id, runtime: runtime.id, model, mode, protection, account, session }
     const opened = await reopenAgent(tx, agent, stint, ownIdentity(), now, 'queued')
     if (opened === null) throw new OvError('busy', 'retry.taken', `Somebody else has taken ${agent.name} up just now.`)
     const [dispatch] = await findMail(tx, { reader: agent.id, types: ['dispatch'] }, 1)

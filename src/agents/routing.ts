@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { CAPABILITIES, type Capability, type Mode, type Protection } from '../contract/states.ts'
 import { OvError } from '../errors.ts'
+import { accountHere } from '../limits/account.ts'
 import { heldUp } from '../limits/pass.ts'
 import { oneLine } from '../mail/frame.ts'
 import type { Project } from '../project.ts'
@@ -20,6 +21,8 @@ export interface RuntimeChoice {
   readonly model: string | null
   readonly mode: Mode
   readonly protection: Protection
+  /** By which it works that is started with this process's environment (`accountName`); null for a command. */
+  readonly account: string | null
   /** Runtimes that would have been taken before, had nothing stood in their way; empty as a rule. */
   readonly passedOver: readonly PassedOver[]
 }
@@ -143,6 +146,7 @@ export async function chooseRuntime(project: Chooser, request: RuntimeRequest): 
     model,
     mode: modeFor(project, runtime, request.interactive),
     protection: protectionBy(runtime),
+    account: accountHere(config, runtime, model),
     passedOver,
   }
 }

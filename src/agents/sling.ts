@@ -116,7 +116,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
   // Places that the dead hold are freed first: perhaps nobody else is left to do so.
   await reconcileUnwatched(project)
   const obstacleTo = await vacancies(project)
-  const heldRuntimes = await lookBeforeStart(project)
+  const outlook = await lookBeforeStart(project, { also: choice.runtime })
 
   step('sling.checked')
   const now = project.clock.now()
@@ -167,6 +167,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
         model: choice.model,
         mode: choice.mode,
         protection: choice.protection,
+        account: choice.account,
         pinned: request.runtime !== undefined,
         parentId: parent?.id ?? null,
         depth: verdict.depth,
@@ -204,7 +205,7 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
     })
     step('sling.reserving')
     // Started by nobody else while there is a place: its login may be in this very environment.
-    return { task, agent, run, passedOver, own: await takeNext(tx, project, heldRuntimes, agent.id) }
+    return { task, agent, run, passedOver, own: await takeNext(tx, project, outlook, agent.id) }
   })
   step('sling.reserved')
   if (own !== null) await launchRunner(project, own)

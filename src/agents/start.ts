@@ -1,5 +1,6 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
+import type { AgentRuntime } from '../contract/runtime.ts'
 import { type Db, write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
@@ -14,33 +15,79 @@ import { logFolder } from '../state-dir.ts'
 import { step } from '../steps.ts'
 import { endAgent } from './finish.ts'
 import { heldRuntimes } from './held-runtimes.ts'
-import { type Agent, type HeldRuntimes, isFenced, oldestQueued, takeOver } from './store.ts'
+import { type Lack, lackOf } from './lack.ts'
+import { noteLeft } from './left.ts'
+import { loadedRuntime } from './registry.ts'
+import {
+  type Agent,
+  admittedQueued,
+  type HeldRuntimes,
+  isFenced,
+  oldestQueued,
+  queuedRuntimes,
+  takeOver,
+} from './store.ts'
 
 /**
  * Starts queued agents, oldest first, while there is a place and the machine has enough left for one more. Whoever notices
  * a free place calls this; two at once are no harm. One whose runner cannot be started has failed, by itself: neither who
- * calls this nor the next of the queue has to do with it.
+ * calls this nor the next of the queue has to do with it. Who needs a program or a login that this process has not got is
+ * left to somebody who has it, and that is noted.
  *
+ * @param asked a person asked for it here: any login of an agent's runtime will do
  * @returns why those could not be started that could not, by their ids
  */
-export async function dispatchQueued(project: Project): Promise<ReadonlyMap<string, OvError>> {
+export async function dispatchQueued(project: Project, { asked = false } = {}): Promise<ReadonlyMap<string, OvError>> {
   const refused = new Map<string, OvError>()
   if (project.misconfigured !== null) return refused
   // What the machine has left is looked at only for somebody who would start.
   if ((await oldestQueued(project.db, 'anybody')) === undefined) return refused
-  const held = await lookBeforeStart(project)
+  const outlook = await lookBeforeStart(project, { asked })
   for (;;) {
-    const agent = await write(project.db, (tx) => takeNext(tx, project, held))
-    if (agent === null) return refused
+    const agent = await write(project.db, (tx) => takeNext(tx, project, outlook))
+    if (agent === null) break
     const why = await startRunner(project, agent)
     if (why !== null) refused.set(agent.id, why)
   }
+  const { admits } = await admissionNow(project.db, project)
+  for (const agent of await admittedQueued(project.db, admits, outlook.held)) {
+    const lack = outlook.lack(agent)
+    if (lack !== null) await noteLeft(project, agent, lack)
+  }
+  return refused
 }
 
-/** Notes what the machine has left, and gives the runtimes whose agents would only wait. */
-export async function lookBeforeStart(project: Project): Promise<HeldRuntimes> {
+/** What is known before somebody is started. */
+export interface Outlook {
+  readonly held: HeldRuntimes
+  /** What this process lacks to start an agent; null for nothing, and for one whose runtime it has not looked at. */
+  lack(agent: Agent): Lack | null
+  /** Whether it would start it. */
+  able(agent: Agent): boolean
+}
+
+/**
+ * Notes what the machine has left, and looks who can be started by this process.
+ *
+ * @param also the runtime of an agent that is not in the queue yet
+ */
+export async function lookBeforeStart(
+  project: Project,
+  { asked = false, also }: { asked?: boolean; also?: AgentRuntime } = {},
+): Promise<Outlook> {
   await assess(project.db, project.clock, loadSpecNow(project))
-  return heldRuntimes(project)
+  const runtimes = new Map<string, AgentRuntime | null>(also === undefined ? [] : [[also.id, also]])
+  for (const id of await queuedRuntimes(project.db)) runtimes.set(id, await loadedRuntime(id))
+  const lack = (agent: Agent) => {
+    const runtime = runtimes.get(agent.runtime)
+    return runtime == null ? null : lackOf(project, runtime, agent, { asked })
+  }
+  return {
+    held: await heldRuntimes(project, runtimes.values()),
+    lack,
+    // One whose adapter can't be loaded is started all the same, and ends by saying so; who was slung since is the slinger's.
+    able: (agent) => runtimes.has(agent.runtime) && lack(agent) === null,
+  }
 }
 
 /**
@@ -48,8 +95,13 @@ export async function lookBeforeStart(project: Project): Promise<HeldRuntimes> {
  *
  * @param only none but this one: its id
  */
-export async function takeNext(tx: Db, project: Project, held: HeldRuntimes, only?: string): Promise<Agent | null> {
-  const next = await oldestQueued(tx, (await admissionNow(tx, project)).admits, held)
+export async function takeNext(
+  tx: Db,
+  project: Project,
+  { held, able }: Outlook,
+  only?: string,
+): Promise<Agent | null> {
+  const next = await oldestQueued(tx, (await admissionNow(tx, project)).admits, held, able)
   if (!next || (only !== undefined && next.id !== only)) return null
   const now = project.clock.now()
   const taken = await takeOver(tx, next, ['queued'], ownIdentity(), 'starting', now)

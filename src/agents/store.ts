@@ -19,6 +19,8 @@ export interface NewAgent {
   readonly mode: Mode
   /** Absent: not noted. */
   readonly protection?: Protection | null
+  /** By which it would work for who slings it (`accountName`); absent: not noted. */
+  readonly account?: string | null
   readonly parentId: string | null
   readonly depth: number
   readonly branch: string
@@ -59,7 +61,7 @@ export async function insertAgent(tx: Db, agent: NewAgent, now: number): Promise
     claimed_done: 0,
     reminded: 0,
     persistent: agent.persistent ? 1 : 0,
-    account: null,
+    account: agent.account ?? null,
     pinned: agent.pinned ? 1 : 0,
     mid_turn: 0,
     turns: 0,
@@ -207,8 +209,23 @@ const NOBODY_HELD: HeldRuntimes = { limited: [], stopped: [] }
  */
 export type Admitted = 'anybody' | 'begun' | 'persistent'
 
-export function oldestQueued(db: Db, who: Admitted, held: HeldRuntimes = NOBODY_HELD): Promise<Agent | undefined> {
-  const queued = db
+export async function oldestQueued(
+  db: Db,
+  who: Admitted,
+  held: HeldRuntimes = NOBODY_HELD,
+  able: (agent: Agent) => boolean = () => true,
+): Promise<Agent | undefined> {
+  const first = await queued(db, who, held).executeTakeFirst()
+  return first === undefined || able(first) ? first : (await queued(db, who, held).execute()).find(able)
+}
+
+/** Who of the queue may start, as far as places and providers go; who is to start first comes first. */
+export function admittedQueued(db: Db, who: Admitted, held: HeldRuntimes): Promise<Agent[]> {
+  return queued(db, who, held).execute()
+}
+
+function queued(db: Db, who: Admitted, held: HeldRuntimes) {
+  const waiting = db
     .selectFrom('agents')
     .selectAll()
     .where('state', '=', 'queued')
@@ -217,13 +234,11 @@ export function oldestQueued(db: Db, who: Admitted, held: HeldRuntimes = NOBODY_
     .orderBy((is) => is('runtime', 'in', [...held.limited]))
     .orderBy('created_at')
     .orderBy('id')
-  const admitted =
-    who === 'anybody'
-      ? queued
-      : queued.where((is) =>
-          who === 'begun' ? is.or([is('persistent', '=', 1), is('turns', '>', 0)]) : is('persistent', '=', 1),
-        )
-  return admitted.executeTakeFirst()
+  return who === 'anybody'
+    ? waiting
+    : waiting.where((is) =>
+        who === 'begun' ? is.or([is('persistent', '=', 1), is('turns', '>', 0)]) : is('persistent', '=', 1),
+      )
 }
 
 export function openChildren(db: Db, parentId: string): Promise<Agent[]> {
@@ -318,7 +333,10 @@ export async function takeOver(
 }
 
 /** What an agent begins a new stint with. */
-export type Stint = Pick<Agent, 'run_id' | 'task_id' | 'runtime' | 'model' | 'mode' | 'protection' | 'session'>
+export type Stint = Pick<
+  Agent,
+  'run_id' | 'task_id' | 'runtime' | 'model' | 'mode' | 'protection' | 'account' | 'session'
+>
 
 /**
  * Opens an agent that has ended, or has lost its runner, for a new owner: the fence rises. Null when somebody else was faster.

@@ -5,8 +5,11 @@ import { nameOf } from '../mail/send.ts'
 import { openQuestions } from '../mail/store.ts'
 import { openMerges } from '../merge/store.ts'
 import type { Project } from '../project.ts'
+import { lackOf } from './lack.ts'
+import { leftOf } from './left.ts'
+import { loadedRuntime } from './registry.ts'
 import type { AgentReport } from './report.ts'
-import { type Agent, openAgents } from './store.ts'
+import { type Agent, countLive, openAgents } from './store.ts'
 import type { WhyFacts } from './why.ts'
 
 /** What the reason of an agent's state is told from. */
@@ -24,12 +27,18 @@ export async function whyFacts(
   const limit = limits.find(({ waiting, runtime, until }) =>
     agent.state === 'queued' ? runtime === agent.runtime && until === null : waiting.includes(agent.name),
   )
+  const mode = await modeNow(project)
+  const waits = agent.state === 'queued' || report.condition === 'runner_gone'
+  const runtime = waits ? await loadedRuntime(agent.runtime) : null
   return {
     agent: report,
     limit: limit === undefined ? null : { at: project.clock.now(), limit },
     queuedBefore: queued.findIndex(({ id }) => id === agent.id),
     maxConcurrent: project.config.agents.maxConcurrent,
-    holds: (await modeNow(project)).holds,
+    holds: mode.holds,
+    placeFree: (await countLive(db)) < mode.places || agent.persistent === 1,
+    lack: runtime === null ? null : lackOf(project, runtime, agent),
+    left: waits ? await leftOf(db, agent) : null,
     mergesBefore: Math.max(
       0,
       merges.findIndex(({ agent_id }) => agent_id === agent.id),

@@ -2,6 +2,7 @@ import type { LimitReport } from '../limits/report.ts'
 import { sayLimit } from '../limits/words.ts'
 import { oneLine } from '../mail/frame.ts'
 import type { Foreseen } from '../watchdog/foresee.ts'
+import type { Lack } from './lack.ts'
 import type { AgentReport } from './report.ts'
 import { MAX_RESTARTS, RESTART_WINDOW_MS } from './rules.ts'
 
@@ -18,6 +19,12 @@ export interface WhyFacts {
   readonly maxConcurrent: number
   /** What keeps the queue from starting though a place is free. */
   readonly holds: string | null
+  /** A place is free that it could have. */
+  readonly placeFree: boolean
+  /** What this terminal lacks to start it or bring it back; null for nothing. */
+  readonly lack: Lack | null
+  /** Why those who looked left it as it is; null when nobody did. */
+  readonly left: Lack | null
   /** Entries of the merge queue before its own. */
   readonly mergesBefore: number
   /** What holds up its account, and when that was looked at; null for nothing. */
@@ -41,6 +48,7 @@ export function whyOf(facts: WhyFacts): Why {
         const turn = facts.queuedBefore === 0 ? '' : ` ${facts.queuedBefore} wait before it.`
         return { text: `It waits: ${facts.holds}${turn}`, hint: 'ov mode' }
       }
+      if (facts.placeFree) return whyNotStarted(facts)
       return {
         text: `All ${facts.maxConcurrent} places are taken (agents.maxConcurrent). ${facts.queuedBefore === 0 ? 'It is the next.' : `${facts.queuedBefore} wait before it.`}`,
         hint: null,
@@ -62,6 +70,10 @@ export function whyOf(facts: WhyFacts): Why {
           text: 'Its runner is gone. What it knows is kept, and its mail waits for it.',
           hint: `ov ${agent.capability} start`,
         }
+      }
+      if (facts.lack !== null || facts.left !== null) {
+        const { text, hint } = leftText(facts)
+        return { text: `Its runner is gone without having ended it. What it has done is kept. ${text}`, hint }
       }
       return {
         text: 'Its runner is gone without having ended it. What it has done is kept. Any other runner brings it back within seconds; with none at work, do it yourself.',
@@ -86,6 +98,23 @@ export function whyOf(facts: WhyFacts): Why {
     case 'failed':
     case 'stopped':
       return { text: agent.reason ?? '', hint: `ov logs ${name}` }
+  }
+}
+
+function whyNotStarted(facts: WhyFacts): Why {
+  if (facts.lack !== null || facts.left !== null) {
+    const { text, hint } = leftText(facts)
+    return { text: `A place is free. ${text}`, hint }
+  }
+  return { text: 'A place is free: whoever looks next starts it.', hint: 'ov up' }
+}
+
+/** Who could not start it, and what to do about it. Others may have what this terminal has not, and the other way round. */
+function leftText({ lack, left }: WhyFacts): Why {
+  if (lack !== null) return { text: `It can't be started from this terminal: ${lack.text}`, hint: lack.hint }
+  return {
+    text: `Who looked could not start it, but this terminal has what it takes: ${left?.text ?? ''}`,
+    hint: 'ov up',
   }
 }
 
@@ -241,12 +270,17 @@ function stateNext(facts: ExplainFacts): Fact[] {
         {
           at: null,
           text:
-            facts.holds === null ? 'It starts as soon as there is a place.' : 'It starts by itself when that is over.',
+            facts.placeFree && (facts.lack !== null || facts.left !== null)
+              ? LEFT_NEXT
+              : facts.holds === null
+                ? 'It starts as soon as there is a place.'
+                : 'It starts by itself when that is over.',
         },
       ]
     case 'starting':
       return [{ at: null, text: 'Its first turn begins when its worktree is ready.' }]
     case 'runner_gone':
+      if (facts.left !== null && !agent.persistent) return [{ at: null, text: LEFT_NEXT }]
       if (agent.persistent) return [{ at: null, text: `It stays so until ov ${agent.capability} start, or ov up.` }]
       return [
         {
@@ -266,6 +300,8 @@ function stateNext(facts: ExplainFacts): Fact[] {
       return [{ at: null, text: `Nothing by itself. To have it go on: ov retry ${agent.name}` }]
   }
 }
+
+const LEFT_NEXT = 'It goes on when somebody looks who has what it takes: a runner, a watcher, or you by ov up.'
 
 function workingNext({ agent, watched }: ExplainFacts): Fact[] {
   const ends = {

@@ -1,4 +1,4 @@
-import { isUsable } from '../agents/programs.ts'
+import { lackOf } from '../agents/lack.ts'
 import { loadedRuntime } from '../agents/registry.ts'
 import { stopAgents } from '../agents/stop.ts'
 import { getAgent, isOpen } from '../agents/store.ts'
@@ -25,7 +25,7 @@ export async function carryOut(project: Project, escalation: Escalation): Promis
     if (decision.do === 'stop') await stopAgents(project, [agent], { reason: `Stopped by ${by}${reason}` })
     else {
       const runtime = await loadedRuntime(agent.runtime)
-      if (runtime === null || !isUsable(project.config, runtime)) return false
+      if (runtime === null || lackOf(project, runtime, agent) !== null) return false
       const digest = `${by} wants you to begin anew${reason}`
       await intervene(project, agent, { verdict: 'restart-fresh', digest, why: digest }, done)
     }

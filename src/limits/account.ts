@@ -67,6 +67,19 @@ function digest(names: readonly string[], env: Readonly<Record<string, string>>)
   return sha256(names.map((name) => `${name}=${env[name]}`).join('\n')).slice(0, DIGITS)
 }
 
+/** The name of the account by which an agent works that is started with this process's environment; null for a command. */
+export function accountHere(config: Config, runtime: AgentRuntime, model: string | null): string | null {
+  const account = accountOf(config, runtime, model)
+  return account === null ? null : accountName(account)
+}
+
+/** The login of an account by its name: `$ANTHROPIC_API_KEY`, `~/.codex/auth.json`; null where none was seen. */
+export function loginNamed(name: string): string | null {
+  const words = name.split(' ').slice(1)
+  if (words[0]?.startsWith('$')) return words.slice(0, -1).join(' ')
+  return words[0] === 'login' ? null : words.join(' ')
+}
+
 /** An account in one word, as an agent's row names it. */
 export function accountName({ provider, account }: Pick<Account, 'provider' | 'account'>): string {
   return `${provider} ${account}`

@@ -1,6 +1,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { leftAlone } from '../agents/left.ts'
 import { OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
 import { readEntry, readText, remove, writeWhole } from '../os/files.ts'
@@ -46,6 +47,10 @@ export interface ServiceReport {
   readonly lingers: boolean | null
   /** Who watches the project just now, the service or another. */
   readonly watcher: Watcher | null
+  /** Agents that nobody could start or bring back who looked so far, the watcher among them; what they lacked, and what to type. */
+  readonly left: readonly { readonly agent: string; readonly text: string; readonly hint: string }[]
+  /** Where a person can give it a login that is in a variable; null for a manager that reads no such file. */
+  readonly environmentFile: string | null
 }
 
 /** A unit's file is small; what is larger is no file of ours. */
@@ -114,6 +119,8 @@ async function reportOf(project: Project, ground: Ground): Promise<ServiceReport
     restarts: state?.restarts ?? 0,
     lingers: (await systemd?.lingers()) ?? null,
     watcher: await watcherAtWork(project.db, project.clock),
+    left: (await leftAlone(project.db)).map(({ agent, text, hint }) => ({ agent, text, hint })),
+    environmentFile: manager === 'systemd' ? spec.environmentFile : null,
   }
 }
 

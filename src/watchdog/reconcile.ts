@@ -1,5 +1,6 @@
 import { recordEnd } from '../agents/finish.ts'
 import { keepWork } from '../agents/keep-work.ts'
+import { leftOf, noteLeft } from '../agents/left.ts'
 import { isPassing } from '../agents/passing.ts'
 import { judgeDeath, recover } from '../agents/recover.ts'
 import { endOf, putAside } from '../agents/rules.ts'
@@ -31,16 +32,32 @@ import { isWatched } from './lease.ts'
  * died, to go on where it was. What can't go on, or has been started again too often, is ended honestly: its commits
  * kept, its mail bounced, whom it reported to told. A landing that died is finished or taken back.
  *
- * @param persistent also persistent agents are brought back, which otherwise are left as they are
+ * @param asked a person asked for it here: persistent agents are brought back too, which otherwise are left as they are,
+ *   and an agent goes on with any login of its runtime that is here
  */
-export async function reconcile(project: Project, { persistent = false } = {}): Promise<Agent[]> {
+export async function reconcile(project: Project, { asked = false } = {}): Promise<Agent[]> {
+  const ended = await tendOrphans(project, await openAgents(project.db), asked)
+  step('recover.over')
+  await mendLandings(project)
+  await sweepPool(project)
+  await bounceStranded(project)
+  await assess(project.db, project.clock, loadSpecNow(project))
+  await tendEscalations(project)
+  await tellWhatIsDue(project)
+  await dispatchQueued(project, { asked })
+  return ended
+}
+
+/** Brings back or ends those whose owner is gone; gives those it has ended. Two at once are no harm. */
+async function tendOrphans(project: Project, agents: readonly Agent[], asked: boolean): Promise<Agent[]> {
   const ended: Agent[] = []
-  for (const agent of await openAgents(project.db)) {
+  for (const agent of agents) {
     if (!isOrphaned(project, agent)) continue
     // Asked twice: a row can be older than the look at the kernel.
     const again = await getAgent(project.db, agent.id)
     if (again?.fence !== agent.fence || again.state !== agent.state) continue
-    const next = (await judgeDeath(project, again, persistent)).do
+    const { do: next, lack } = await judgeDeath(project, again, asked)
+    if (lack !== null) await noteLeft(project, again, lack)
     if (next === 'leave') continue
     const taken = await write(project.db, (tx) =>
       takeOver(tx, agent, [agent.state], ownIdentity(), agent.state, project.clock.now()),
@@ -64,14 +81,6 @@ export async function reconcile(project: Project, { persistent = false } = {}): 
     if (await endOrphan(project, taken, next === 'put-aside')) ended.push(taken)
     step('recover.ended')
   }
-  step('recover.over')
-  await mendLandings(project)
-  await sweepPool(project)
-  await bounceStranded(project)
-  await assess(project.db, project.clock, loadSpecNow(project))
-  await tendEscalations(project)
-  await tellWhatIsDue(project)
-  await dispatchQueued(project)
   return ended
 }
 
@@ -89,9 +98,23 @@ export function isStartInDoubt(project: Project, agent: Agent): boolean {
   return startSeen(agent, project.clock.now()) !== 'gone'
 }
 
-/** What everybody does who lives and looks around: nothing while a watcher is at it, which acts at once. */
+/**
+ * What everybody does who lives and looks around. While a watcher is at it, which acts at once, that is only what was left
+ * to somebody with another program or login than the watcher's.
+ */
 export async function reconcileUnwatched(project: Project): Promise<void> {
-  if (!(await isWatched(project))) await reconcile(project)
+  if (!(await isWatched(project))) {
+    await reconcile(project)
+    return
+  }
+  const left: Agent[] = []
+  for (const agent of await openAgents(project.db)) {
+    const waits = agent.state === 'queued' || isOrphaned(project, agent)
+    if (waits && (await leftOf(project.db, agent)) !== null) left.push(agent)
+  }
+  if (left.length === 0) return
+  await tendOrphans(project, left, false)
+  await dispatchQueued(project)
 }
 
 /** Looked up and ended at once: a merge that is rejected in between would leave a task that nobody works on. */

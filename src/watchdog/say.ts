@@ -3,13 +3,15 @@ import type { Planned, Up } from './up.ts'
 /** What `ov up` did, or would do, in sentences; `beside` is talk. */
 export function sayUp(up: Up, { dryRun }: { dryRun: boolean }): { result: string[]; beside: string[] } {
   const { planned, merges, leftovers, said, pending } = up
-  const left = planned.filter((one) => one.do === 'leave').map(({ agent }) => agent)
-  const beside =
-    left.length === 0
-      ? []
-      : [
-          `Hint: ${left.join(', ')} can't be brought back from here: the program or the login of its runtime is missing. ov doctor`,
-        ]
+  const beside = [
+    ...Map.groupBy(
+      planned.filter((one) => one.do === 'leave'),
+      ({ why }) => why ?? 'its runtime is not there.',
+    ),
+  ].map(([why, left]) => {
+    const names = left.map(({ agent }) => agent)
+    return `Hint: ${names.join(', ')} can't be brought back from here: ${why} More: ov why ${names[0]}`
+  })
   if (dryRun) {
     const queue = merges === 0 ? [] : [`the merge queue, ${merges} long, would be driven`]
     const clearing = leftovers.map((left) => `to be cleared away: ${left}`)
@@ -28,5 +30,5 @@ const INTENT: Readonly<Record<Planned['do'], string>> = {
   recover: 'would go on where it was',
   end: 'would be ended, its commits kept',
   'put-aside': 'would be ended: it has been started again too often',
-  leave: 'would be left as it is: the program or the login of its runtime is missing here',
+  leave: 'would be left as it is: its program or its login is missing here',
 }

@@ -1,4 +1,6 @@
+import { type Lack, lackOf } from '../agents/lack.ts'
 import { judgeDeath } from '../agents/recover.ts'
+import { loadedRuntime } from '../agents/registry.ts'
 import { allAgents, openAgents } from '../agents/store.ts'
 import type { AgentStateName } from '../contract/states.ts'
 import { untilFound } from '../db/changes.ts'
@@ -18,6 +20,8 @@ export interface Planned {
   readonly state: AgentStateName
   /** `leave`: its program or its login is not there for whoever asks. */
   readonly do: 'start' | 'recover' | 'end' | 'put-aside' | 'leave'
+  /** What is missing here for one that is left. */
+  readonly why?: string
 }
 
 export interface Up {
@@ -60,14 +64,14 @@ export async function bringUp(
   const cleared: string[] = []
   for (const { fix } of mendable) if (fix !== undefined) cleared.push(await fix())
   const before = await lastEventId(project.db)
-  await reconcile(project, { persistent: true })
+  await reconcile(project, { asked: true })
   step('up.reconciled')
   const wanted = planned.filter((one) => one.do === 'start' || one.do === 'recover').map(({ agent }) => agent)
   const pending = await untilUp(project, wanted, waitMs, gone)
   if (project.config.merge.auto) await tendMerges(project, gone)
   step('up.merged')
   // Whose work has been merged just now is at its end, whether or not it could be brought back.
-  if (merges > 0) await reconcile(project, { persistent: true })
+  if (merges > 0) await reconcile(project, { asked: true })
   // A runner that was killed could not do it.
   if (project.tmux !== null && (await openAgents(project.db)).length === 0) await letServerEnd(project.tmux)
   const events = await eventsBeyond(project.db, before, MANY)
@@ -93,13 +97,21 @@ async function untilStartsAreDecided(project: Project, gone: AbortSignal): Promi
 async function planOf(project: Project): Promise<Planned[]> {
   const planned: Planned[] = []
   for (const agent of await openAgents(project.db)) {
-    if (agent.state === 'queued') planned.push({ agent: agent.name, state: agent.state, do: 'start' })
-    else if (isOrphaned(project, agent)) {
+    const { name, state } = agent
+    if (state === 'queued') {
+      const runtime = await loadedRuntime(agent.runtime)
+      const lack = runtime === null ? null : lackOf(project, runtime, agent, { asked: true })
+      planned.push({ agent: name, state, do: lack === null ? 'start' : 'leave', ...because(lack) })
+    } else if (isOrphaned(project, agent)) {
       const next = await judgeDeath(project, agent, true)
-      planned.push({ agent: agent.name, state: agent.state, do: next.do })
+      planned.push({ agent: name, state, do: next.do, ...because(next.lack) })
     }
   }
   return planned
+}
+
+function because(lack: Lack | null): Pick<Planned, 'why'> {
+  return lack === null ? {} : { why: lack.text }
 }
 
 /** Waits until those agents have a runner that is at work, and gives those that have none. */

@@ -35,6 +35,8 @@ export function wordsFor(event: EventRow, nameOf: (agent: string) => string): Wo
         'plain',
         `${who} goes on where it was, ${data.context === 'digest' ? 'told from the records what it had done' : 'with its conversation'}${because(data.why)}`,
       )
+    case 'agent.left':
+      return say('bad', `${who} is left to somebody who can start it${because(data.text)}`)
     case 'agent.requeued':
       return say('plain', `${who} waits for a place again${because(data.why)}`)
     case 'agent.nudged':

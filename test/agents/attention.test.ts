@@ -11,6 +11,7 @@ const facts = (more: Partial<ProblemFacts> = {}): ProblemFacts => ({
   unread: 0,
   landing: null,
   limits: [],
+  left: [],
   at: NOW,
   noLanding: null,
   ...more,

@@ -108,6 +108,7 @@ function report(more: Partial<StatusReport> = {}): StatusReport {
       landing: LANDING,
       noLanding: null,
       limits: more.limits ?? [],
+      left: [],
       at: NOW,
     }),
     limits: [],
@@ -361,6 +362,7 @@ test('without a canonical branch the reason is a problem, and everything else is
       landing: null,
       noLanding,
       limits: [],
+      left: [],
       at: NOW,
     }),
   ).toEqual([

@@ -184,6 +184,7 @@ export function monitorReport(
       landing: null,
       noLanding: null,
       limits: [],
+      left: [],
       at: NOW,
     }),
     limits: [],

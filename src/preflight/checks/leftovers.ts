@@ -1,6 +1,8 @@
 import { existsSync, rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { findAgent, getAgent, isOpen, openAgents } from '../../agents/store.ts'
+import { lackOf } from '../../agents/lack.ts'
+import { loadedRuntime } from '../../agents/registry.ts'
+import { type Agent, findAgent, getAgent, isOpen, openAgents } from '../../agents/store.ts'
 import { claimLease, deadLeases, heldLeases, releaseLease } from '../../db/lease.ts'
 import { write } from '../../db/open.ts'
 import { hasLivingOwner } from '../../fsck/invariant.ts'
@@ -39,7 +41,7 @@ export async function checkAgents(project: Project): Promise<Check> {
   const { holds } = await modeNow(project)
   const found: Found[] = []
   const converge = async () => {
-    const ended = await reconcile(project)
+    const ended = await reconcile(project, { asked: true })
     return `What lost its runner goes on, ${countOf(ended.length, 'agent')} that could not ended, their commits kept; what was queued is started where there is a place.`
   }
   if (orphans.length > 0) {
@@ -51,13 +53,20 @@ export async function checkAgents(project: Project): Promise<Check> {
       fix: converge,
     })
   } else if (queued.length > 0 && places > 0 && holds === null) {
-    found.push({
-      severity: 'warning',
-      code: 'agent.not-started',
-      message: `${some(queued.map((agent) => agent.name))} is queued although a place is free.`,
-      hint: 'Start what is queued: ov doctor --fix',
-      fix: converge,
-    })
+    const { here, elsewhere } = await startable(project, queued)
+    if (here.length > 0) {
+      found.push({
+        severity: 'warning',
+        code: 'agent.not-started',
+        message: `${some(here)} is queued although a place is free.`,
+        hint: 'Start what is queued: ov doctor --fix',
+        fix: converge,
+      })
+    }
+    for (const [text, { hint, names }] of elsewhere) {
+      const message = `${some(names)} is queued although a place is free, and can't be started from here: ${text}`
+      found.push({ severity: 'warning', code: 'agent.left', message, hint })
+    }
   }
   const merges = (await openMerges(project.db)).filter((entry) => settled(entry.updated_at))
   if (merges.length > 0) {
@@ -69,6 +78,19 @@ export async function checkAgents(project: Project): Promise<Check> {
     })
   }
   return { name: 'agents', summary: agents.length === 0 ? 'none open' : `${agents.length} open`, found }
+}
+
+/** Names of those that could be started here, and of those that could not, by what is missing. */
+async function startable(project: Project, agents: readonly Agent[]) {
+  const here: string[] = []
+  const elsewhere = new Map<string, { hint: string; names: string[] }>()
+  for (const agent of agents) {
+    const runtime = await loadedRuntime(agent.runtime)
+    const lack = runtime === null ? null : lackOf(project, runtime, agent, { asked: true })
+    if (lack === null) here.push(agent.name)
+    else elsewhere.set(lack.text, { hint: lack.hint, names: [...(elsewhere.get(lack.text)?.names ?? []), agent.name] })
+  }
+  return { here, elsewhere }
 }
 
 /** What killed processes left: processes of agents that have ended, records of worktrees that are gone, scratch worktrees, locks, drafts of files. */
