@@ -42,7 +42,8 @@ function soonest(chain: readonly Candidate[]): number {
   return chain.reduce((best, _, at) => (until(at) < until(best) ? at : best), 0)
 }
 
-function passed({ runtime, obstacle }: Candidate): PassedOver {
+/** One that is passed over, and why. */
+export function passed({ runtime, obstacle }: Candidate): PassedOver {
   return {
     runtime,
     why: obstacle?.is ?? 'not-installed',

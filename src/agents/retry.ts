@@ -221,7 +221,7 @@ function tryAgain(task: Task, agent: Agent) {
   return {
     type: 'status',
     subject: 'You are to try again',
-    body: `Your task was ${task.state}${why ? `: ${oneLine(why, 1000)}` : '.'}\nThe human wants you to go on with it. Look how things stand (\`git status\`), then finish it.`,
+    body: `Your task ${task.state === 'failed' ? 'has failed' : `was ${task.state}`}${why ? `: ${oneLine(why, 1000)}` : '.'}\nThe human wants you to go on with it. Look how things stand (\`git status\`), then finish it.`,
   } as const
 }
 

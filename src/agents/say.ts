@@ -60,7 +60,12 @@ export function sayRemains(stopped: readonly Stopped[]): string[] {
 
 /** How an agent that was tried again stands, and what to do next. */
 export function sayRetried({ agent, runtime, branch, context, queued }: Retried): string {
-  const how = context === 'resumed' ? 'with its conversation' : 'told from the records what it had done'
-  const stands = queued ? 'waits for a free place, then goes on' : 'goes on'
-  return `${agent} ${stands} on ${branch} (${runtime}), ${how}.\nFollow it: ov logs ${agent} -f`
+  const goesOn =
+    runtime === 'shell'
+      ? 'runs its command again'
+      : context === 'resumed'
+        ? 'goes on with its conversation'
+        : 'goes on, told from the records what it had done'
+  const waits = queued ? 'waits for a free place, then ' : ''
+  return `${agent} ${waits}${goesOn}, on ${branch} (${runtime}).\nFollow it: ov logs ${agent} -f`
 }

@@ -1,6 +1,7 @@
 import { timeOfDay } from '../clock.ts'
 import type { Level } from '../contract/states.ts'
 import { holdsByLevel, type ModeReport } from '../load/mode.ts'
+import { oneLine } from '../mail/frame.ts'
 
 const MEANING: Readonly<Record<Level, string>> = {
   full: 'nothing is held back',
@@ -20,4 +21,9 @@ export function sayMode(mode: ModeReport, at: number): string[] {
     ...(why === '' ? [] : [`Why: ${why}`]),
     ...(holdsByLevel(mode) ? [] : [`What is queued waits: ${holds}`]),
   ]
+}
+
+/** A level below `full` in a line: whose wish it is, and why; where nobody has said why, what it means. */
+export function modeInShort({ level, by, why }: ModeReport): string {
+  return `${level}, ${by === 'human' ? 'as you said' : 'by itself'}: ${why === '' ? MEANING[level] : oneLine(why, 300)}`
 }

@@ -1,9 +1,13 @@
 import type { AgentReport } from '../agents/report.ts'
+import { timeOfDay } from '../clock.ts'
 import { oneLine } from '../mail/frame.ts'
 import type { Gate, Tool } from './track.ts'
 
 /** What is known of an agent beside its report. */
 export interface DoingFacts {
+  readonly at: number
+  /** What you are to decide about it, in a sentence without its name; null when nothing. */
+  readonly decision: string | null
   readonly tool: Tool | undefined
   readonly gates: readonly Gate[]
   /** Its place in the merge queue, from 0; null when it is not in it. */
@@ -22,9 +26,10 @@ export interface DoingFacts {
 export function doingOf(agent: AgentReport, facts: DoingFacts): string {
   switch (agent.condition) {
     case 'working':
+      if (facts.decision !== null) return oneLine(facts.decision, 200)
       return facts.tool === undefined ? '' : oneLine(`${facts.tool.name} ${facts.tool.summary}`, 200)
     case 'waiting':
-      return waitingFor(agent, facts)
+      return facts.decision === null ? waitingFor(agent, facts) : oneLine(facts.decision, 200)
     case 'queued':
       if (facts.holds !== null) return oneLine(facts.holds, 200)
       return facts.queuedBefore === 0 ? 'next for a place' : `behind ${facts.queuedBefore} for a place`
@@ -41,7 +46,7 @@ export function doingOf(agent: AgentReport, facts: DoingFacts): string {
   }
 }
 
-function waitingFor(agent: AgentReport, { gates, mergesBefore, children, question }: DoingFacts): string {
+function waitingFor(agent: AgentReport, { at, gates, mergesBefore, children, question }: DoingFacts): string {
   switch (agent.waitingOn) {
     case 'merge': {
       const running = gates.find(({ is }) => is === 'running')
@@ -61,6 +66,7 @@ function waitingFor(agent: AgentReport, { gates, mergesBefore, children, questio
         : oneLine(question.to === 'human' ? question.subject : `${question.to}: ${question.subject}`, 200)
     case 'rate_limit':
     case 'retry':
+      return agent.waitingUntil === null ? '' : `until ${timeOfDay(agent.waitingUntil, at)}`
     case 'budget':
     case 'mode':
     case null:

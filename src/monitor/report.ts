@@ -23,6 +23,8 @@ import { treeOf } from './tree.ts'
 export interface MonitoredAgent extends AgentReport {
   /** What it does, waits for or ended with, in a few words on one line; empty where nothing is known. */
   readonly doing: string
+  /** What you are to decide about it, in a sentence without its name; null when nothing. */
+  readonly decision: string | null
   /** The tool it uses just now. */
   readonly tool: Tool | null
   /** The last line it said. */
@@ -137,9 +139,7 @@ class Reader implements FleetReader {
     return {
       ...status,
       branch: git.landing?.branch ?? null,
-      agents: treeOf(agents.map((agent) => this.#monitored(agent, agents, queue, status.mode.holds))).map(
-        ({ agent }) => agent,
-      ),
+      agents: treeOf(agents.map((agent) => this.#monitored(agent, agents, queue, status))).map(({ agent }) => agent),
       questions: this.#questions.flatMap(({ id, reader, sender, subject }) => {
         const asker = agents.find((agent) => agent.id === sender)
         return reader === HUMAN && asker !== undefined && isOpen(asker) ? [{ id, from: asker.name, subject }] : []
@@ -220,17 +220,21 @@ class Reader implements FleetReader {
     agent: AgentReport,
     all: readonly AgentReport[],
     queue: StatusReport['queue'],
-    holds: string | null,
+    { at, mode, problems }: Pick<StatusReport, 'at' | 'mode' | 'problems'>,
   ): MonitoredAgent {
+    const asked = problems.find(({ kind, agent: about }) => kind === 'escalation' && about === agent.name)
+    const decision = asked === undefined ? null : asked.message.replace(`${agent.name} `, '')
     const tool = this.#toolOf(agent)
     const mergesBefore = queue.findIndex(({ branch }) => branch === agent.branch.name)
     const question = this.#questions.find(({ sender }) => sender === agent.id)
     const doing = doingOf(agent, {
+      at,
+      decision,
       tool,
       gates: this.#tracks.gates.get(agent.id) ?? [],
       mergesBefore: mergesBefore < 0 ? null : mergesBefore,
       queuedBefore: all.filter(({ state, createdAt }) => state === 'queued' && createdAt < agent.createdAt).length,
-      holds,
+      holds: mode.holds,
       children: all.filter((other) => other.parent === agent.name && isOpen(other)).map(({ name }) => name),
       question:
         question === undefined
@@ -240,7 +244,7 @@ class Reader implements FleetReader {
               subject: question.subject,
             },
     })
-    return { ...agent, doing, tool: tool ?? null, lastWords: this.#words.get(agent.id)?.text ?? null }
+    return { ...agent, doing, decision, tool: tool ?? null, lastWords: this.#words.get(agent.id)?.text ?? null }
   }
 
   /** A tool that was begun before the agent came into its state was cut short. */

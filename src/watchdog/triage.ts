@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { askForJson, type JsonAnswer } from '../agents/ask-once.ts'
+import { type PassedOver, passed, sayPassedOver } from '../agents/fallback.ts'
 import { loadRuntime } from '../agents/registry.ts'
 import { candidate, modelOf } from '../agents/routing.ts'
 import { type Agent, getAgent, isOpen } from '../agents/store.ts'
@@ -78,7 +79,8 @@ async function rulingAbout(
     return { verdict, by, why: verdict.why, digest, used: { tookMs, usage } }
   } catch (error) {
     if (!(error instanceof OvError)) throw error
-    return nobody(`No model could judge it: ${oneLine(error.message, 300)}`)
+    const said = oneLine(error.message, 300)
+    return nobody(error.code === 'triage.nobody' ? said : `No model could judge it: ${said}`)
   }
 }
 
@@ -106,13 +108,17 @@ async function judgeFor(project: Project): Promise<Judge> {
   const { watchdog, runtime } = project.config
   const { tier1 } = watchdog
   const wanted = tier1.runtime === undefined ? [runtime.default, ...runtime.fallback] : [tier1.runtime]
+  const hindered: PassedOver[] = []
   for (const id of new Set(wanted)) {
-    const { obstacle } = await candidate(project, id, { capability: 'monitor' })
-    if (obstacle !== null && obstacle.is !== 'no-commands') continue
+    const found = await candidate(project, id, { capability: 'monitor' })
+    if (found.obstacle !== null && found.obstacle.is !== 'no-commands') {
+      hindered.push(passed(found))
+      continue
+    }
     const judge = await loadRuntime(id)
     return { runtime: judge, model: await modelFor(project, judge) }
   }
-  throw new OvError('failed', 'triage.nobody', `No model can be asked: ${wanted.join(', ')} can't be used now.`)
+  throw new OvError('failed', 'triage.nobody', `No model can be asked: ${sayPassedOver(hindered)}.`)
 }
 
 /** The configured model, or null (the runtime's own default) where that is another vendor's. */

@@ -190,9 +190,22 @@ test('the terminal decides: UTF-8 by the locale, live only where it can be drawn
   expect(onceWidth({ COLUMNS: 'wide' }, undefined)).toBe(80)
 })
 
-test('a fleet that does less than everything says so in its first line', () => {
+test('a fleet that does less than everything says so, and why, where there is room', () => {
   const mode = { level: 'minimal', by: 'ov', why: 'x', since: null, until: null, places: 5, holds: null } as const
   const header = (report: MonitorReport) => draw('fleet', 100, 24, { report })[0]
   expect(header(monitorReport())).not.toContain('minimal')
-  expect(header(monitorReport(undefined, { mode }))).toMatch(/^ ?shop +minimal +run-3/)
+  const report = monitorReport(undefined, { mode })
+  expect(header(report)).toMatch(/^ ?shop +minimal +run-3/)
+  const why = /^ minimal, by itself: x *$/
+  expect(draw('fleet', 100, 24, { report })[2]).toMatch(why)
+  expect(onceLines(report, 100, false)[1]).toMatch(why)
+  expect(draw('fleet', 100, 12, { report }).some((line) => why.test(line))).toBe(false)
+})
+
+test('who is in trouble that you are to settle counts as yours, and has its sign', () => {
+  const decision = 'needs a decision: It hangs.'
+  const report = monitorReport([monitored('mute', { decision, doing: decision }), monitored('busy')])
+  const lines = draw('fleet', 100, 24, { report })
+  expect(lines[0]).toContain('● 1 working  ◆ 1 for you')
+  expect(lines.find((line) => line.includes('mute'))).toMatch(/◆ mute +working .*needs a decision: It ha/)
 })

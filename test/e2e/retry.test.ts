@@ -47,14 +47,14 @@ test('a task that failed goes on where it was: same branch, same worktree, same 
   const retried = await ov('retry', 'builder-1')
   expect([retried.code, retried.stdout]).toEqual([
     0,
-    expect.stringContaining(`builder-1 goes on on ${before.branch} (claude), with its conversation.`),
+    expect.stringContaining(`builder-1 goes on with its conversation, on ${before.branch} (claude).`),
   ])
   const after = await reached('done')
   expect(after).toMatchObject({ id: before.id, branch: before.branch, reason: null })
   expect(readFileSync(join(fleet.repo, 'one.txt'), 'utf8')).toBe('one\n')
   expect(readFileSync(join(fleet.repo, 'two.txt'), 'utf8')).toBe('two\n')
   expect(sessions()).toHaveLength(1)
-  expect(prompts().at(-1)).toContain('Your task was failed: Too hard')
+  expect(prompts().at(-1)).toContain('Your task has failed: Too hard')
 
   const again = await ov('retry', 'builder-1')
   expect(again).toMatchObject({ code: 2, output: expect.stringContaining('The task of builder-1 is merged as') })

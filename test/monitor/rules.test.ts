@@ -6,6 +6,8 @@ import { treeOf, worthARow } from '../../src/monitor/tree.ts'
 import { monitored, NOW } from '../rig/monitor-report.ts'
 
 const FACTS = {
+  at: NOW,
+  decision: null,
   tool: undefined,
   gates: [],
   mergesBefore: null,
@@ -60,6 +62,10 @@ test('what an agent does, or waits for, is told in a few words on one line', () 
   )
   expect(doingOf(waiting('human'), { ...FACTS, question: { to: 'human', subject: 'Which?' } })).toBe('Which?')
   expect(doingOf(waiting('mail'), { ...FACTS, question: { to: 'lead-1', subject: 'Which?' } })).toBe('lead-1: Which?')
+  const limited = monitored('a', { condition: 'waiting', waitingOn: 'rate_limit', waitingUntil: NOW + 3_600_000 })
+  expect(doingOf(limited, FACTS)).toMatch(/^until \d\d:\d\d$/)
+  const decision = 'needs a decision: It hangs.'
+  expect(doingOf(monitored('a'), { ...FACTS, tool, decision })).toBe(decision)
   expect(doingOf(waiting('children'), { ...FACTS, children: ['b', 'c'] })).toBe('b, c')
   expect(doingOf(monitored('a', { condition: 'failed', reason: 'Broken.\nmore' }), FACTS)).toBe('Broken.')
 })

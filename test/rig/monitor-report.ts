@@ -35,6 +35,7 @@ export function monitored(name: string, more: Partial<MonitoredAgent> = {}): Mon
     createdAt: NOW - 10 * MINUTE,
     endedAt: ended ? NOW - 4 * MINUTE : null,
     doing: '',
+    decision: null,
     tool: null,
     lastWords: null,
     ...more,

@@ -4,7 +4,7 @@ import { asks } from '../../mail/rules.ts'
 import type { MonitorReport } from '../../monitor/report.ts'
 import { style } from '../style.ts'
 import { cutTo, widthOf, wrapTo } from '../width.ts'
-import { headerLine, tabsLine } from './header.ts'
+import { headerLine, modeLine, tabsLine } from './header.ts'
 import { footerLine, helpLines } from './help.ts'
 import type { Page, Seen, Ui, View } from './keys.ts'
 import { fill, type Line, painted, steady } from './line.ts'
@@ -61,7 +61,7 @@ export function frameOf(scene: Scene, size: Size, memory: Memory, ascii: boolean
   const top: Row[] = [
     { line: headerLine(report, width, now, trouble) },
     { line: tabsLine(report, ui, width) },
-    ...(airy ? [{ line: [] }] : []),
+    ...(airy ? [...modeLine(report, width).map((line) => ({ line })), { line: [] }] : []),
   ].slice(0, Math.max(0, rows - 2))
   const height = Math.max(0, rows - top.length - 1)
   const { rows: body, seen } = bodyOf(scene, { columns: width, rows: height }, memory)
@@ -404,6 +404,7 @@ export function onceBody(report: MonitorReport, width: number): Line[] {
   const strip = problemStrip(report, width, report.problems.length)
   const fleet = fleetList(report, ui, report.at)
   return [
+    ...modeLine(report, width).map((line) => ({ line })),
     ...(strip.length === 0 ? [] : [{ line: [] }, ...strip]),
     ...(fleet.rows.length === 0 ? [{ line: [] }, { line: [{ text: fleet.empty }] }] : part(fleet, 'Fleet')),
     ...part(mergeList(report, ui, report.at), 'Merges', ONCE_ROWS),

@@ -1,10 +1,12 @@
+import type { Condition } from '../../agents/condition.ts'
 import { oneLine } from '../../mail/frame.ts'
 import type { MonitoredAgent, MonitorReport } from '../../monitor/report.ts'
 import { short } from '../ages.ts'
+import { modeInShort } from '../mode-screen.ts'
 import { type Paint, style } from '../style.ts'
 import { type Ui, VIEWS, type View } from './keys.ts'
 import { fill, type Line, type Span, spread, widthOfLine } from './line.ts'
-import { age, money } from './lists.ts'
+import { age, money, needsYou } from './lists.ts'
 
 /** The first line: where this is, how it goes, what it has cost. Where it is tight, words go before facts. */
 export function headerLine(report: MonitorReport, width: number, now: number, trouble: string | null): Line {
@@ -17,6 +19,11 @@ export function headerLine(report: MonitorReport, width: number, now: number, tr
   while (!fits(right) && left.length > 1) left.pop()
   while (!fits(right) && right.length > 1) right.pop()
   return fill(spread(joined(left, '  '), joined(right, '  '), width), width)
+}
+
+/** What the fleet does less than everything, and why; none while it does everything. */
+export function modeLine({ mode }: MonitorReport, width: number): Line[] {
+  return mode.level === 'full' ? [] : [fill([{ text: ` ${modeInShort(mode)}`, paint: style.yellow }], width)]
 }
 
 function joined(parts: readonly Line[], between: string): Line {
@@ -44,13 +51,14 @@ function leftParts(
 /** Counts by state, those first that somebody should know of; then tokens and cost. */
 function rightParts({ agents, spent }: MonitorReport, as: 'words' | 'signs'): Line[] {
   const count = (is: (agent: MonitoredAgent) => boolean) => agents.filter(is).length
-  const needsHuman = ({ condition, waitingOn }: MonitoredAgent) =>
-    condition === 'waiting' && (waitingOn === 'human' || waitingOn === 'budget')
+  const isAt = (...conditions: readonly Condition[]) => {
+    return (agent: MonitoredAgent) => conditions.includes(agent.condition) && !needsYou(agent)
+  }
   const counts: readonly (readonly [number, string, string, Paint])[] = [
     [count(({ condition }) => condition === 'runner_gone'), '!', 'lost', style.red.bold],
-    [count(({ condition }) => ['working', 'starting', 'ending'].includes(condition)), '●', 'working', style.green],
-    [count(needsHuman), '◆', 'for you', style.magenta.bold],
-    [count((agent) => agent.condition === 'waiting' && !needsHuman(agent)), '◐', 'waiting', style.yellow],
+    [count(isAt('working', 'starting', 'ending')), '●', 'working', style.green],
+    [count(needsYou), '◆', 'for you', style.magenta.bold],
+    [count(isAt('waiting')), '◐', 'waiting', style.yellow],
     [count(({ condition }) => condition === 'failed'), '✗', 'failed', style.red],
     [count(({ condition }) => condition === 'queued'), '○', 'queued', style.dim],
     [count(({ condition }) => condition === 'done'), '✓', 'done', style.cyan],

@@ -19,16 +19,23 @@ export function age(at: number, now: number): string {
   return seconds < 5 ? 'now' : seconds < 60 ? `${seconds - (seconds % 5)}s` : span(now - at)
 }
 
+/** It waits for you, or is in trouble that you are to settle. */
+export function needsYou({ condition, waitingOn, decision, endedAt }: MonitoredAgent): boolean {
+  if (decision !== null && endedAt === null) return true
+  return condition === 'waiting' && (waitingOn === 'human' || waitingOn === 'budget')
+}
+
 /** One sign for each state; its colour says the same again, for those who see one. */
-export function signOf({ condition, waitingOn }: MonitoredAgent): string {
-  switch (condition) {
+export function signOf(agent: MonitoredAgent): string {
+  if (needsYou(agent)) return '◆'
+  switch (agent.condition) {
     case 'working':
       return '●'
     case 'starting':
     case 'ending':
       return '◌'
     case 'waiting':
-      return waitingOn === 'human' || waitingOn === 'budget' ? '◆' : '◐'
+      return '◐'
     case 'queued':
       return '○'
     case 'done':
@@ -146,7 +153,7 @@ function nameCell({ agent, more }: AgentRow): Line {
   const ended = agent.endedAt !== null && agent.condition !== 'failed'
   return [
     { text: branches.join(''), paint: style.dim },
-    { text: `${signOf(agent)} `, paint: paintOf(agent) },
+    { text: `${signOf(agent)} `, paint: needsYou(agent) ? style.magenta.bold : paintOf(agent) },
     { text: agent.name, paint: ended ? style.dim : style.bold },
   ]
 }
