@@ -68,13 +68,18 @@ function inPlainWords(message: string): string {
       line
         .trim()
         .replace(/^Missing required flag (\S+)$/, '--$1 is missing.')
-        .replace(/^Nonexistent flags?: (.+)$/, 'There is no flag $1.')
+        .replace(/^Nonexistent flags?: (.+)$/, (_, flags: string) => `There is no flag ${once(flags)}.`)
         .replace(/^Unexpected arguments?: (.+)$/, 'This is too much: $1')
         .replace(/^Flag (--\S+) expects a value$/, '$1 needs a value.')
         .replace(/^All of the following must be provided when using (--\S+): (.+)$/, '$1 goes only with $2.')
         .replace(/^(--[\w-]+)=.* cannot also be provided when using (--[\w-]+)$/, '$1 and $2 do not go together.'),
     )
     .join('\n')
+}
+
+/** Words of a list, each once. */
+function once(list: string): string {
+  return [...new Set(list.split(', '))].join(', ')
 }
 
 /** How the framework says that a value is none of the options of a flag, or of an argument. */

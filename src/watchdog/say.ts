@@ -26,7 +26,7 @@ export function sayUp(up: Up, { dryRun }: { dryRun: boolean }): { result: string
 const IN_ORDER = 'Everything is in order; nothing was to be done.'
 
 const INTENT: Readonly<Record<Planned['do'], string>> = {
-  start: 'would be started',
+  start: 'would be started, as soon as there is a place',
   recover: 'would go on where it was',
   end: 'would be ended, its commits kept',
   'put-aside': 'would be ended: it has been started again too often',
