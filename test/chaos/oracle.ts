@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { environmentOf, processesMarked } from '../../src/os/process.ts'
 import { AGENT_MARKER } from '../../src/os/tree.ts'
 import type { Up } from '../../src/watchdog/up.ts'
@@ -92,11 +93,17 @@ export function movesOf(home: Home, repo: string, from: string, branch = 'main')
   return git(home, repo, 'rev-list', '--first-parent', '--reverse', `${from}..${branch}`).split('\n').filter(Boolean)
 }
 
-/** How many processes of agents live on a machine: when all agents have ended, nobody owns them. */
-export function agentProcesses({ env }: Home): number {
-  const marked = processesMarked('XDG_RUNTIME_DIR', env.XDG_RUNTIME_DIR ?? '')
-  return marked.filter(({ pid }) => environmentOf(pid).some((variable) => variable.startsWith(`${AGENT_MARKER}=`)))
-    .length
+/** Nothing of an agent is left so long after its end, in ms: it is promised. */
+const ENDED_MS = 10_000
+
+/** How many processes of agents live on a machine on which all of them have ended, once they have had the time that is promised. */
+export async function agentProcesses({ env }: Home): Promise<number> {
+  const left = () =>
+    processesMarked('XDG_RUNTIME_DIR', env.XDG_RUNTIME_DIR ?? '').filter(({ pid }) =>
+      environmentOf(pid).some((variable) => variable.startsWith(`${AGENT_MARKER}=`)),
+    ).length
+  for (const until = performance.now() + ENDED_MS; left() > 0 && performance.now() < until; ) await delay(50)
+  return left()
 }
 
 /** What `ov fsck` finds broken, a sentence each; empty when all is sound. */

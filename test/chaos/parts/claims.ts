@@ -110,7 +110,7 @@ export default {
     tally.faults += await staleOwners(machine, repo, run)
     await machine.ov(repo, ['stop', '--all'])
     for (const broken of await fsck(machine, repo)) problem(broken)
-    tally.orphans = agentProcesses(machine)
+    tally.orphans = await agentProcesses(machine)
     if (tally.orphans > 0) problem(`${tally.orphans} processes of agents that have ended live on`)
     return { ...tally, load: `${TASKS - left} tasks, ${CLAIMERS} claimers, ${PLACES} places` }
   },
@@ -155,7 +155,7 @@ async function staleOwners(machine: Home, repo: string, { problem }: Run): Promi
     )
     await inProject(machine, repo, async (project) => {
       const isWorking = async () => (await findAgent(project.db, name))?.state === 'working'
-      for (let tries = 0; tries < 300 && !(await isWorking()); tries++) await delay(50)
+      for (let tries = 0; tries < 1_200 && !(await isWorking()); tries++) await delay(50)
       const agent = await findAgent(project.db, name)
       const [runner] = runnersOf(agent?.id ?? '')
       if (agent === undefined || runner === undefined) return problem(`${name} never came up`)

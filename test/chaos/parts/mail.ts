@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { write } from '../../../src/db/open.ts'
@@ -194,7 +194,7 @@ export default {
     const up = await machine.ov(repo, ['up'])
     if (up.code !== 0) problem(`ov up ended with ${up.code}: ${up.output}`)
     for (const broken of await fsck(machine, repo)) problem(broken)
-    tally.orphans = agentProcesses(machine)
+    tally.orphans = await agentProcesses(machine)
     if (tally.orphans > 0) problem(`${tally.orphans} processes of agents that have ended live on`)
     return { ...tally, load: `2 peers, ${WRITERS + 1} agents and a terminal, sending and reading` }
   },
@@ -263,6 +263,8 @@ async function sendFromTerminal(
 /** The human reads what there is, killed if it takes longer; what was printed is seen. True: it was killed. */
 async function checkInTerminal(machine: Home, repo: string, seen: string, patienceMs: number): Promise<boolean> {
   const file = openSync(seen, 'a')
+  // What was printed last may have been cut off in the middle of a line.
+  writeSync(file, '\n')
   const child = spawn(process.execPath, [OV, 'mail', 'check'], {
     cwd: repo,
     env: { ...machine.env },

@@ -67,7 +67,7 @@ async function run({ home, random, long, note, problem, gone, late, afterwards }
   const plans = plansBy(random.of('plans'), long)
   const prey = random.of('prey').pick(plans.slice(0, AGENTS))
   // It has something to lose, and is not at its end before it is put aside.
-  Object.assign(prey, { work: 5, asks: false, red: false, hangs: 0, mails: [] })
+  Object.assign(prey, { work: 5, asks: false, red: false, amends: true, hangs: 0, mails: [] })
   for (const plan of plans) world.brain.plan(plan)
   const ledger = openLedger(world)
   const states = (...names: string[]) => ledger.agents().filter(({ state }) => names.includes(state))

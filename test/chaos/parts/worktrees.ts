@@ -86,7 +86,7 @@ export default {
 
     const commits = shasIn(file)
     await expectWorkMerged(machine, repo, beginning, problem)
-    tally.orphans = agentProcesses(machine)
+    tally.orphans = await agentProcesses(machine)
     if (tally.orphans > 0) problem(`${tally.orphans} processes of agents that have ended live on`)
     return {
       ...tally,

@@ -92,7 +92,7 @@ commits() {
 }
 first() { echo "$me" > "$me-1.txt" && { [ "$red" = 0 ] || [ -e ${own('mended')} ] || : > bad; } && commits "First half of $me"; }
 second() { echo "$me" > "$me-2.txt" && commits "Second half of $me"; }
-amends() { git commit -q --amend -m "First half of $me" && sha=$(git rev-parse HEAD) && ${down('commits', '{"sha":"$sha"}')} && : > ${own('amended')}; }
+amends() { git commit -q --amend -m "First half of $me" -m 'Said better.' && sha=$(git rev-parse HEAD) && ${down('commits', '{"sha":"$sha"}')} && : > ${own('amended')}; }
 mends() { git rm -qf --ignore-unmatch bad && { git diff --cached --quiet || git commit -q -m 'Take bad out again'; } && sha=$(git rev-parse HEAD) && ${down('commits', '{"sha":"$sha"}')}; }
 # Each try has a number of its own: one that failed may have been sent all the same.
 sends() {

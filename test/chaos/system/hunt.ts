@@ -40,7 +40,8 @@ export async function hunt(
   const { home, repo, brain } = world
   const agent = () => ledger.agents().find((one) => one.name === name)
   const commits = () => [...new Set(takenDown<{ sha: string }>(brain.file(name, 'commits')).map(({ sha }) => sha))]
-  await until(() => commits().length > 0, HUNT_MS, gone)
+  // One of the two it has amended away: no branch has that any more.
+  await until(() => commits().length > 1, HUNT_MS, gone)
 
   let kills = 0
   const isAside = () => agent()?.state === 'failed'
