@@ -1,6 +1,8 @@
+import { isPassing } from '../agents/passing.ts'
 import { type Agent, getAgent, isOpen } from '../agents/store.ts'
 import { HUMAN } from '../contract/mail.ts'
 import { type Db, write } from '../db/open.ts'
+import { messageOf } from '../errors.ts'
 import { recentEvents, recordEvent } from '../events/store.ts'
 import { closeThread } from '../mail/store.ts'
 import { fileState } from '../os/files.ts'
@@ -15,14 +17,29 @@ import { logSizeOf, noteEscalated, putQuestion, superiorOf } from './escalate.ts
 import { type Next, nextStep, type Standing } from './rules.ts'
 import { changeEscalation, type Escalation, escalationOfThread, pendingEscalations } from './store.ts'
 
+/** Carries out what was answered about agents and nobody lived to carry out. What goes wrong with one is its own. */
+export async function carryOutAnswers(project: Project): Promise<void> {
+  for (const escalation of await pendingEscalations(project.db)) {
+    if (escalation.state !== 'answered') continue
+    try {
+      await carryOut(project, escalation)
+    } catch (error) {
+      if (isPassing(error)) throw error
+      const data = { about: escalation.about, why: messageOf(error).slice(0, 2_000) }
+      const event = { at: project.clock.now(), type: 'triage.failed', agentId: escalation.agent_id, data }
+      await recordEvent(project.db, event)
+    }
+  }
+}
+
 /**
  * Looks after all questions about agents in trouble: one that nobody needs answered any more is closed, one whose reader
  * has ended or is late goes to the next above, and an answer that nobody lived to carry out is carried out.
  */
 export async function tendEscalations(project: Project): Promise<void> {
+  await carryOutAnswers(project)
   for (const escalation of await pendingEscalations(project.db)) {
-    if (escalation.state === 'answered') await carryOut(project, escalation)
-    else await tend(project, escalation)
+    if (escalation.state === 'open') await tend(project, escalation)
   }
 }
 

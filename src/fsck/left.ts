@@ -7,7 +7,7 @@ import { listWorktrees, type WorktreeInfo } from '../os/git.ts'
 import { commonDirAt } from '../os/git-folder.ts'
 import { argumentsOf, environmentOf, type Stat, workingFolderOf } from '../os/process.ts'
 import { processesIn } from '../os/tree.ts'
-import type { Project } from '../project.ts'
+import { guessCanonicalBranch, type Project } from '../project.ts'
 import { hasLivingOwner, type Owned } from './invariant.ts'
 
 /*
@@ -53,6 +53,7 @@ export interface Lock {
 /** Locks on what only `ov` and its agents write, on the canonical branch, and those of the human's checkout. */
 export async function locksOf(project: Project): Promise<Lock[]> {
   const git = commonDirAt(project.root)
+  const branch = project.config.project.canonicalBranch ?? (await guessCanonicalBranch(project.git))
   const own = ['refs/ov', 'refs/heads/ov'].flatMap((folder) =>
     filesBelow(join(git, folder)).filter((path) => path.endsWith('.lock')),
   )
@@ -60,7 +61,10 @@ export async function locksOf(project: Project): Promise<Lock[]> {
   const trees = [...recordsOf(project)]
     .filter(([path]) => folders.some((folder) => isWithin(folder, path)) && processesIn(path).length === 0)
     .flatMap(([, record]) => ['index.lock', 'HEAD.lock'].map((name) => join(record, name)))
-  const human = ['index.lock', 'HEAD.lock', 'config.lock', 'packed-refs.lock'].map((name) => join(git, name))
+  const canonical = branch === null ? [] : [`refs/heads/${branch}.lock`]
+  const human = ['index.lock', 'HEAD.lock', 'config.lock', 'packed-refs.lock', ...canonical].map((name) =>
+    join(git, name),
+  )
   return [
     ...[...own, ...trees].map((path) => ({ path, ours: true })),
     ...human.map((path) => ({ path, ours: false })),

@@ -8,6 +8,12 @@ import { runnersIn } from '../os/tree.ts'
 import { TMUX_SOCKET } from '../project.ts'
 import type { Breach, Invariant } from './invariant.ts'
 
+const pidsOf = (those: readonly { readonly pid: number }[]) =>
+  those
+    .map(({ pid }) => pid)
+    .sort((a, b) => a - b)
+    .join(', ')
+
 /** Processes, and what they leave outside the database and git. */
 export const PROCESS_INVARIANTS: readonly Invariant[] = [
   {
@@ -19,8 +25,8 @@ export const PROCESS_INVARIANTS: readonly Invariant[] = [
         ...[...Map.groupBy(look.marked, ({ agentId }) => agentId)].flatMap(([id, members]): Breach[] => {
           const agent = look.agents.get(id)
           if (agent === undefined || isOpen(agent)) return []
-          const pids = members.map(({ who }) => who.pid).sort((a, b) => a - b)
-          const what = `${agent.name} is ${agent.state}, but processes of its live on: ${pids.join(', ')}`
+          const pids = pidsOf(members.map(({ who }) => who))
+          const what = `${agent.name} is ${agent.state}, but processes of its live on: ${pids}`
           return [{ what, hint: `ov stop ${agent.name}` }]
         }),
         ...[...Map.groupBy(runners, ({ agentId }) => agentId)].flatMap(([id, those]): Breach[] => {
@@ -30,9 +36,8 @@ export const PROCESS_INVARIANTS: readonly Invariant[] = [
           const say = (what: string) => [{ what: `${agent.name} ${what}.`, hint: `ov stop ${agent.name}` }]
           if (!isOpen(agent)) return say(`is ${agent.state}, but its runner lives on`)
           const stale = those.filter(({ fence }) => fence < agent.fence - 1)
-          return stale.length === 0
-            ? []
-            : say(`has a runner of an earlier time (${stale.map((one) => one.pid).join(', ')})`)
+          if (stale.length > 0) return say(`has a runner of an earlier time (${pidsOf(stale)})`)
+          return those.length > 1 ? say(`has ${those.length} runners (${pidsOf(those)})`) : []
         }),
       ]
     },

@@ -6,7 +6,7 @@ import { loadedRuntime } from '../agents/registry.ts'
 import { dispatchQueued } from '../agents/start.ts'
 import { type Agent, getAgent, takeOver, updateAgent } from '../agents/store.ts'
 import { SYSTEM } from '../contract/mail.ts'
-import { LIVE_STATES } from '../contract/states.ts'
+import { OPEN_STATES } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
 import { plainText } from '../mail/frame.ts'
 import { type Posted, postMail } from '../mail/send.ts'
@@ -32,7 +32,7 @@ export async function intervene(
   const own = await write(project.db, async (tx) => {
     if (!(await permit(tx))) return null
     const now = project.clock.now()
-    const taken = await takeOver(tx, agent, LIVE_STATES, ownIdentity(), agent.state, now)
+    const taken = await takeOver(tx, agent, OPEN_STATES, ownIdentity(), agent.state, now)
     if (taken === null) return null
     switch (as.verdict) {
       case 'resume':

@@ -10,7 +10,7 @@ import { type Agent, getAgent, isFenced, openAgents, ownerOf, takeOver } from '.
 import { type EndState, isFinal } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
 import { messageOf } from '../errors.ts'
-import { tendEscalations } from '../escalation/tend.ts'
+import { carryOutAnswers, tendEscalations } from '../escalation/tend.ts'
 import { recordEvent } from '../events/store.ts'
 import { assess } from '../load/look.ts'
 import { loadSpecNow } from '../load/mode.ts'
@@ -36,6 +36,8 @@ import { isWatched } from './lease.ts'
  *   and an agent goes on with any login of its runtime that is here
  */
 export async function reconcile(project: Project, { asked = false } = {}): Promise<Agent[]> {
+  // First: who is to be stopped is not brought back.
+  await carryOutAnswers(project)
   const ended = await tendOrphans(project, await openAgents(project.db), asked)
   step('recover.over')
   await mendLandings(project)

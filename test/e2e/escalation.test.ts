@@ -1,7 +1,12 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { ownerOf } from '../../src/agents/store.ts'
+import { ownerOf, takeOver } from '../../src/agents/store.ts'
+import { write } from '../../src/db/open.ts'
+import { escalate } from '../../src/escalation/escalate.ts'
 import { eventsBeyond } from '../../src/events/store.ts'
 import { type Fleet, makeFleet } from '../rig/fleet.ts'
+import { inHome, inProject } from '../rig/project.ts'
 import { type Home, makeHome } from '../rig/sandbox-home.ts'
 import { talkingClaude } from '../rig/talking-claude.ts'
 
@@ -22,6 +27,9 @@ if [ -e ../hung ]; then echo done > done.txt; git add -A; git commit -qm Done; o
 else touch ../hung; sleep 1000; fi`
 
 const HASTY = 'tier0: { nudgeAfter: 1s, nudgeEvery: 300ms, nudges: 1 }, tier1: { enabled: false }'
+
+/** A process identity that is of no live process. */
+const DEAD = { pid: 999_999, start: '1', boot: 'another boot' }
 
 /** A lead (a command) that slings `mute`, an agent that hangs, and then does `more`. */
 async function hangingFleet(answerWithin: string, more: string): Promise<void> {
@@ -76,6 +84,43 @@ test('a lead that is killed is passed over at once, and the human ends the agent
   const late = await home.ov(fleet.repo, ['ask', 'answer', question?.id ?? '', 'wait'])
   expect([late.code, late.output]).toEqual([3, expect.stringContaining('You have answered already: stop')])
 })
+
+test.each([
+  ['stop: enough', 'before anybody has brought it back', { state: 'stopped', reason: 'Stopped by human: enough' }],
+  ['restart-fresh', 'after somebody has', { state: 'done' }],
+])(
+  'who answers %s and is killed before that is done, and the agent with him, is obeyed %s',
+  async (answer, when, end) => {
+    fleet = await makeFleet(home)
+    const { env } = talkingClaude(home, HANGS)
+    const slung = await home.ov(fleet.repo, ['sling', '--runtime', 'claude', '--name', 'mute', '--task', 'x'], { env })
+    expect(slung.code, slung.output).toBe(0)
+    await expect
+      .poll(() => existsSync(join(fleet.repo, '.overstory', 'worktrees', 'hung')), { timeout: 20_000 })
+      .toBe(true)
+    const { id, fence } = await fleet.agent('mute')
+    await inProject(home, fleet.repo, async (project) => {
+      const trouble = { agent: id, fence, about: 'silence', ms: 1, seen: 'It hangs.', tried: [] } as const
+      await escalate(project, await fleet.agent('mute'), { trouble, why: 'Somebody has to decide.' })
+    })
+    const decided = { state: 'answered', answer, answered_by: 'human' } as const
+    await fleet.db.updateTable('escalations').set(decided).execute()
+    process.kill(ownerOf(await fleet.agent('mute'))?.pid ?? 0, 'SIGKILL')
+    if (when === 'after somebody has') {
+      await inHome(home, async () => {
+        const agent = await fleet.agent('mute')
+        const taken = await write(fleet.db, (tx) => takeOver(tx, agent, [agent.state], DEAD, 'queued', Date.now()))
+        expect(taken).not.toBeNull()
+      })
+    }
+    const up = await home.ov(fleet.repo, ['up'], { env })
+    expect(up.code, up.output).toBe(0)
+    await expect.poll(() => fleet.agent('mute'), { timeout: 30_000 }).toMatchObject(end)
+    await expect
+      .poll(() => fleet.db.selectFrom('escalations').select('state').executeTakeFirstOrThrow())
+      .toEqual({ state: 'done' })
+  },
+)
 
 test('a lead answers by mail, and code does what it decided', async () => {
   await hangingFleet(

@@ -31,9 +31,14 @@ afterEach(() => yard.dispose())
 const gone = new AbortController().signal
 const look = () => checkSoundness(yard.repo, { gone })
 
+/** The invariants that some test has broken and seen named. */
+const named = new Set<string>(['database-whole'])
+
 /** What is named as broken: the invariant and what is said of it. */
 async function broken(): Promise<[string, string][]> {
-  return (await look()).problems.map(({ invariant, what }) => [invariant, what])
+  const { problems } = await look()
+  for (const { invariant } of problems) named.add(invariant)
+  return problems.map(({ invariant, what }) => [invariant, what])
 }
 
 /** A process identity that is of no live process. */
@@ -156,6 +161,13 @@ test.each([
   ])
 })
 
+test('two agents that have no end and the same capability are named', async () => {
+  const both = [await queued('first'), await queued('second')]
+  await sql`DROP INDEX one_persistent_agent`.execute(yard.project.db)
+  for (const { agent_id: id } of both) await change('agents', id, { persistent: 1, capability: 'monitor' })
+  expect(await broken()).toEqual([['one-agent-each', expect.stringContaining('share the capability monitor.')]])
+})
+
 test('an open task that nobody works on, and one that waits for a merge nobody will make, are named', async () => {
   const idle = await queued('idle')
   const lost = await queued('lost')
@@ -197,6 +209,15 @@ test('fences that nobody was given are named', async () => {
     ['fences', 'bob is working without a fence.'],
     ['fences', 'The merge of ov/run-1/ada was claimed with fence 7, but the train was only given 0.'],
   ])
+})
+
+test('a lease that was given out without a fence is named', async () => {
+  const free = { owner_pid: null, owner_start: null, owner_boot: null, expires_at: null }
+  await yard.project.db
+    .insertInto('leases')
+    .values({ resource: 'watch', fence: 0, ...free })
+    .execute()
+  expect(await broken()).toEqual([['fences', 'The lease watch has no fence.']])
 })
 
 test('a lease that a dead process holds is named', async () => {
@@ -286,6 +307,24 @@ test('a mail that was delivered twice, or delivered and sent back, is named', as
     ['mail-once', `Mail ${twice?.slice(-8)} from human to reader was delivered 2 times.`],
     ['mail-once', `Mail ${both?.slice(-8)} from human to reader was delivered and went back.`],
     ['mail-once', `Mail ${never?.slice(-8)} from human to reader was delivered 2 times.`],
+  ])
+})
+
+test('a mail that is recorded as delivered and waits, and one that nobody was offered, are named', async () => {
+  const [waits, unoffered] = await letters(2)
+  await change('agents', (await yard.project.db.selectFrom('agents').selectAll().executeTakeFirstOrThrow()).id, {
+    state: 'queued',
+    ended_at: null,
+  })
+  await change('tasks', (await yard.project.db.selectFrom('tasks').selectAll().executeTakeFirstOrThrow()).id, {
+    state: 'queued',
+  })
+  await yard.project.db.deleteFrom('merges').execute()
+  await recordEvent(yard.project.db, { at: 5, type: 'mail.delivered', data: { mail: [waits] } })
+  await deliver(unoffered, 6, { offer_id: null })
+  expect((await broken()).filter(([invariant]) => invariant === 'mail-once')).toEqual([
+    ['mail-once', `Mail ${waits?.slice(-8)} from human to reader was recorded as delivered and still waits.`],
+    ['mail-once', `Mail ${unoffered?.slice(-8)} from human to reader was delivered without having been offered.`],
   ])
 })
 
@@ -452,6 +491,10 @@ test('a lock that no git holds is named', async () => {
   writeFileSync(lock, '')
   expect(await broken()).toEqual([['locks', `No git is at work here, but ${lock} is there.`]])
   expect(path).toContain('ada')
+  rmSync(lock)
+  const canonical = join(yard.repo, '.git', 'refs', 'heads', 'main.lock')
+  writeFileSync(canonical, '')
+  expect(await broken()).toEqual([['locks', `No git is at work here, but ${canonical} is there.`]])
 })
 
 test('processes of an agent that has ended are named, with their pids', async () => {
@@ -464,28 +507,33 @@ test('processes of an agent that has ended are named, with their pids', async ()
   }
 })
 
-test('runners of an agent that has ended, and of an earlier time, are named', async () => {
+test('runners of an agent that has ended, of an earlier time, and more than one are named', async () => {
   const ended = await queued('ada')
   const old = await working('bob', { ...DEAD, fence: 5 })
+  const twice = await working('cy', { ...DEAD, fence: 5 })
+  const main = join(yard.home.path, 'main.js')
+  writeFileSync(main, 'setInterval(() => {}, 1000)\n')
   const runner = (id: string, fence: number) =>
-    spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', '--', 'main.js'], {
-      argv0: 'node',
-      env: { ...yard.home.env },
-    }) &&
-    spawn('bash', ['-c', `exec -a node ${process.execPath} ${join(yard.home.path, 'main.js')} runner ${id} ${fence}`])
-  writeFileSync(join(yard.home.path, 'main.js'), 'setInterval(() => {}, 1000)\n')
-  const children = [runner(ended.agent_id, 1), runner(old.agent_id, 2)]
+    spawn('bash', ['-c', `exec -a node ${process.execPath} ${main} runner ${id} ${fence}`])
+  const children = [
+    runner(ended.agent_id, 1),
+    runner(old.agent_id, 2),
+    runner(twice.agent_id, 4),
+    runner(twice.agent_id, 4),
+  ]
+  const [, earlier, ...both] = children.map(({ pid }) => pid)
   try {
     await expect
-      .poll(async () => (await broken()).filter(([name]) => name === 'processes-owned'), { timeout: 10_000 })
+      .poll(async () => (await broken()).filter(([name]) => name === 'processes-owned'), { timeout: 20_000 })
       .toEqual([
         ['processes-owned', 'ada is done, but its runner lives on.'],
-        ['processes-owned', `bob has a runner of an earlier time (${children[1]?.pid}).`],
+        ['processes-owned', `bob has a runner of an earlier time (${earlier}).`],
+        ['processes-owned', `cy has 2 runners (${both.join(', ')}).`],
       ])
   } finally {
     for (const child of children) child.kill('SIGKILL')
   }
-})
+}, 30_000)
 
 test('a socket that nobody listens on is named, also when it is the one of an agent at work', async () => {
   const dead = join(yard.project.socketDir, 'dead.sock')
@@ -536,3 +584,7 @@ test('what a live process owns is in motion, and what is put right meanwhile was
   )
   expect(await broken()).toEqual([])
 }, 20_000)
+
+test('each invariant was broken by one of these tests, and seen named', async () => {
+  expect((await look()).checked.map(({ invariant }) => invariant).filter((name) => !named.has(name))).toEqual([])
+})
