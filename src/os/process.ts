@@ -80,8 +80,8 @@ export function holdProcess(who: ProcessIdentity): HeldProcess {
       if (entry === null) return liveness(who)
       try {
         const text = statBuffer.toString('latin1', 0, readSync(entry, statBuffer, 0, statBuffer.length, 0))
-        const state = text[text.lastIndexOf(')') + 2]
-        return state === undefined ? 'unknown' : state === 'Z' || state === 'X' ? 'gone' : 'alive'
+        const fields = fieldsOf(text)
+        return fields[0] === '' ? 'unknown' : hasEnded(fields) ? 'gone' : 'alive'
       } catch (error) {
         return codeOf(error) === 'ESRCH' ? 'gone' : 'unknown'
       }
@@ -90,14 +90,30 @@ export function holdProcess(who: ProcessIdentity): HeldProcess {
   }
 }
 
-/** Longer than any line of /proc/PID/stat up to the process's state. */
-const statBuffer = Buffer.alloc(256)
+/** Longer than any line of /proc/PID/stat up to the number of threads. */
+const statBuffer = Buffer.alloc(512)
+
+/** The fields of a line of /proc/PID/stat from the third on, the state. The second is a name in parentheses, which may hold anything. */
+function fieldsOf(line: string): string[] {
+  return line.slice(line.lastIndexOf(')') + 2).split(' ')
+}
+
+/**
+ * Whether all of a process has ended. Its first thread may have while others run, or are about to end: until then its files
+ * are open and its sockets listen.
+ */
+function hasEnded(fields: readonly string[]): boolean {
+  const [state, threads] = [fields[0], Number(fields[17])]
+  return state === 'X' || (state === 'Z' && threads <= 1)
+}
 
 /** A process as the kernel describes it. */
 export interface Stat extends ProcessIdentity {
   readonly parent: number
-  /** One letter: R, S, D, T (stopped), Z (zombie), X (dead), … */
+  /** One letter: R, S, D, T (stopped), Z (its first thread has ended), … */
   readonly state: string
+  /** All of it has: a zombie, of which only the record is left. */
+  readonly ended: boolean
   /** Short name, at most 15 bytes, chosen by the process itself. */
   readonly name: string
   /** Id of its session, which is the pid of the process that began it. */
@@ -111,7 +127,7 @@ export interface Stat extends ProcessIdentity {
 /** Start time of a live process; null for none or a zombie. Throws what the kernel refuses to tell. */
 function startOf(pid: number): string | null {
   const stat = statOf(pid)
-  return stat === null || stat.state === 'Z' || stat.state === 'X' ? null : stat.start
+  return stat === null || stat.ended ? null : stat.start
 }
 
 /** For the one line of a `stat` file, which is far shorter: all processes are read many times over. */
@@ -134,19 +150,18 @@ function statOf(pid: number): Stat | null {
     if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ESRCH') return null
     throw error
   }
-  // The command name is in parentheses and may hold anything; the fields begin behind the last one.
-  const end = text.lastIndexOf(')')
-  const fields = text.slice(end + 2).split(' ')
+  const fields = fieldsOf(text)
   return {
     pid,
     start: fields[19] ?? '',
     boot: bootId(),
     state: fields[0] ?? '',
+    ended: hasEnded(fields),
     parent: Number(fields[1]),
     session: Number(fields[3]),
     terminal: Number(fields[4]),
     cpuMs: [11, 12, 13, 14].reduce((sum, field) => sum + Number(fields[field]) * 10, 0),
-    name: text.slice(text.indexOf('(') + 1, end),
+    name: text.slice(text.indexOf('(') + 1, text.lastIndexOf(')')),
   }
 }
 
@@ -169,7 +184,7 @@ export function allProcesses(): Stat[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => unlessHidden(() => statOf(Number(name))) ?? [])
-    .filter((stat) => stat.state !== 'Z' && stat.state !== 'X')
+    .filter((stat) => !stat.ended)
 }
 
 /** The processes above this one, the nearest first, as far as the kernel shows them. */
