@@ -5,7 +5,6 @@ import { OvError } from '../errors.ts'
 import { recordEvent } from '../events/store.ts'
 import { ownIdentity } from '../os/process.ts'
 import { killSession } from '../os/tmux.ts'
-import { runnersOf, stopProcessesOf } from '../os/tree.ts'
 import { requireLogin } from '../preflight/login.ts'
 import { preflightSling } from '../preflight/sling.ts'
 import type { Project } from '../project.ts'
@@ -14,9 +13,9 @@ import { getTask, insertTask, moveTasks } from '../tasks/store.ts'
 import { branchOf } from '../worktrees/vacant.ts'
 import { isLive } from './condition.ts'
 import { leaveWord } from './digest.ts'
+import { endProcesses } from './end-processes.ts'
 import { type PassedOver, sayPassedOver } from './fallback.ts'
 import { instructionsFile } from './instructions-file.ts'
-import { loadedRuntime } from './registry.ts'
 import { chooseRuntime } from './routing.ts'
 import { look } from './sight.ts'
 import { launchRunner } from './start.ts'
@@ -158,8 +157,7 @@ function runtimeFor(
 
 /** A runner that died may have left processes behind, and a screen. */
 async function clearAway(project: Project, agent: Agent): Promise<void> {
-  const polite = (await loadedRuntime(agent.runtime))?.stopSignal ?? 'SIGTERM'
-  await stopProcessesOf(agent.id, runnersOf(agent.id), { polite })
+  await endProcesses(project, agent)
   if (project.tmux !== null) await killSession(project.tmux, agent.name)
 }
 

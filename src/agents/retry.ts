@@ -8,7 +8,6 @@ import { postMail } from '../mail/send.ts'
 import { findMail } from '../mail/store.ts'
 import { commitOf } from '../os/git.ts'
 import { ownIdentity } from '../os/process.ts'
-import { runnersOf, stopProcessesOf } from '../os/tree.ts'
 import { requireLogin } from '../preflight/login.ts'
 import { preflightSling } from '../preflight/sling.ts'
 import type { Project } from '../project.ts'
@@ -16,6 +15,7 @@ import { beginRun, currentRun } from '../tasks/runs.ts'
 import { findOpenTwin, getTask, moveTasks, reopenTask, type Task } from '../tasks/store.ts'
 import { changesOf } from '../worktrees/changes.ts'
 import { leaveWord } from './digest.ts'
+import { endProcesses } from './end-processes.ts'
 import { keepWork } from './keep-work.ts'
 import { namedAgent } from './named.ts'
 import { giveTo, successorOf } from './reassign.ts'
@@ -156,7 +156,7 @@ async function restart(
     return own
   })
   if (taken === null) return false
-  await stopProcessesOf(agent.id, runnersOf(agent.id))
+  await endProcesses(project, agent)
   await keepWork(project, agent)
   if (choice !== undefined && choice.runtime.id !== agent.runtime) return giveTo(project, taken, choice, BY_HUMAN)
   const event = { type: 'agent.retried', data: { by: HUMAN } }

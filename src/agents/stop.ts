@@ -6,12 +6,12 @@ import { settleFallen } from '../mail/deliver.ts'
 import { oneLine } from '../mail/frame.ts'
 import { dropMerges } from '../merge/store.ts'
 import { argumentsOf, ownIdentity, type ProcessIdentity } from '../os/process.ts'
-import { sweepSockets } from '../os/sockets.ts'
 import { killSession, letServerEnd } from '../os/tmux.ts'
-import { runnersOf, stopProcessesOf, straysIn } from '../os/tree.ts'
-import { type Project, TMUX_SOCKET } from '../project.ts'
+import { straysIn } from '../os/tree.ts'
+import type { Project } from '../project.ts'
 import { getTask, setTaskState } from '../tasks/store.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
+import { endProcesses } from './end-processes.ts'
 import { endAgent, recordEnd } from './finish.ts'
 import { keepWork } from './keep-work.ts'
 import { namedAgent } from './named.ts'
@@ -90,8 +90,6 @@ export async function stopAgents(
     const seen = new Set(stopped.map(({ agent }) => agent))
     batch = all ? (await openAgents(project.db)).filter((agent) => !seen.has(agent.name)) : []
   }
-  // A runner that is frozen and killed can't take its socket down.
-  await sweepSockets(project.socketDir, [TMUX_SOCKET])
   if (!all) await dispatchQueued(project)
   if (ending !== null) await ending
   else if (!(await othersAtWork(project, []))) await letServerEndOf(project)
@@ -181,7 +179,7 @@ async function claim(project: Project, agent: Agent, reason: string): Promise<Cl
 }
 
 async function stopOne(project: Project, { before, own }: Claimed, reason: string): Promise<Stopped> {
-  const left = await stopProcesses(before)
+  const left = await endProcesses(project, before)
   const [, kept, survivors] = await Promise.all([
     // Its screen goes with its runner; one that stays for whatever reason must not. First, so that it runs beside the rest.
     project.tmux === null ? null : killSession(project.tmux, before.name),
@@ -201,11 +199,6 @@ async function stopOne(project: Project, { before, own }: Claimed, reason: strin
     kept,
     survivors,
   }
-}
-
-async function stopProcesses(agent: Agent): Promise<ProcessIdentity[]> {
-  const polite = (await loadedRuntime(agent.runtime))?.stopSignal ?? 'SIGTERM'
-  return stopProcessesOf(agent.id, runnersOf(agent.id), { polite })
 }
 
 async function nameSurvivors(project: Project, agent: Agent, left: readonly ProcessIdentity[]): Promise<Survivor[]> {

@@ -1,8 +1,8 @@
+import { endProcesses } from '../agents/end-processes.ts'
 import { endAgent } from '../agents/finish.ts'
 import { keepWork } from '../agents/keep-work.ts'
 import { asAgent, successorOf } from '../agents/reassign.ts'
 import { recover } from '../agents/recover.ts'
-import { loadedRuntime } from '../agents/registry.ts'
 import { dispatchQueued } from '../agents/start.ts'
 import { type Agent, getAgent, takeOver, updateAgent } from '../agents/store.ts'
 import { SYSTEM } from '../contract/mail.ts'
@@ -11,7 +11,6 @@ import { type Db, write } from '../db/open.ts'
 import { plainText } from '../mail/frame.ts'
 import { type Posted, postMail } from '../mail/send.ts'
 import { ownIdentity } from '../os/process.ts'
-import { runnersOf, stopProcessesOf } from '../os/tree.ts'
 import type { Project } from '../project.ts'
 import type { Stop } from './triage-rules.ts'
 
@@ -50,8 +49,7 @@ export async function intervene(
     return (await getAgent(tx, agent.id)) ?? null
   })
   if (own === null) return false
-  const polite = (await loadedRuntime(agent.runtime))?.stopSignal ?? 'SIGTERM'
-  await stopProcessesOf(agent.id, runnersOf(agent.id), { polite })
+  await endProcesses(project, agent)
   await keepWork(project, own)
   if (as.verdict === 'give-up') await endAgent(project, own, { name: 'failed', reason: as.reason })
   else await recover(project, own, WHY[as.verdict])

@@ -1,3 +1,4 @@
+import { endProcesses } from '../agents/end-processes.ts'
 import { recordEnd } from '../agents/finish.ts'
 import { keepWork } from '../agents/keep-work.ts'
 import { leftOf, noteLeft } from '../agents/left.ts'
@@ -19,9 +20,7 @@ import { mendLandings } from '../merge/land.ts'
 import { mergesOfTask } from '../merge/store.ts'
 import { tellWhatIsDue } from '../notify/start.ts'
 import { liveness, ownIdentity } from '../os/process.ts'
-import { sweepSockets } from '../os/sockets.ts'
-import { runnersOf, stopProcessesOf } from '../os/tree.ts'
-import { type Project, TMUX_SOCKET } from '../project.ts'
+import type { Project } from '../project.ts'
 import { step } from '../steps.ts'
 import { getTask } from '../tasks/store.ts'
 import { sweepPool } from '../worktrees/pool.ts'
@@ -66,8 +65,7 @@ async function tendOrphans(project: Project, agents: readonly Agent[], asked: bo
     )
     if (taken === null) continue
     step('recover.taken')
-    await stopProcessesOf(agent.id, runnersOf(agent.id))
-    await sweepSockets(project.socketDir, [TMUX_SOCKET])
+    await endProcesses(project, agent)
     step('recover.stopped')
     if (next === 'start') {
       await requeue(project, taken, taken.state === 'starting' ? 'its start died' : 'its runner died')

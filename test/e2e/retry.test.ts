@@ -126,3 +126,13 @@ test('who is stopped is tried again with its task, a command too; who is at work
   await fleet.expectState('half', 'done')
   expect(existsSync(join(fleet.repo, 'done.txt'))).toBe(true)
 })
+
+test('who waits for its account is taken up anew, and nothing of the runner it had is left', async () => {
+  await open('cat > /dev/null; echo $(($(date +%s) + 3600)); exit 43')
+  await ov('sling', '--task', 'Wait')
+  const waits = async () => (await fleet.agent('builder-1')).waiting_on
+  await expect.poll(waits, { timeout: 60_000 }).toBe('rate_limit')
+  expect(await retry('builder-1')).toMatchObject({ agent: 'builder-1', context: 'resumed' })
+  expect(await ov('fsck')).toMatchObject({ code: 0, stdout: expect.not.stringContaining('socket') })
+  await expect.poll(waits, { timeout: 60_000 }).toBe('rate_limit')
+})
