@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { OvError } from '../errors.ts'
 import { aheadBehind, isAncestor } from '../os/git.ts'
 import { checkoutInTheMiddleOf, commonDirAt, gitDirOf, headOf } from '../os/git-folder.ts'
+import { treeOfLoose } from '../os/objects.ts'
 import { type RefFacts, type RefMove, readRefs } from '../os/refs.ts'
 import type { Project } from '../project.ts'
 import type { TrainFacts } from './store.ts'
@@ -32,8 +33,12 @@ export interface Track {
   readonly checkout: string | null
 }
 
-/** Reads the track: one git call. */
+/** Reads the track: from git's files where all of it stands there, else by one git call. */
 export async function readTrack(project: Project, branch: string): Promise<Track> {
+  return trackInFiles(project, branch) ?? (await trackByGit(project, branch))
+}
+
+async function trackByGit(project: Project, branch: string): Promise<Track> {
   const names = [`refs/heads/${branch}`, trainRef(branch), fenceRef(branch)] as const
   const refs = await readRefs(project.git, ...names)
   const canonical = refs.get(names[0])
@@ -57,18 +62,35 @@ export interface Standing extends Tips {
   readonly checkout: string | null
 }
 
-/**
- * The same as `readTrack` but for trees, read from git's files where the project's own checkout has the branch; else by
- * git.
- */
+/** The same as `readTrack` but for trees, so that git has to be asked less often. */
 export async function readStanding(project: Project, branch: string): Promise<Standing> {
-  const { root, bare, git } = project
+  return standingInFiles(project, branch) ?? (await trackByGit(project, branch))
+}
+
+/** What git's files say where the project's own checkout has the branch; else null. */
+function standingInFiles({ root, bare, git }: Project, branch: string): (Standing & { checkout: string }) | null {
   const head = bare || gitDirOf(root) !== join(root, '.git') ? null : headOf(join(root, '.git'))
   const sha = git.refs?.read(`refs/heads/${branch}`)
   const train = git.refs?.read(trainRef(branch))
-  if (head === null || !('branch' in head) || head.branch !== branch || !sha || train === undefined)
-    return readTrack(project, branch)
+  if (head === null || !('branch' in head) || head.branch !== branch || !sha || train === undefined) return null
   return { branch, checkout: root, canonical: { sha }, train: train === null ? null : { sha: train } }
+}
+
+function trackInFiles(project: Project, branch: string): Track | null {
+  const standing = standingInFiles(project, branch)
+  const fence = project.git.refs?.read(fenceRef(branch))
+  if (standing === null || fence === undefined) return null
+  const common = commonDirAt(project.root)
+  const tree = treeOfLoose(common, standing.canonical.sha)
+  const trainTree = standing.train === null ? '' : treeOfLoose(common, standing.train.sha)
+  if (tree === null || trainTree === null) return null
+  return {
+    branch,
+    canonical: { sha: standing.canonical.sha, tree, checkout: standing.checkout },
+    train: standing.train === null ? null : { sha: standing.train.sha, tree: trainTree, checkout: null },
+    fence,
+    checkout: standing.checkout,
+  }
 }
 
 /** @param named the folder git names for the branch */

@@ -1,7 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
-import { deflateSync } from 'node:zlib'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { deflateSync, inflateSync } from 'node:zlib'
+import { codeOf } from '../errors.ts'
+import { newId } from '../ids.ts'
+import { sha1, sha256 } from './digest.ts'
 
 /** Author and committer as git writes them into a commit: `Name <address>`, and the offset from UTC as `+0100`. */
 export interface Identities {
@@ -28,17 +30,15 @@ export function writeCommit(
     `author ${who.author} ${at} ${who.zone}`,
     `committer ${who.committer} ${at} ${who.zone}`,
   ]
-  const body = Buffer.from(`${lines.join('\n')}\n\n${message}`)
-  const object = Buffer.concat([Buffer.from(`commit ${body.length}\0`), body])
+  const body = `${lines.join('\n')}\n\n${message}`
+  const object = `commit ${Buffer.byteLength(body)}\0${body}`
   // The names of a repository's objects are all of one kind.
-  const name = createHash(tree.length === 64 ? 'sha256' : 'sha1')
-    .update(object)
-    .digest('hex')
-  const folder = join(common, 'objects', name.slice(0, 2))
-  const path = join(folder, name.slice(2))
+  const name = tree.length === 64 ? sha256(object) : sha1(object)
+  const path = loosePath(common, name)
   if (existsSync(path)) return name
+  const folder = dirname(path)
   mkdirSync(folder, { recursive: true })
-  const draft = join(folder, `tmp_obj_${randomBytes(6).toString('hex')}`)
+  const draft = join(folder, `tmp_obj_${newId()}`)
   const file = openSync(draft, 'wx', 0o444)
   try {
     writeSync(file, deflateSync(object))
@@ -48,4 +48,20 @@ export function writeCommit(
   }
   renameSync(draft, path)
   return name
+}
+
+/** The tree of a commit that is kept as a loose object, as new ones are. Null where git has to be asked. */
+export function treeOfLoose(common: string, commit: string): string | null {
+  try {
+    const object = inflateSync(readFileSync(loosePath(common, commit))).toString('latin1')
+    return /^commit \d+\0tree ([0-9a-f]{40,64})\n/.exec(object)?.[1] ?? null
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error
+    // It is packed, elsewhere or damaged.
+    return null
+  }
+}
+
+function loosePath(common: string, name: string): string {
+  return join(common, 'objects', name.slice(0, 2), name.slice(2))
 }

@@ -108,7 +108,7 @@ test('what a killed train left running and lying about is gone once the next has
   await driver.line(/^ready$/)
   driver.drive()
   await driver.line(/gate t$/)
-  await expect.poll(() => sleepers().length).toBe(2)
+  await expect.poll(() => sleepers().length, { timeout: 10_000 }).toBe(2)
   driver.signal('SIGKILL')
   await driver.ended
   go()
@@ -122,3 +122,17 @@ test('what a killed train left running and lying about is gone once the next has
 function sleepers() {
   return allProcesses().filter(({ pid }) => argumentsOf(pid).join(' ') === 'sleep 98765')
 }
+
+test('how the branch stands is the same by git’s files and, where those do not say all, by git', async () => {
+  yard = await makeYard()
+  await yard.queue('one', { a: '' })
+  await driveTrain(yard.project, { land: false })
+  const byFiles = await readTrack(yard.project, 'main')
+  expect(byFiles).toMatchObject({
+    checkout: yard.repo,
+    train: { tree: yard.git('rev-parse', 'refs/ov/train/main^{tree}') },
+  })
+  yard.git('repack', '--quiet', '-a', '-d')
+  yard.git('pack-refs', '--all')
+  expect(await readTrack(yard.project, 'main')).toEqual(byFiles)
+})

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { commitTree, gitAt, identitiesOf } from '../../src/os/git.ts'
 import { commonDirAt } from '../../src/os/git-folder.ts'
-import { writeCommit } from '../../src/os/objects.ts'
+import { treeOfLoose, writeCommit } from '../../src/os/objects.ts'
 import { openRefWriter, swapRefs } from '../../src/os/refs.ts'
 import { inHome } from '../rig/project.ts'
 import { git, type Home, makeHome, makeRepo } from '../rig/sandbox-home.ts'
@@ -36,6 +36,7 @@ test.each(['sha1', 'sha256'])('a commit written by hand is the one that git writ
         expect(writeCommit(commonDirAt(path), who, { tree, parents, message, at })).toBe(byGit)
         const next = writeCommit(commonDirAt(path), who, { tree, parents, message, at: at + 1 })
         expect(next).not.toBe(byGit)
+        expect(treeOfLoose(commonDirAt(path), next)).toBe(tree)
         expect(git(home, path, 'cat-file', 'commit', next)).toBe(
           git(home, path, 'cat-file', 'commit', byGit).replaceAll(`> ${at} `, `> ${at + 1} `),
         )
