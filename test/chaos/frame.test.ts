@@ -3,9 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { MUTATIONS } from './mutations.ts'
 import { emptyTally } from './part.ts'
 import { randomOf } from './random.ts'
 import { document, type Row, table } from './report.ts'
+import { sourceOf } from './variant.ts'
 
 const MAIN = join(import.meta.dirname, 'main.ts')
 
@@ -60,4 +62,11 @@ test('a problem shows in the table and in the document', () => {
     ok: false,
     parts: [{ noticedMs: { count: 3, median: 20, p99: 4_000 }, recoveredMs: null }],
   })
+})
+
+test('each protection that is taken away is in the source, in one place: what it would be without it can be built', () => {
+  const places = MUTATIONS.flatMap(({ without }) =>
+    without.map(({ file, snippet }) => ({ file, snippet, times: sourceOf(file).split(snippet).length - 1 })),
+  )
+  expect(places.filter(({ times }) => times !== 1)).toEqual([])
 })

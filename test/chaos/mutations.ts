@@ -106,7 +106,11 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     protection: 'nudges for one silence are counted',
     without: [
-      other('src/watchdog/rules.ts', 'if (asked.nudges < limits.nudges)', 'if (asked.nudges < limits.nudges + 1)'),
+      other(
+        'src/watchdog/rules.ts',
+        'return asked.nudges < limits.nudges ?',
+        'return asked.nudges < limits.nudges + 1 ?',
+      ),
     ],
     red: { part: 'simulation' },
   },
