@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as z from 'zod'
@@ -10,6 +10,7 @@ import { OvError } from '../errors.ts'
 import { oneLine, plainText } from '../mail/frame.ts'
 import { JOB_MARKER, killJob, run } from '../os/process.ts'
 import { type Containment, containment } from '../os/sandbox.ts'
+import { removeAll } from '../os/scrub.ts'
 import { agentEnvironmentOf } from './environment.ts'
 import { jsonIn } from './json-answer.ts'
 import { programOf } from './programs.ts'
@@ -84,7 +85,7 @@ export async function askOnce(config: Config, question: Question): Promise<Answe
     throw new OvError('interrupted', 'ask.interrupted', 'The question was given up.', { cause: error })
   } finally {
     await killJob(job)
-    rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+    removeAll(folder)
   }
 }
 

@@ -1,10 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { BROKER_VARIABLE } from '../broker/protocol.ts'
 import type { AgentRuntime, PlannedFile, PlannedLink } from '../contract/runtime.ts'
 import { privateFolder } from '../hooks/folder.ts'
 import { copyWhole, linkWhole, readText, writeWhole } from '../os/files.ts'
+import { removeAll } from '../os/scrub.ts'
 import { AGENT_MARKER } from '../os/tree.ts'
 import { OV_MAIN } from '../place.ts'
 import type { Project } from '../project.ts'
@@ -78,7 +79,7 @@ export function readPlanned(place: Pick<Workplace, 'privateDir'>, path: string):
 
 /** Removes the private folder of an agent that has ended. */
 export function clearOut(place: Workplace): void {
-  rmSync(place.privateDir, { recursive: true, force: true })
+  removeAll(place.privateDir)
 }
 
 function quoted(text: string): string {

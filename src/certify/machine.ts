@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -10,6 +10,7 @@ import {
   run,
   signal,
 } from '../os/process.ts'
+import { removeAll } from '../os/scrub.ts'
 
 /** A machine of its own on this one: home, runtime folder and temporary folder; what is started in it is known by them. */
 export interface Machine {
@@ -58,7 +59,7 @@ export function makeMachine(folder: string): Machine {
         if (left.length === 0) break
         await delay(20)
       }
-      rmSync(path, { recursive: true, force: true, maxRetries: 5 })
+      removeAll(path)
     },
   }
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { claimLease, deadLeases, dropLease } from '../db/lease.ts'
 import { write } from '../db/open.ts'
@@ -7,6 +7,7 @@ import { listFolder } from '../os/files.ts'
 import { addWorktree } from '../os/git.ts'
 import { adminDirOf, commonDirAt } from '../os/git-folder.ts'
 import { killJob, ownIdentity } from '../os/process.ts'
+import { removeAll } from '../os/scrub.ts'
 import { sweepDrafts } from '../os/worktree-record.ts'
 import type { Project } from '../project.ts'
 import { keepCommits } from '../worktrees/keep.ts'
@@ -82,6 +83,6 @@ async function discard(project: Project, id: string, commit: string | null): Pro
   const admin = adminDirOf(path, commonDirAt(project.root))
   // A gate may have committed there. Nobody needs that commit, but it is not for us to say so.
   if (admin !== null && existsSync(path)) await keepCommits(project, `scratch-${id}`, path, commit)
-  rmSync(path, { recursive: true, force: true, maxRetries: 3 })
-  if (admin !== null) rmSync(admin, { recursive: true, force: true, maxRetries: 3 })
+  removeAll(path)
+  if (admin !== null) removeAll(admin)
 }

@@ -12,6 +12,7 @@ import { spawnPiped } from './process.ts'
 import { type RefFiles, refFilesIn } from './ref-files.ts'
 import { remembered } from './remembered.ts'
 import type { Expected } from './scrub.ts'
+import { removeAll } from './scrub.ts'
 import { forgetWorktree, recordsPlainly, recordWorktree } from './worktree-record.ts'
 
 /**
@@ -548,9 +549,15 @@ async function addByGit(git: Git, path: string, on: WorktreeOn): Promise<void> {
  * in the worktree, which is told where the repository is, as `gitInWorktree` is.
  */
 export async function removeWorktree(git: Git, path: string, { force = false } = {}): Promise<void> {
-  await git
-    .with({ GIT_COMMON_DIR: commonDirAt(git.directory) })
-    .raw('worktree', 'remove', ...(force ? ['--force', '--force'] : []), path)
+  const common = commonDirAt(git.directory)
+  try {
+    await git.with({ GIT_COMMON_DIR: common }).raw('worktree', 'remove', ...(force ? ['--force', '--force'] : []), path)
+  } catch (error) {
+    // It has let go of the worktree, and could not empty a folder that its owner may not write to.
+    if (!(error instanceof GitFailure) || !/failed to delete/.test(error.stderr) || adminDirOf(path, common) !== null)
+      throw error
+    removeAll(path)
+  }
 }
 
 /**

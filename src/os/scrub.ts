@@ -1,5 +1,6 @@
 import { chmodSync, lstatSync, readdirSync, rmdirSync, rmSync, type Stats, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { codeOf } from '../errors.ts'
 
 /** What a commit has at a path. `size` in bytes of its content; null for what is no plain file. */
 export interface Expected {
@@ -70,4 +71,17 @@ export function removeFolder(path: string): void {
   if (info === undefined) return
   if (info.isDirectory()) removeTree(Buffer.from(path), info.dev)
   else rmSync(path)
+}
+
+/**
+ * Removes what lies at a path with all in it; nothing there is no error. Folders that their owner may not write to (the module
+ * cache of Go, a `chmod`) are opened for it: only root empties them as they are.
+ */
+export function removeAll(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true, maxRetries: 3 })
+  } catch (error) {
+    if (codeOf(error) !== 'EACCES') throw error
+    removeFolder(path)
+  }
 }

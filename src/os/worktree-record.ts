@@ -14,6 +14,7 @@ import { basename, dirname, join } from 'node:path'
 import { codeOf } from '../errors.ts'
 import { adminDirOf } from './git-folder.ts'
 import { identify } from './process.ts'
+import { removeAll } from './scrub.ts'
 
 /**
  * The record of a linked worktree (gitrepository-layout(5)): an admin folder below `worktrees/` with three files, and
@@ -113,7 +114,7 @@ export function renewRecord(path: string, common: string, commit: string): strin
 /** Takes back a record that nothing was checked out to yet, or that is to go with all its files. */
 export function forgetWorktree(path: string, common: string): void {
   const admin = adminDirOf(path, common)
-  rmSync(path, { recursive: true, force: true })
+  removeAll(path)
   if (admin !== null) rmSync(admin, { recursive: true, force: true })
 }
 

@@ -1,10 +1,10 @@
-import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Agent, allAgents, isOpen } from '../agents/store.ts'
 import { recordEvent } from '../events/store.ts'
 import { trainRef } from '../merge/track.ts'
 import { changedAt, listFolder } from '../os/files.ts'
 import { commitOf, GitFailure, isAncestor, listWorktrees, removeWorktree, uncommitted } from '../os/git.ts'
+import { removeAll } from '../os/scrub.ts'
 import { deadSocketsIn } from '../os/sockets.ts'
 import { processesIn } from '../os/tree.ts'
 import { canonicalBranch, type Project, TMUX_SOCKET } from '../project.ts'
@@ -175,7 +175,7 @@ async function remove(project: Project, litter: Litter, agent: Agent | undefined
     case 'folder':
     case 'log':
     case 'socket':
-      rmSync(litter.what, { recursive: true, force: true })
+      removeAll(litter.what)
       return null
   }
 }
