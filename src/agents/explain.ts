@@ -1,5 +1,5 @@
 import { lastEscalation } from '../escalation/store.ts'
-import { eventLine, idsIn } from '../events/line.ts'
+import { idsIn } from '../events/line.ts'
 import { eventsOfKinds, recentEvents } from '../events/store.ts'
 import { nameOf } from '../mail/send.ts'
 import { bootId } from '../os/process.ts'
@@ -13,6 +13,7 @@ import { limitsOf, watchSpec } from '../watchdog/spec.ts'
 import { wordsFor } from '../watchdog/words.ts'
 import { recentRestarts } from './recover.ts'
 import { type AgentReport, reportRun } from './report.ts'
+import { saySign } from './sign-words.ts'
 import { type Agent, namesOf, openChildren } from './store.ts'
 import { type Explanation, explain, type Fact, type PendingDecision } from './why.ts'
 import { whyFacts } from './why-facts.ts'
@@ -53,8 +54,7 @@ export async function explainAgent(project: Project, agent: Agent): Promise<Expl
   if (!report) throw new Error(`agent ${agent.id} is not in its run`)
   const events = await recentEvents(db, { agentId: agent.id }, RECENT)
   const sign = events.findLast(showsLife)
-  const names = await namesOf(db, sign === undefined ? [] : idsIn([sign]))
-  const lastSign = sign === undefined ? null : { at: sign.at, text: eventLine(sign, names) }
+  const lastSign = sign === undefined ? null : { at: sign.at, text: saySign(sign) }
   const watcher = await watcherAtWork(db, clock)
   const children = (await openChildren(db, agent.id)).map(({ name }) => name)
   return explain({

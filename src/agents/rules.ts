@@ -217,10 +217,10 @@ export function afterFailure({
     case 'auth':
       return {
         do: 'fail',
-        advice: `Log in (${login}) or set its key, then ${again === null ? 'sling the task again' : `start it again: ${again}`}. To check: ov doctor`,
+        advice: `Log in (${login}) or set its key, then ${again === null ? 'have it go on: ov retry' : `start it again: ${again}`}. To check: ov doctor`,
       }
     case 'model':
-      return { do: 'fail', advice: 'Choose another model: ov sling --model …, or models in overstory.yaml.' }
+      return { do: 'fail', advice: 'Choose another model: ov retry --model …, or models in overstory.yaml.' }
     case 'crash':
     case 'interrupted':
       if (restarts < MAX_RESTARTS && (again !== null || (cause === 'crash' && goesOn)))

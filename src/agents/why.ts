@@ -244,7 +244,7 @@ function seenOf({ at, agent, lastSign }: ExplainFacts): Fact[] {
   return [
     ...(runner === null ? [] : [{ at, text: `Its runner (process ${runner.pid ?? '?'}) ${lives[runner.seen]}.` }]),
     ...(lastOutput === null ? [] : [{ at: lastOutput, text: 'Its log was last written to.' }]),
-    ...(lastSign === null ? [] : [{ at: lastSign.at, text: `Its last sign of its own: ${lastSign.text}` }]),
+    ...(lastSign === null ? [] : [{ at: lastSign.at, text: `${lastSign.text} That was its last sign of life.` }]),
   ]
 }
 

@@ -13,14 +13,15 @@ export function whyScreen({ agent, why, seen, done, next, at }: Explanation, wid
     ...(why.text === '' ? [] : wrapTo(plainText(why.text), width)),
     ...section('Seen', seen, at, width),
     ...section('Done about it', done, at, width),
-    ...section('Next', next, at, width),
+    ...section('Next', next, at, width, () => 'now'),
     ...(why.hint === null ? [] : ['', `${style.dim('→')} ${cutTo(why.hint, width - 2)}`]),
   ]
 }
 
-function section(title: string, facts: readonly Fact[], now: number, width: number): string[] {
+/** @param past says when something was, or has been due since */
+function section(title: string, facts: readonly Fact[], now: number, width: number, past = ago): string[] {
   if (facts.length === 0) return []
-  const times = facts.map(({ at }) => when(at, now))
+  const times = facts.map(({ at }) => when(at, now, past))
   const column = Math.max(...times.map(widthOf))
   const room = Math.max(10, width - column - 4)
   return [
@@ -35,9 +36,8 @@ function section(title: string, facts: readonly Fact[], now: number, width: numb
   ]
 }
 
-/** How long ago, or in how long. */
-function when(at: number | null, now: number): string {
+function when(at: number | null, now: number, past: typeof ago): string {
   if (at === null) return ''
   if (at > now) return `in ${span(at - now)}`
-  return ago(at, now)
+  return past(at, now)
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { saySign } from '../../src/agents/sign-words.ts'
 import { type ExplainFacts, explain } from '../../src/agents/why.ts'
 import { whyScreen } from '../../src/cli/why-screen.ts'
 import { monitored, NOW } from '../rig/monitor-report.ts'
@@ -18,7 +19,10 @@ const facts = (more: Partial<ExplainFacts> = {}): ExplainFacts => ({
   mergesBefore: 0,
   children: [],
   question: null,
-  lastSign: { at: NOW - 2 * MINUTE, text: 'tool.end ok=true' },
+  lastSign: {
+    at: NOW - 2 * MINUTE,
+    text: saySign({ type: 'tool.end', data_json: '{"ok":true,"tool":"Bash","summary":"3 passed"}' }),
+  },
   deeds: [{ at: NOW - MINUTE, text: 'builder-1 has been silent for 120 s, and is nudged' }],
   restarts: 0,
   watched: 'yes',
@@ -40,7 +44,7 @@ test('an agent at work: what is seen, what was done, and when it is nudged next'
     Seen
       just now  Its runner (process 4711) lives.
       3s ago    Its log was last written to.
-      2m ago    Its last sign of its own: tool.end ok=true
+      2m ago    Its use of Bash ended (3 passed). That was its last sign of life.
 
     Done about it
       1m ago  builder-1 has been silent for 120 s, and is nudged
@@ -52,6 +56,24 @@ test('an agent at work: what is seen, what was done, and when it is nudged next'
 
     → ov logs builder-1 -f"
   `)
+})
+
+test('what is due is due now', () => {
+  const foreseen = [{ about: 'silence', do: 'nudge', nth: 2, inMs: 0 }] as const
+  expect(whyScreen(explain(facts({ foreseen })), 80).join('\n')).toContain(
+    '\n  now  If it has shown nothing until then',
+  )
+})
+
+test.each([
+  ['tool.start', { tool: 'Bash', summary: 'npm test', call: 'c' }, 'It began to use Bash (npm test).'],
+  ['tool.end', { ok: false, summary: '' }, 'Its use of a tool failed.'],
+  ['runtime.failed', { cause: 'crash', exitCode: 1, prompt: 'p' }, 'Its turn failed (crash, exit code 1).'],
+  ['runtime.started', { model: null }, 'Its CLI was ready.'],
+  ['agent.committed', { tips: ['1aa5b661'] }, 'It committed.'],
+  ['runtime.other', { of: 'tomorrow' }, 'runtime.other of=tomorrow.'],
+])('a sign of life is told in a sentence: %s %j', (type, data, sentence) => {
+  expect(saySign({ type, data_json: JSON.stringify(data) })).toBe(sentence)
 })
 
 test('what follows is told for every state', () => {
