@@ -18,10 +18,9 @@ wait [20m] leaves it alone for a while · nudge: TEXT tells it something · rest
     '<%= config.bin %> ask answer 3f9a21bc "nudge: the tests need a database; start it first"',
   ]
   static override args = {
-    id: Args.string({
+    agent: Args.string({
       required: true,
-      description:
-        'the agent that asks or is asked about, or the id (ov ask list), or a part of it that no other mail has',
+      description: 'who asks or is asked about; or the id of what is asked (ov ask list), or a part of it',
     }),
     answer: Args.string({ required: true, description: 'an option, or the answer; - reads standard input' }),
   }
@@ -29,7 +28,7 @@ wait [20m] leaves it alone for a while · nudge: TEXT tells it something · rest
   async run(): Promise<Answered> {
     const { args } = await this.parse(AskAnswer)
     const project = await this.project()
-    const answered = await answerQuestion(project, HUMAN, args.id, await textOf(args.answer))
+    const answered = await answerQuestion(project, HUMAN, args.agent, await textOf(args.answer))
     this.log(sayDecided(answered))
     return answered
   }

@@ -1,6 +1,7 @@
 import { OvCommand } from '../../src/cli/command.ts'
+import { limitLines } from '../../src/cli/limits-screen.ts'
+import { screenWidth } from '../../src/cli/style.ts'
 import { reportLimits } from '../../src/limits/report.ts'
-import { sayLimit } from '../../src/limits/words.ts'
 
 export default class Limits extends OvCommand {
   static override summary = 'What providers hold up, until when, and who waits for it'
@@ -15,7 +16,7 @@ export default class Limits extends OvCommand {
     const project = await this.project()
     const limits = await reportLimits(project)
     const at = project.clock.now()
-    for (const limit of limits) this.log(sayLimit(limit, at))
+    for (const limit of limits) for (const line of limitLines(limit, at, screenWidth())) this.log(line)
     if (limits.length === 0) this.say('No account is held up.')
     return { at, limits }
   }
