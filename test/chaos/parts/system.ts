@@ -76,10 +76,12 @@ async function run({ home, random, long, note, problem, gone, late, afterwards }
   const isDue = () => states('waiting').some(({ waiting_on: on }) => on === 'rate_limit' || on === 'retry')
   const people = openPeople(world, random.of('people'), atWork)
   const watch = () => world.ov('watch', '--background')
+  let isOver = false
   const { inject, injected, count } = injector(world, ledger, {
     random: random.of('faults'),
     flood: people.flood,
     watch,
+    isOver: () => isOver,
   })
   const tally = emptyTally()
 
@@ -108,6 +110,7 @@ async function run({ home, random, long, note, problem, gone, late, afterwards }
     else beside(inject(fault))
     await delay(pace.between(150, long ? 1_500 : 900))
   }
+  isOver = true
   world.jump?.(0)
   await Promise.all(lasting)
   note(`faults are over: ${[...injected.counts].map(([name, times]) => `${times} × ${name}`).join(', ')}`)
@@ -157,8 +160,8 @@ async function run({ home, random, long, note, problem, gone, late, afterwards }
   rmSync(world.brain.switches.hold)
   people.resume()
   await watch()
-  const isOver = () => states(...OPEN).length === 0
-  await until(isOver, SETTLE_MS, gone)
+  const allEnded = () => states(...OPEN).length === 0
+  await until(allEnded, SETTLE_MS, gone)
   // Whom it has seen die too often it puts aside and says so; the person has it tried again.
   const failures = (id: string) =>
     ledger.events().filter(({ agent, type }) => agent === id && type === 'agent.failed').length
@@ -172,7 +175,7 @@ async function run({ home, random, long, note, problem, gone, late, afterwards }
     if (!taken) problem(`ov retry ${name}: ${said}`)
   }
   if (aside.length > 0) await delay(500)
-  await until(isOver, SETTLE_MS, gone)
+  await until(allEnded, SETTLE_MS, gone)
   for (const { name } of states(...OPEN)) problem(`${name} never came to its end: ${storyOf(ledger, name)}`)
   await until(async () => (await world.look(UNREAD)).length === 0, READ_MS, gone)
   await people.close()

@@ -72,7 +72,11 @@ export function chooseFaults(random: Random, { kills, freezes, jumps, floods }: 
     { do: 'lock', ms: 8_000 },
     { do: 'limit', seconds: 8 },
   ]
-  return random.shuffled(all)
+  // Who is waited for may take a while to come: none of those faults is among the last third.
+  const fleeting = all.filter((fault) => fault.do === 'kill' && FLEETING.has(fault.role))
+  const others = random.shuffled(all.filter((fault) => !fleeting.includes(fault)))
+  const last = others.splice(0, Math.floor(all.length / 3))
+  return [...random.shuffled([...fleeting, ...others]), ...last]
 }
 
 export function injector(
@@ -82,7 +86,14 @@ export function injector(
     random,
     flood,
     watch,
-  }: { random: Random; flood: (agent: string, mails: number) => Promise<void>; watch: () => Promise<unknown> },
+    isOver,
+  }: {
+    random: Random
+    flood: (agent: string, mails: number) => Promise<void>
+    watch: () => Promise<unknown>
+    /** No more faults come: nobody is waited for any longer. */
+    isOver: () => boolean
+  },
 ) {
   const injected: Injected = { counts: new Map(), missed: new Map(), deaths: [] }
   /** Those who wait for the same kind of victim do so one after the other. */
@@ -116,12 +127,11 @@ export function injector(
   }
 
   async function victimSoon(role: Role | 'driver') {
-    const patience = FLEETING.has(role) ? FLEETING_MS : SOON_MS
-    for (const until = performance.now() + patience; performance.now() < until; await delay(20)) {
+    for (const began = performance.now(); ; await delay(20)) {
       const found = await victim(role)
-      if (found !== null) return found
+      const patience = FLEETING.has(role) && !isOver() ? FLEETING_MS : SOON_MS
+      if (found !== null || performance.now() - began > patience) return found
     }
-    return null
   }
 
   async function kill(role: Role | 'driver'): Promise<void> {
