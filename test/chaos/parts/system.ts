@@ -92,8 +92,10 @@ async function run({ home, random, long, note, problem, gone, late, afterwards }
   }
   /** What is under way beside. What goes wrong in one is told, and keeps the others from nothing. */
   const lasting: Promise<void>[] = []
-  const beside = (work: Promise<void>) => {
-    lasting.push(work.catch((error: unknown) => problem(messageOf(error))))
+  /** Kills of those who come and go, waited for as long as anything else goes on. */
+  const kills: Promise<void>[] = []
+  const beside = (work: Promise<void>, those = lasting) => {
+    those.push(work.catch((error: unknown) => problem(messageOf(error))))
   }
   const jumps = () => injected.counts.get('clock jump') ?? 0
   const onKill = () => count('kill the same cli')
@@ -107,12 +109,13 @@ async function run({ home, random, long, note, problem, gone, late, afterwards }
   for (const fault of faults) {
     if (gone.aborted || late()) break
     if (isAwaited(fault)) await inject(fault)
-    else beside(inject(fault))
+    else beside(inject(fault), fault.do === 'kill' ? kills : lasting)
     await delay(pace.between(150, long ? 1_500 : 900))
   }
-  isOver = true
   world.jump?.(0)
   await Promise.all(lasting)
+  isOver = true
+  await Promise.all(kills)
   note(`faults are over: ${[...injected.counts].map(([name, times]) => `${times} × ${name}`).join(', ')}`)
   for (const [name, why] of injected.missed) note(`not injected at least once: ${name} (${why})`)
 
