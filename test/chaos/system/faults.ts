@@ -36,7 +36,7 @@ export interface Death {
 /** These come and go, at most one or two at a time: who is to be killed is waited for, while other faults go on. */
 const FLEETING: ReadonlySet<Role | 'driver'> = new Set(['watcher', 'tender', 'driver', 'tmux'])
 /** So long they are waited for, in ms, and the others, of whom there are always some. */
-const FLEETING_MS = 20_000
+const FLEETING_MS = 60_000
 const SOON_MS = 4_000
 
 /** Whether the next fault comes only when this one has. */
