@@ -11,7 +11,6 @@ export type Item =
   | { readonly is: 'signal' }
   /** Something that belongs into the records, and asks nothing more. */
   | { readonly is: 'note'; readonly type: string; readonly data: Readonly<Record<string, unknown>> }
-  | { readonly is: 'log-broken'; readonly why: string }
 
 /** So many items may wait before those who can hold back are asked to. */
 const HIGH_WATER = 1_000

@@ -1,5 +1,17 @@
 import { HUMAN } from '../contract/mail.ts'
-import type { Mail } from '../mail/store.ts'
+import { findMail, type Mail } from '../mail/store.ts'
+import type { Project } from '../project.ts'
+import type { Agent } from './store.ts'
+
+/** So many waiting mails are looked at for one that is worth a turn. */
+const MANY_MAILS = 200
+
+/** Who has a task takes any mail; who waits for whatever may come is not woken for what can wait itself. */
+export async function isWokenByMail({ db, config }: Pick<Project, 'db' | 'config'>, agent: Agent): Promise<boolean> {
+  if (agent.persistent === 0) return true
+  const waiting = await findMail(db, { reader: agent.id, unread: true }, MANY_MAILS)
+  return waiting.some((mail) => isWorthATurn(mail, { merges: config.merge.auto }))
+}
 
 /**
  * Whether mail is worth a turn of an agent that waits for whatever may come. What is not comes along with the next that
