@@ -142,8 +142,6 @@ class Runner {
   readonly #noteOf: ReturnType<typeof noting>
   readonly #closers: (() => unknown)[] = []
   #ticks = 0
-  /** A turn ended of which nothing has followed yet, since none may begin. */
-  #owed = false
   /** What was to be said in a turn that could not begin. */
   #unsaid: string | null = null
   /** Its CLI is started again at that time, by the monotonic clock. */
@@ -201,7 +199,7 @@ class Runner {
     const unfit = await this.#prepare()
     if (unfit !== null) return this.end({ name: 'failed', reason: unfit })
     await this.#parking.open()
-    let outcome: EndState | 'lost' | null = await this.#betweenTurns(this.#agent.turns > 0)
+    let outcome: EndState | 'lost' | null = await this.#betweenTurns()
     if (outcome === 'lost') return
     // The agent is at its first turn: nothing else is to be done just now.
     this.#others.prepare()
@@ -327,7 +325,7 @@ class Runner {
         await this.#ground.keep()
         step('turn.kept')
         if (await this.#putBack()) return { name: 'failed', reason: CHANGES_AGAIN }
-        return event.claim === 'done' ? this.#claimForIt() : this.#betweenTurns(true)
+        return event.claim === 'done' ? this.#claimForIt() : this.#betweenTurns()
       case 'failed':
         return this.#onFailure(event)
       case 'text':
@@ -351,7 +349,7 @@ class Runner {
     const refused = await claimOnBehalf(this.#project, this.#agent, prompts ? words || this.#task.title : null)
     if (refused === null) {
       if (prompts) await this.#passOnWords()
-      return this.#betweenTurns(true)
+      return this.#betweenTurns()
     }
     const me = await getAgent(this.#project.db, this.#agent.id)
     if (prompts && me?.reminded === 0) return this.#remind(refused, MEND)
@@ -379,7 +377,7 @@ class Runner {
       case 'park':
         // A runtime that echoes still has what was sent, and takes it next, as long as it lives.
         if (!this.#runtime.can.echo) await this.#handover.withdraw()
-        return this.#betweenTurns(false)
+        return this.#betweenTurns()
     }
   }
 
@@ -447,7 +445,7 @@ class Runner {
   /** Something may have changed: mail to take at once, a task that ended, a turn to begin. */
   async #lookAround(): Promise<EndState | 'lost' | null> {
     await this.#tellHold()
-    if (!this.#cli.session?.busy) return this.#betweenTurns(false)
+    if (!this.#cli.session?.busy) return this.#betweenTurns()
     // Nothing is typed into a turn that runs on a screen: its hooks take urgent mail.
     if (this.#runtime.can.steer && !this.#interactive)
       await this.#handover.urgent((text) => this.#cli.session?.steer(text) ?? false)
@@ -471,7 +469,7 @@ class Runner {
   }
 
   /** Between turns: hand over mail, else do what the rules say. */
-  async #betweenTurns(turnEnded: boolean): Promise<EndState | 'lost' | null> {
+  async #betweenTurns(): Promise<EndState | 'lost' | null> {
     const task = await getTask(this.#project.db, this.#task.id)
     if (!task || isFinal(task.state)) return endOf(task)
     if (this.#handover.underway) {
@@ -485,7 +483,7 @@ class Runner {
       this.#again = null
       return this.#takeUp(anew)
     }
-    if (this.#parking.parked) return mayBegin ? this.#beginTurn(null) : this.#hold(turnEnded)
+    if (this.#parking.parked) return mayBegin ? this.#beginTurn(null) : this.#hold()
     // What it waits on is read before its mail. Whatever ends a wait leaves its mail in the same transaction: read the other
     // way round, a wait could be found over whose mail had not been there yet.
     const me = await getAgent(this.#project.db, this.#agent.id)
@@ -506,6 +504,7 @@ class Runner {
       case 'finish':
         return { name: 'done' }
       case 'wait':
+        this.#turns.followed()
         if (me?.state !== 'waiting' || me.waiting_on !== next.on) {
           const why = next.why === undefined ? {} : { why: next.why }
           await this.#become({ name: 'waiting', on: next.on, ...why })
@@ -519,18 +518,16 @@ class Runner {
         return null
       case 'remind':
       case 'fail':
-        if (!mayBegin) return this.#hold(turnEnded)
-        turnEnded ||= this.#owed
-        this.#owed = false
+        if (!mayBegin) return this.#hold()
         // Whose wait is over without mail (children that ended, a question that came back) is told so before it is judged.
-        if (!turnEnded) return me?.state === 'waiting' && this.#runtime.can.prompts ? this.#remind(WAIT_OVER) : null
+        if (!this.#turns.owed)
+          return me?.state === 'waiting' && this.#runtime.can.prompts ? this.#remind(WAIT_OVER) : null
         return next.do === 'fail' ? { name: 'failed', reason: next.reason } : this.#remind(TURN_OVER)
     }
   }
 
   /** No turn begins just now (ov mode): what would follow from the end of this one follows later. */
-  async #hold(turnEnded: boolean): Promise<null> {
-    this.#owed ||= turnEnded
+  async #hold(): Promise<null> {
     const me = await getAgent(this.#project.db, this.#agent.id)
     if (me?.waiting_on !== 'mode') await this.#become({ name: 'waiting', on: 'mode' })
     return null

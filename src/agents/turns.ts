@@ -18,6 +18,7 @@ export class Turns {
   #promptedAt = 0
   #heardAt: number | null = null
   #works: boolean
+  #owed: boolean
   /** What its CLI said of itself. */
   #told: Pick<Extract<AgentEvent, { type: 'started' }>, 'model' | 'version'> = {}
 
@@ -27,6 +28,7 @@ export class Turns {
     this.#count = agent.turns
     // What worked before it was cut off is given another try.
     this.#works = agent.turns > 0
+    this.#owed = agent.turns > 0
   }
 
   /** Turns that have begun, of all the sessions that the agent has had. */
@@ -49,6 +51,11 @@ export class Turns {
     return this.#works
   }
 
+  /** A turn has ended, and nothing has followed from that yet: no other turn, nothing that it waits for. */
+  get owed(): boolean {
+    return this.#owed
+  }
+
   /** So long nothing was heard of its CLI, in ms. */
   get quietFor(): number {
     return this.#clock.monotonic() - (this.#heardAt ?? 0)
@@ -61,6 +68,7 @@ export class Turns {
 
   begin(prompt: string): void {
     this.#count += 1
+    this.#owed = false
     this.#prompt = prompt
     this.#said = ''
     this.#began = this.#clock.now()
@@ -78,8 +86,14 @@ export class Turns {
         this.#said = event.text
         return
       case 'turn_end':
+        this.#owed = true
         this.#said = event.text ?? this.#said
     }
+  }
+
+  /** It is known what follows from its last turn. */
+  followed(): void {
+    this.#owed = false
   }
 
   /** Its words are with whoever wanted them. */
