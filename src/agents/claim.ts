@@ -1,7 +1,6 @@
 import { isFinal } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
-import { recordEvent } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
 import { postMail, reportsTo } from '../mail/send.ts'
 import { trailers } from '../merge/message.ts'
@@ -13,6 +12,7 @@ import { getTask, setTaskState, type Task } from '../tasks/store.ts'
 import { startingPoint } from '../worktrees/base.ts'
 import { gitIn, worktreePath } from '../worktrees/prepare.ts'
 import { keepWork } from './keep-work.ts'
+import { recordFor } from './record.ts'
 import { type Agent, getAgent, updateAgent } from './store.ts'
 
 export interface Claim {
@@ -98,14 +98,7 @@ export async function claimDone(
       },
       now,
     )
-    await recordEvent(tx, {
-      at: now,
-      type: 'agent.claimed-done',
-      runId: agent.run_id,
-      agentId: agent.id,
-      taskId: agent.task_id,
-      data: { commit: head, commits: ahead },
-    })
+    await recordFor(tx, agent, now, 'agent.claimed-done', { commit: head, commits: ahead })
   })
   step('claim.recorded')
   return { state: merges ? 'queued-for-merge' : 'done', branch: agent.branch, commit: merges ? head : null }
@@ -168,14 +161,7 @@ export async function giveUp(project: Project, agent: Agent, reason: string): Pr
       throw new OvError('user', 'fail.ended', `Your task has ended: it is ${task?.state}.`, { hint: 'End your turn.' })
     }
     await dropMerges(tx, agent.task_id, reason, now)
-    await recordEvent(tx, {
-      at: now,
-      type: 'agent.gave-up',
-      runId: agent.run_id,
-      agentId: agent.id,
-      taskId: agent.task_id,
-      data: { reason: reason.slice(0, 2000) },
-    })
+    await recordFor(tx, agent, now, 'agent.gave-up', { reason: reason.slice(0, 2000) })
     await postMail(
       tx,
       {

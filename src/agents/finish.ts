@@ -1,12 +1,12 @@
 import { HUMAN, SYSTEM } from '../contract/mail.ts'
 import type { EndState } from '../contract/states.ts'
 import { type Db, write } from '../db/open.ts'
-import { recordEvent } from '../events/store.ts'
 import { bounceUnread } from '../mail/bounce.ts'
 import { postMail, reportsTo } from '../mail/send.ts'
 import { dropMerges } from '../merge/store.ts'
 import type { Project } from '../project.ts'
 import { getTask, setTaskState } from '../tasks/store.ts'
+import { recordFor } from './record.ts'
 import { type Agent, setAgentState } from './store.ts'
 
 /**
@@ -23,14 +23,7 @@ export async function recordEnd(tx: Db, agent: Agent, state: EndState, now: numb
   const task = await getTask(tx, agent.task_id)
   await setAgentState(tx, agent, state, now)
   const reason = state.name === 'done' ? null : state.reason
-  await recordEvent(tx, {
-    at: now,
-    type: `agent.${state.name}`,
-    runId: agent.run_id,
-    agentId: agent.id,
-    taskId: agent.task_id,
-    data: { reason },
-  })
+  await recordFor(tx, agent, now, `agent.${state.name}`, { reason })
   await bounceUnread(tx, agent, now)
   if (state.name === 'done') return
   await dropMerges(tx, agent.task_id, reason ?? '', now)

@@ -9,7 +9,6 @@ import {
   type Verdict,
 } from '../contract/runtime.ts'
 import { OvError } from '../errors.ts'
-import { recordEvent } from '../events/store.ts'
 import { hookFolder } from '../hooks/folder.ts'
 import { remark } from '../hooks/remark.ts'
 import { type Call, objectIn, openSpool } from '../hooks/spool.ts'
@@ -20,6 +19,7 @@ import type { Project } from '../project.ts'
 import { guardVerdict } from './guard.ts'
 import type { Handover } from './handover.ts'
 import { noting } from './notes.ts'
+import { recordFor } from './record.ts'
 import type { Agent } from './store.ts'
 import type { Workplace } from './workplace.ts'
 
@@ -191,14 +191,8 @@ export function openHooks(options: HooksOptions): Hooks {
       held.delete(question.call)
       act(verdict.allow ? events : events.filter((event) => event.type !== 'turn_end'))
       if (!verdict.allow && ask.when === 'before_tool') {
-        await recordEvent(project.db, {
-          at: project.clock.now(),
-          type: 'tool.refused',
-          runId: agent.run_id,
-          agentId: agent.id,
-          taskId: agent.task_id,
-          data: { tool: ask.tool ?? '', reason: place.redact(oneLine(verdict.reason, 300)) },
-        })
+        const data = { tool: ask.tool ?? '', reason: place.redact(oneLine(verdict.reason, 300)) }
+        await recordFor(project.db, agent, project.clock.now(), 'tool.refused', data)
         emit?.({ type: 'tool_end', id: ask.id, ok: false, summary: `Refused: ${verdict.reason}` })
       }
       return runtime.answerHook?.(question.event, verdict) ?? inExitCode(question.event, verdict)

@@ -2,7 +2,6 @@ import { type Capability, isFinal } from '../contract/states.ts'
 import { untilFound } from '../db/changes.ts'
 import { type Db, write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
-import { recordEvent } from '../events/store.ts'
 import { ownIdentity } from '../os/process.ts'
 import { killSession } from '../os/tmux.ts'
 import { requireLogin } from '../preflight/login.ts'
@@ -16,6 +15,7 @@ import { leaveWord } from './digest.ts'
 import { endProcesses } from './end-processes.ts'
 import { type PassedOver, sayPassedOver } from './fallback.ts'
 import { instructionsFile } from './instructions-file.ts'
+import { recordFor } from './record.ts'
 import { chooseRuntime } from './routing.ts'
 import { look } from './sight.ts'
 import { launchRunner } from './start.ts'
@@ -101,17 +101,10 @@ export async function startPersistent(project: Project, request: StartRequest): 
     const since = session === null ? null : (before?.ended_at ?? before?.state_since ?? null)
     const told = before ? await leaveWord(tx, agent, { since, cutOff: before.mid_turn === 1 }, now) : false
     const context: Context = session !== null ? 'resumed' : told ? 'digest' : 'new'
-    await recordEvent(tx, {
-      at: now,
-      type: 'agent.starting',
-      runId: agent.run_id,
-      agentId: agent.id,
-      taskId: agent.task_id,
-      data: {
-        context,
-        runtime: runtime.id,
-        instead: choice.passedOver.length > 0 ? sayPassedOver(choice.passedOver) : null,
-      },
+    await recordFor(tx, agent, now, 'agent.starting', {
+      context,
+      runtime: runtime.id,
+      instead: choice.passedOver.length > 0 ? sayPassedOver(choice.passedOver) : null,
     })
     return { agent, context }
   })

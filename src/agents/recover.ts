@@ -1,6 +1,6 @@
 import { isFinal } from '../contract/states.ts'
 import { write } from '../db/open.ts'
-import { countEventsWithin, recordEvent } from '../events/store.ts'
+import { countEventsWithin } from '../events/store.ts'
 import { ownIdentity } from '../os/process.ts'
 import { killSession } from '../os/tmux.ts'
 import type { Project } from '../project.ts'
@@ -9,6 +9,7 @@ import { getTask } from '../tasks/store.ts'
 import { changesOf } from '../worktrees/changes.ts'
 import { leaveWord } from './digest.ts'
 import { type Lack, lackOf } from './lack.ts'
+import { recordFor } from './record.ts'
 import { loadedRuntime, loadRuntime } from './registry.ts'
 import type { RuntimeChoice } from './routing.ts'
 import { type AfterDeath, afterDeath, RESTART_WINDOW_MS } from './rules.ts'
@@ -97,14 +98,8 @@ export async function recover(
     // task before it.
     if (agent.turns > 0 && (session === null || cutOff))
       await leaveWord(tx, taken, { since: session === null ? null : agent.state_since, cutOff, changes }, now)
-    await recordEvent(tx, {
-      at: now,
-      type: event?.type ?? 'agent.recovered',
-      runId: agent.run_id,
-      agentId: agent.id,
-      taskId: agent.task_id,
-      data: { why, context: session === null ? 'digest' : 'resumed', cutOff, ...event?.data },
-    })
+    const data = { why, context: session === null ? 'digest' : 'resumed', cutOff, ...event?.data }
+    await recordFor(tx, agent, now, event?.type ?? 'agent.recovered', data)
     return true
   })
   step('recover.queued')

@@ -1,7 +1,6 @@
 import { HUMAN, SYSTEM } from '../contract/mail.ts'
 import { type Db, write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
-import { recordEvent } from '../events/store.ts'
 import { accountHere } from '../limits/account.ts'
 import { oneLine } from '../mail/frame.ts'
 import { postMail } from '../mail/send.ts'
@@ -19,6 +18,7 @@ import { endProcesses } from './end-processes.ts'
 import { keepWork } from './keep-work.ts'
 import { namedAgent } from './named.ts'
 import { giveTo, successorOf } from './reassign.ts'
+import { recordFor } from './record.ts'
 import { recover } from './recover.ts'
 import { loadRuntime } from './registry.ts'
 import type { RuntimeChoice } from './routing.ts'
@@ -202,14 +202,8 @@ async function reopen(
       await leaveWord(tx, opened, absence, now)
       await postMail(tx, { ...tryAgain(task, agent), from: SYSTEM, to: agent.id, priority: 'high' }, now)
     }
-    await recordEvent(tx, {
-      at: now,
-      type: 'agent.retried',
-      runId: run,
-      agentId: agent.id,
-      taskId: task.id,
-      data: { by: HUMAN, was: agent.state, runtime: runtime.id, context: session === null ? 'digest' : 'resumed' },
-    })
+    const context = session === null ? 'digest' : 'resumed'
+    await recordFor(tx, opened, now, 'agent.retried', { by: HUMAN, was: agent.state, runtime: runtime.id, context })
     return true
   })
 }

@@ -2,7 +2,6 @@ import { COORDINATOR, HUMAN, isReservedName } from '../contract/mail.ts'
 import { type Capability, NAME_PATTERN } from '../contract/states.ts'
 import { write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
-import { recordEvent } from '../events/store.ts'
 import { admissionNow, modeNow } from '../load/mode.ts'
 import { oneLine } from '../mail/frame.ts'
 import { postMail } from '../mail/send.ts'
@@ -16,6 +15,7 @@ import { reconcileUnwatched } from '../watchdog/reconcile.ts'
 import { branchOf, type Obstacle, vacancies } from '../worktrees/vacant.ts'
 import { type PassedOver, sayPassedOver } from './fallback.ts'
 import { instructionsFile } from './instructions-file.ts'
+import { recordFor } from './record.ts'
 import { chooseRuntime } from './routing.ts'
 import { mayStart } from './rules.ts'
 import { dispatchQueued, launchRunner, lookBeforeStart, takeNext } from './start.ts'
@@ -188,20 +188,13 @@ export async function sling(project: Project, parent: Agent | null, request: Sli
       },
       now,
     )
-    await recordEvent(tx, {
-      at: now,
-      type: 'agent.slung',
-      runId: run.id,
-      agentId: agent.id,
-      taskId: task.id,
-      data: {
-        name,
-        capability: agent.capability,
-        runtime: agent.runtime,
-        mode: agent.mode,
-        by: parent?.name ?? HUMAN,
-        instead: passedOver.length > 0 ? sayPassedOver(passedOver) : null,
-      },
+    await recordFor(tx, agent, now, 'agent.slung', {
+      name,
+      capability: agent.capability,
+      runtime: agent.runtime,
+      mode: agent.mode,
+      by: parent?.name ?? HUMAN,
+      instead: passedOver.length > 0 ? sayPassedOver(passedOver) : null,
     })
     step('sling.reserving')
     // Started by nobody else while there is a place: its login may be in this very environment.

@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { type Db, write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
-import { recordEvent } from '../events/store.ts'
 import { assess } from '../load/look.ts'
 import { admissionNow, loadSpecNow } from '../load/mode.ts'
 import { ownIdentity, spawnDetached } from '../os/process.ts'
@@ -17,6 +16,7 @@ import { endAgent } from './finish.ts'
 import { heldRuntimes } from './held-runtimes.ts'
 import { type Lack, lackOf } from './lack.ts'
 import { noteLeft } from './left.ts'
+import { recordFor } from './record.ts'
 import { loadedRuntime } from './registry.ts'
 import {
   type Agent,
@@ -106,8 +106,7 @@ export async function takeNext(
   const now = project.clock.now()
   const taken = await takeOver(tx, next, ['queued'], ownIdentity(), 'starting', now)
   if (taken === null) return null
-  const facts = { runId: taken.run_id, agentId: taken.id, taskId: taken.task_id }
-  await recordEvent(tx, { at: now, type: 'agent.starting', ...facts })
+  await recordFor(tx, taken, now, 'agent.starting')
   return taken
 }
 
@@ -159,13 +158,7 @@ async function openRunner(project: Project, agent: Agent): Promise<void> {
     const refused = await openSession(project.tmux, agent.name, argv, { cwd: project.configRoot, env })
     if (refused === null) return
     if (agent.mode === 'interactive') throw noScreen(refused)
-    await recordEvent(project.db, {
-      at: project.clock.now(),
-      type: 'runner.no-tmux',
-      agentId: agent.id,
-      runId: agent.run_id,
-      data: { why: refused },
-    })
+    await recordFor(project.db, agent, project.clock.now(), 'runner.no-tmux', { why: refused })
   }
   if (agent.mode === 'interactive') throw noScreen('tmux is not installed')
   const log = openSync(join(folder, 'runner.log'), 'a')

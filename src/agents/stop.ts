@@ -1,7 +1,6 @@
 import { type AgentStateName, isFinal, OPEN_STATES } from '../contract/states.ts'
 import { write } from '../db/open.ts'
 import { messageOf, OvError } from '../errors.ts'
-import { recordEvent } from '../events/store.ts'
 import { settleFallen } from '../mail/deliver.ts'
 import { oneLine } from '../mail/frame.ts'
 import { dropMerges } from '../merge/store.ts'
@@ -15,6 +14,7 @@ import { endProcesses } from './end-processes.ts'
 import { endAgent, recordEnd } from './finish.ts'
 import { keepWork } from './keep-work.ts'
 import { namedAgent } from './named.ts'
+import { recordFor } from './record.ts'
 import { loadedRuntime } from './registry.ts'
 import { endOf } from './rules.ts'
 import { dispatchQueued } from './start.ts'
@@ -166,14 +166,7 @@ async function claim(project: Project, agent: Agent, reason: string): Promise<Cl
     }
     await setTaskState(tx, own.task_id, 'stopped', now, { reason })
     await dropMerges(tx, own.task_id, reason, now)
-    await recordEvent(tx, {
-      at: now,
-      type: 'agent.stopping',
-      runId: own.run_id,
-      agentId: own.id,
-      taskId: own.task_id,
-      data: { reason },
-    })
+    await recordFor(tx, own, now, 'agent.stopping', { reason })
     return { before, own }
   })
 }
@@ -240,7 +233,6 @@ async function end(project: Project, own: Agent, reason: string): Promise<void> 
   }
 }
 
-function note(project: Project, agent: Agent, type: string, data: Record<string, unknown>): Promise<void> {
-  const facts = { runId: agent.run_id, agentId: agent.id, taskId: agent.task_id }
-  return recordEvent(project.db, { at: project.clock.now(), type, ...facts, data })
+function note({ db, clock }: Project, agent: Agent, type: string, data: Record<string, unknown>): Promise<void> {
+  return recordFor(db, agent, clock.now(), type, data)
 }
