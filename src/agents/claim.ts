@@ -13,7 +13,7 @@ import { startingPoint } from '../worktrees/base.ts'
 import { gitIn, worktreePath } from '../worktrees/prepare.ts'
 import { keepWork } from './keep-work.ts'
 import { recordFor } from './record.ts'
-import { type Agent, getAgent, updateAgent } from './store.ts'
+import { type Agent, assertOwned, getAgent, updateAgent } from './store.ts'
 
 export interface Claim {
   readonly state: 'queued-for-merge' | 'done'
@@ -28,7 +28,9 @@ export interface Claim {
  *
  * Said again it changes nothing; with more commits it takes the place of the claim before.
  *
- * @throws {OvError} `done.persistent`, `done.uncommitted`, `done.no-work`, `done.out-of-scope`, `done.merging`, `done.ended`
+ * @param agent by the right of its owner: a newer fence refuses the claim
+ * @throws {OvError} `done.persistent`, `done.uncommitted`, `done.no-work`, `done.out-of-scope`, `done.merging`, `done.ended`,
+ *   `agent.fenced`
  */
 export async function claimDone(
   project: Project,
@@ -78,7 +80,7 @@ export async function claimDone(
     const now = project.clock.now()
     if (await isClaimed(tx, agent, head)) return
     await dropMerges(tx, agent.task_id, 'Its author has claimed a later commit.', now)
-    await updateAgent(tx, current, { claimed_done: 1 })
+    await updateAgent(tx, agent, { claimed_done: 1 })
     const facts = { run_id: agent.run_id, task_id: agent.task_id, agent_id: agent.id, branch: agent.branch }
     if (merges && head !== null) {
       await enqueueMerge(tx, { ...facts, head_sha: head }, now)
@@ -150,7 +152,7 @@ async function outsideScope(project: Project, agent: Agent, task: Task): Promise
 /**
  * An agent says it can't do its task. Its runner ends it after the turn.
  *
- * @throws {OvError} `done.persistent`, `fail.ended`
+ * @throws {OvError} `done.persistent`, `fail.ended`, `agent.fenced`
  */
 export async function giveUp(project: Project, agent: Agent, reason: string): Promise<{ state: 'failed' }> {
   refusePersistent(agent)
@@ -160,6 +162,7 @@ export async function giveUp(project: Project, agent: Agent, reason: string): Pr
       const task = await getTask(tx, agent.task_id)
       throw new OvError('user', 'fail.ended', `Your task has ended: it is ${task?.state}.`, { hint: 'End your turn.' })
     }
+    await assertOwned(tx, agent)
     await dropMerges(tx, agent.task_id, reason, now)
     await recordFor(tx, agent, now, 'agent.gave-up', { reason: reason.slice(0, 2000) })
     await postMail(

@@ -13,7 +13,7 @@ import {
 } from '../os/tmux.ts'
 import { type Answer, answerTo, type DialogPolicy } from './dialogs.ts'
 import { readable } from './readable.ts'
-import { type Exit, endsTurn, programArgv, type Session, type SessionOptions } from './session.ts'
+import { type Exit, endsTurn, notStarted, programArgv, type Session, type SessionOptions } from './session.ts'
 import { type Deed, heldBy, lookAgainIn, newTyping, pasteable, type Signal, step } from './typing.ts'
 
 export interface InteractiveOptions extends SessionOptions {
@@ -201,7 +201,7 @@ export function openInteractive(options: InteractiveOptions): InteractiveSession
     clearTimeout(timer)
     if ('error' in how) {
       await signal({ is: 'exited' })
-      emit({ type: 'failed', cause: 'crash', message: `${program} could not be started: ${how.error.message}` })
+      emit(notStarted([program], how.error))
       return
     }
     const died = how.signal ?? options.deathOf(how.code)

@@ -590,7 +590,9 @@ class Runner {
   /** Everything an agent asks of `ov` comes by here; who asks is fixed. */
   async #serve(op: string, input: unknown, gone: AbortSignal): Promise<unknown> {
     if (op === 'hook' && this.#cli.hooks !== null) return this.#cli.hooks.answer(input)
-    const agent = (await getAgent(this.#project.db, this.#agent.id)) ?? this.#agent
+    const row = (await getAgent(this.#project.db, this.#agent.id)) ?? this.#agent
+    // By the right of this runner: what it says when another owns it by then is refused.
+    const agent = { ...row, fence: this.#agent.fence }
     const speaker = { kind: 'agent' as const, agent, ...(this.#transcript ? { transcript: this.#transcript } : {}) }
     return perform(this.#project, speaker, op, input, gone)
   }

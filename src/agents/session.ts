@@ -13,7 +13,7 @@ import type {
   SessionSpec,
   Verdict,
 } from '../contract/runtime.ts'
-import { codeOf } from '../errors.ts'
+import { codeOf, messageOf } from '../errors.ts'
 import { identify, killProcessGroup, spawnPiped } from '../os/process.ts'
 import { AGENT_MARKER, noteLeft } from '../os/tree.ts'
 import { splitLines } from './lines.ts'
@@ -223,17 +223,20 @@ export function openSession(options: SessionOptions): Session {
     given = [prompt]
     options.writeFiles([...runtime.deployHooks(spec), ...next.files], next.links ?? [])
     const argv = programArgv(options, next.argv)
-    const started = spawnPiped(options.contain(argv), {
-      cwd: spec.worktree,
-      env: { ...options.environment, ...next.env },
-    })
+    const environment = { ...options.environment, ...next.env }
+    let started: ChildProcess
+    try {
+      started = spawnPiped(options.contain(argv), { cwd: spec.worktree, env: environment })
+    } catch (error) {
+      return report(notStarted(argv, error))
+    }
     child = started
     lastExit = null
     started.on('error', (error) => {
       // Spawn itself failed (the binary vanished, too many processes): no exit will follow.
       if (started.pid !== undefined) return
       child = null
-      report({ type: 'failed', cause: 'crash', message: `${argv[0]} could not be started: ${error.message}` })
+      report(notStarted(argv, error))
     })
     started.stdin?.on('error', (error) => {
       // The CLI closed its input; that it ended is told by its exit.
@@ -307,6 +310,12 @@ export function openSession(options: SessionOptions): Session {
       return lastExit
     },
   }
+}
+
+/** The failure of a CLI that could not be started. What no kernel takes is not tried again: a prompt that is too long for it. */
+export function notStarted([program = '']: readonly string[], error: unknown): Extract<AgentEvent, { type: 'failed' }> {
+  const cause = codeOf(error) === 'E2BIG' ? 'refused' : 'crash'
+  return { type: 'failed', cause, message: `${program} could not be started: ${messageOf(error)}` }
 }
 
 /** An argv of a plan with the program's path in the place of its name. */

@@ -538,14 +538,15 @@ export function spawnOnTerminal(
   options: { cwd: string; env: Readonly<Record<string, string>> },
 ): Promise<Ended> {
   const [file = '', ...rest] = argv
-  const child = spawn(file, rest, { cwd: options.cwd, env: { ...options.env }, stdio: 'inherit' })
-  return new Promise((resolve) => {
+  return new Promise<Ended>((resolve) => {
+    const child = spawn(file, rest, { cwd: options.cwd, env: { ...options.env }, stdio: 'inherit' })
     child.on('error', (error) => {
       // Of one that runs, an error says that a signal could not be sent.
       if (child.pid === undefined) resolve({ error })
     })
     child.on('exit', (code, signal) => resolve({ code, signal }))
-  })
+    // A command line that no kernel takes is thrown at once.
+  }).catch((error: Error) => ({ error }))
 }
 
 /** What a program may have switched on in a terminal: pasting in brackets, the mouse, keys, another screen, no cursor. */

@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { giveUp } from '../../src/agents/claim.ts'
 import { assertOwned, getAgent, setAgentState, takeOver, updateAgent } from '../../src/agents/store.ts'
 import { write } from '../../src/db/open.ts'
 import { ownIdentity } from '../../src/os/process.ts'
+import type { Project } from '../../src/project.ts'
+import { getTask } from '../../src/tasks/store.ts'
 import { type Mailroom, mailroom } from '../rig/mailroom.ts'
 
 let room: Mailroom
@@ -22,6 +25,15 @@ test('every write of an owner that was overtaken is refused, and nobody is overt
   await expect(setAgentState(room.db, stale, { name: 'done' }, room.clock.now())).rejects.toMatchObject(fenced)
   await expect(write(room.db, (tx) => assertOwned(tx, stale))).rejects.toMatchObject(fenced)
   expect(await getAgent(room.db, stale.id)).toEqual(owner)
+})
+
+test('what an agent says of its task by a runner that was overtaken is refused, too', async () => {
+  const stale = await room.agent('builder-1')
+  await write(room.db, (tx) => takeOver(tx, stale, [stale.state], ownIdentity(), stale.state, room.clock.now()))
+  // It needs no more of a project than a mailroom has.
+  const saying = giveUp(room as unknown as Project, stale, 'It cannot be done.')
+  await expect(saying).rejects.toMatchObject({ code: 'agent.fenced' })
+  expect((await getTask(room.db, stale.task_id))?.state).toBe('queued')
 })
 
 test('the database itself refuses a second open agent of a name, of a task or of a branch, and a twin of an open task', async () => {

@@ -109,6 +109,19 @@ function opened(runtime: AgentRuntime): {
   return { session, events, seen: (type) => events.filter((event) => event.type === type) }
 }
 
+test('a command line that no kernel takes is a failure that is reported, not an error', async () => {
+  const { session, events } = opened(scripted(`: ${'x'.repeat(256 * 1024)}`, {}))
+  session.prompt('Go')
+  await expect
+    .poll(() => events.at(-1))
+    .toMatchObject({
+      type: 'failed',
+      cause: 'refused',
+      message: expect.stringMatching(/^\/bin\/sh could not be started: .*E2BIG/),
+    })
+  expect([session.busy, session.alive]).toEqual([false, false])
+})
+
 test('one process takes many prompts; text for the running turn reaches it', async () => {
   const script = 'echo S id-1; while read -r line; do echo T; echo A $line; case $line in *end) echo E;; esac; done'
   const { session, seen } = opened(scripted(script, {}))
