@@ -21,7 +21,7 @@ let repo: string
 const sleepers = herd()
 beforeAll(async () => {
   home = makeHome()
-  repo = await readyRepo(home, 'agents: { startTimeout: 1s }\n')
+  repo = await readyRepo(home, 'agents: { startTimeout: 6s }\n')
 })
 afterAll(async () => {
   sleepers.end()
@@ -83,7 +83,7 @@ test.each([
   [
     'hangs at its start',
     `echo "Waiting for the browser …" >&2; sleep ${sleepers.token}`,
-    'Claude Code gave no sign of life within 1 s of its start (agents.startTimeout).\nIt said on stderr:\nWaiting for the browser …',
+    'Claude Code gave no sign of life within 6 s of its start (agents.startTimeout).\nIt said on stderr:\nWaiting for the browser …',
   ],
 ])('a CLI that %s fails its task, says why, and leaves nothing running', async (what, script, reason) => {
   const ended = await waitFor(what, script)
