@@ -199,7 +199,9 @@ test('stopped and started again it has its whole conversation, and is told what 
   expect((await fleet.agent('slow')).state).toBe('working')
   // Without it, its worker reports to the human.
   writeFileSync(done, '')
-  await expect.poll(async () => (await mailOf('--to', 'human', '--type', 'worker_done')).length).toBe(1)
+  await expect
+    .poll(async () => (await mailOf('--to', 'human', '--type', 'worker_done')).length, { timeout: 20_000 })
+    .toBe(1)
   const started = await ov('coordinator', 'start')
   expect(started.output).toContain('with its whole conversation')
   expect((await coordinator()).id).toBe(id)
