@@ -30,8 +30,9 @@ import { outputFile } from '../state-dir.ts'
 import { getTask } from '../tasks/store.ts'
 import { complaintsOf, type Deadlines } from './complaints.ts'
 import { hasSpoken } from './log.ts'
-import { type AgentSeen, type Complaint, NOTHING_TRIED, type Seen } from './rules.ts'
+import type { AgentSeen, Complaint, Seen } from './rules.ts'
 import { type EventRow, hear, note, type Signs } from './signs.ts'
+import { NOTHING_TRIED } from './silence.ts'
 import { told } from './told.ts'
 
 /** What the watchdog needs to know of a project. Plain data: the watcher holds no project open. */

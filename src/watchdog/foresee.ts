@@ -1,4 +1,5 @@
-import { type AgentSeen, judge, type Limits, type Memory, type Moment, NOTHING_YET, type Seen } from './rules.ts'
+import { type AgentSeen, judge, type Memory, type Moment, NOTHING_YET, type Seen } from './rules.ts'
+import type { Limits } from './silence.ts'
 import type { TroubleKind } from './trouble.ts'
 
 /** What the watchdog will do about an agent in which nothing changes. */

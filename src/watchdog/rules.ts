@@ -1,5 +1,7 @@
 import type { AgentStateName } from '../contract/states.ts'
 import type { Liveness } from '../os/process.ts'
+import { attend, type Need, tended, type Wanted } from './needs.ts'
+import { hearken, type Limits, nextRung, type Shows, type Silence } from './silence.ts'
 import type { TroubleKind } from './trouble.ts'
 
 /*
@@ -13,20 +15,11 @@ import type { TroubleKind } from './trouble.ts'
  *     ▼               │
  *   gone? ──(gone again CONFIRM_MS later)──► gone: reported, then tended
  *
- * An agent's silence, only while it works:
- *
- *   signs ──(none for nudgeAfter)──► nudged 1 ──(nudgeEvery)──► … nudged N ──(nudgeEvery)──► raised ◄─┐
- *     ▲                                 │                            │                         │ │ nobody took it
- *     ├──────(a sign of its own)────────┴────────────────────────────┴─────────────────────────┤ └─up: again
- *     └──────(a verdict: anew, so much later)──────────────────────────────────────────────────┘
- *
- * Whose processes compute when it would be time for the next rung is no silent one yet, nor is one a tool of whose runs or
- * whose screen goes on showing something new, each up to `toolLimit`. What needs no silence to be heard (a loop, a dialog, a deadline) comes as a complaint: its rung
- * is in the records, and it is acted upon until they say so.
+ * An agent's silence is told by `silence.ts`. What needs no silence to be heard (a loop, a dialog, a deadline) comes as a
+ * complaint: its rung is in the records, and it is acted upon until they say so.
  *
  * `unknown` takes every suspicion back. Silence is counted in monotonic time; after a gap in the watching, or a jump
- * of the wall clock, everybody's silence begins anew. How often it was nudged is in the records, so that another watcher
- * goes on where this one was.
+ * of the wall clock, everybody's silence begins anew.
  */
 
 /** A death is believed when it is seen twice, at least so far apart. */
@@ -46,9 +39,6 @@ const ANSWER_GRACE_MS = 1_000
 const JUMP_MS = 3_000
 /** Looks that come so much later than they were due are a gap: the watcher itself was stopped or starved. */
 const LATE_MS = 10_000
-/** A need that tending did not end is tended again after this long, then twice as long, … */
-const FIRST_PAUSE_MS = 1_000
-const LONGEST_PAUSE_MS = 60_000
 
 const NEVER = Number.POSITIVE_INFINITY
 
@@ -58,26 +48,16 @@ export interface Moment {
   readonly mono: number
 }
 
-export interface AgentSeen {
+export interface AgentSeen extends Omit<Shows, 'working'> {
   readonly id: string
   readonly state: AgentStateName
   readonly fence: number
   /** What the kernel says of its owner; null when it has none. */
   readonly runner: Liveness | null
-  /** Changes with every sign of the agent's own: an event, output, another state. */
-  readonly mark: string
-  /** Changes with what its screen shows; 0 where it has none. A spinner turns also for an answer that never comes. */
-  readonly screen: number
-  /** A tool of its runs. */
-  readonly busy: boolean
   /** It holds no place, and without a runner it is not at its end: it is reported, and left. */
   readonly persistent: boolean
   /** It reads mail. A command does not: it is not nudged, and its silence is its own. */
   readonly reads: boolean
-  /** What the records say was done about its present silence. */
-  readonly tried: Tried
-  /** Processor time its processes have used so far, in ms; null when it was not asked for, or can't be told. */
-  readonly cpuMs: number | null
   /** What else is wrong with it. */
   readonly troubles: readonly Complaint[]
 }
@@ -95,18 +75,6 @@ export interface Complaint {
   /** Id of the newest verdict about it; 0 for none. */
   readonly knows: number
 }
-
-/** What was done about a trouble of an agent, as recorded. */
-export interface Tried {
-  /** Nudges since it began. */
-  readonly nudges: number
-  /** It was handed up, and a tier above has taken it. */
-  readonly taken: boolean
-  /** The newest verdict of a tier above about it, which gives the agent time: its event, and until when (wall time). */
-  readonly verdict: { readonly id: number; readonly until: number } | null
-}
-
-export const NOTHING_TRIED: Tried = { nudges: 0, taken: false, verdict: null }
 
 /** What one look found. */
 export interface Seen {
@@ -130,56 +98,12 @@ export interface Seen {
   readonly untold: boolean
 }
 
-export interface Limits {
-  /** Silence after which a working agent is nudged, in ms. */
-  readonly nudgeAfter: number
-  /** The next nudge comes after so many ms of more silence; after the last, it is raised. */
-  readonly nudgeEvery: number
-  /** Nudges for one silence. */
-  readonly nudges: number
-  /** So long a tool in flight counts as progress, in ms. */
-  readonly toolLimit: number
-}
-
 /** What is remembered of one agent. Times are monotonic ms. */
 interface Watched {
-  readonly mark: string
-  /** Since when its mark has been seen unchanged, without a gap. */
-  readonly since: number
-  readonly busySince: number | null
-  readonly screen: number
-  /** When its screen was last seen to show something new; null: never. */
-  readonly screenAt: number | null
-  /** What was asked for in this silence, by this watcher or one before. */
-  readonly asked: Asked
-  /** The newest verdict about it that is known. */
-  readonly verdict: number
-  /** What its processes had used when they were asked after, and when that was; null before the first time in a silence. */
-  readonly cpu: { readonly ms: number; readonly at: number } | null
-  /** They were found computing then, in this silence; null: never. */
-  readonly computedAt: number | null
-  /** When they are to be asked after next. */
-  readonly cpuAt: number
+  readonly silence: Silence
   readonly troubles: ReadonlyMap<string, Need>
   /** Its owner, by its fence, was seen gone; `told`: and it has been reported. */
   readonly gone: { readonly fence: number; readonly since: number; readonly told: boolean } | null
-}
-
-/** What was asked for about one silence. */
-interface Asked {
-  readonly nudges: number
-  /** Monotonic ms of the last of them; null before the first this watcher asked for. */
-  readonly at: number | null
-  /** It is to be raised: how often that was asked for. */
-  readonly raised: Need | null
-}
-
-/** What is remembered of something that has to be tended. */
-interface Need {
-  /** How often it was. */
-  readonly times: number
-  /** When it is to be the next time. */
-  readonly next: number
 }
 
 export interface Memory {
@@ -244,14 +168,13 @@ export interface Judgement {
 export function judge(seen: Seen, memory: Memory, limits: Limits, due: number): Judgement {
   const { at } = seen
   const gap = gapBefore(at, memory.last)
-  const computeShare = COMPUTE_SHARE / Math.max(1, seen.crowd ?? 1)
   const verdicts: Verdict[] = gap === 0 ? [] : [{ do: 'note-gap', ms: gap }]
   const agents = new Map<string, Watched>()
   const wanted: Wanted[] = []
   let next = NEVER
   for (const agent of seen.agents) {
     const known = observe(agent, memory.agents.get(agent.id), at, gap !== 0)
-    const { watched, verdict, again } = judgeOne(agent, known, at.mono, { ...limits, computeShare })
+    const { watched, verdict, again } = judgeOne(agent, known, at.mono, limits, seen.crowd ?? 1)
     if (verdict !== null) verdicts.push(verdict)
     const others = judgeTroubles(agent, watched, at.mono)
     agents.set(agent.id, others.watched)
@@ -302,142 +225,57 @@ function gapBefore(at: Moment, last: Memory['last']): number {
 
 /** What is known of an agent after this look, before anything is concluded. */
 function observe(agent: AgentSeen, before: Watched | undefined, at: Moment, gap: boolean): Watched {
-  const now = at.mono
   const gone = agent.runner === 'gone' && agent.state !== 'starting' && agent.state !== 'queued'
+  const known = before?.gone?.fence === agent.fence ? before.gone : { fence: agent.fence, since: at.mono, told: false }
   return {
-    mark: agent.mark,
-    ...silenceOf(agent, before, at, gap),
+    silence: hearken(showsOf(agent), before?.silence, at, gap),
     troubles: before?.troubles ?? new Map(),
-    screen: agent.screen,
-    screenAt: before === undefined || before.screen === agent.screen ? (before?.screenAt ?? null) : now,
-    busySince: agent.busy ? (gap ? now : (before?.busySince ?? now)) : null,
-    gone: !gone
-      ? null
-      : before?.gone?.fence === agent.fence
-        ? before.gone
-        : { fence: agent.fence, since: now, told: false },
+    gone: gone ? known : null,
   }
 }
 
-function silenceOf(
-  { mark, state, tried }: AgentSeen,
-  before: Watched | undefined,
-  at: Moment,
-  gap: boolean,
-): Pick<Watched, 'since' | 'asked' | 'verdict' | 'cpu' | 'computedAt' | 'cpuAt'> {
-  const unknown = { cpu: null, computedAt: null, cpuAt: NEVER }
-  const verdict = tried.verdict?.id ?? 0
-  const anew: Asked = { nudges: tried.nudges, at: null, raised: null }
-  // Time that a verdict gave is not over by a sign in between, nor by another watcher.
-  if (verdict > (before?.verdict ?? 0))
-    return { since: at.mono + Math.max(0, (tried.verdict?.until ?? 0) - at.wall), asked: anew, verdict, ...unknown }
-  const silent = before !== undefined && before.mark === mark && state === 'working'
-  if (!silent || gap) return { since: Math.max(at.mono, before?.since ?? 0), asked: anew, verdict, ...unknown }
-  const nudges = Math.max(before.asked.nudges, tried.nudges)
-  const { since, cpu, computedAt, cpuAt } = before
-  return { since, asked: { ...before.asked, nudges }, verdict, cpu, computedAt, cpuAt }
+function showsOf(agent: AgentSeen): Shows {
+  return { ...agent, working: agent.state === 'working' }
 }
 
-/** What follows for one agent, and when to look at it again. */
-function judgeOne(agent: AgentSeen, watched: Watched, now: number, limits: SilenceLimits): Rung {
-  if (watched.gone !== null) {
-    const confirmedAt = watched.gone.since + CONFIRM_MS
-    if (watched.gone.told) return { watched, verdict: null, again: NEVER }
-    if (now < confirmedAt) return { watched, verdict: null, again: confirmedAt }
-    return {
-      watched: { ...watched, gone: { ...watched.gone, told: true } },
-      verdict: { do: 'report-gone', agent: agent.id, fence: agent.fence },
-      again: NEVER,
-    }
-  }
-  if (agent.state !== 'working' || agent.runner !== 'alive' || !agent.reads)
-    return { watched, verdict: null, again: NEVER }
-  return judgeSilence(agent, watched, now, limits)
-}
-
-interface SilenceLimits extends Limits {
-  /** Who uses this part of one core computes. */
-  readonly computeShare: number
-}
-
-/** A silence after this look: what is remembered, what follows, and when to look again. */
-interface Rung {
+interface Judged {
   readonly watched: Watched
   readonly verdict: Verdict | null
   readonly again: number
 }
 
-/** The next rung of a silence, when it is time for it. */
-function judgeSilence(agent: AgentSeen, watched: Watched, now: number, limits: SilenceLimits): Rung {
-  const { tried, cpuMs } = agent
-  const { since, asked, cpu } = watched
-  const { pause, window, due } = nextRung(watched, limits)
-  const mayCompute = now - since < limits.toolLimit
-  if (cpu === null && cpuMs !== null && mayCompute) {
-    const again = Math.max(due, now + window)
-    return { watched: { ...watched, cpu: { ms: cpuMs, at: now }, cpuAt: again }, verdict: null, again }
+/** What follows for one agent, and when to look at it again. */
+function judgeOne(agent: AgentSeen, watched: Watched, now: number, limits: Limits, crowd: number): Judged {
+  const { id, fence, busy } = agent
+  const { gone } = watched
+  if (gone !== null) {
+    const confirmedAt = gone.since + CONFIRM_MS
+    if (gone.told) return { watched, verdict: null, again: NEVER }
+    if (now < confirmedAt) return { watched, verdict: null, again: confirmedAt }
+    return {
+      watched: { ...watched, gone: { ...gone, told: true } },
+      verdict: { do: 'report-gone', agent: id, fence },
+      again: NEVER,
+    }
   }
-  if (now < due) {
-    // The kernel that was asked and does not tell is asked no sooner again.
-    const again = cpu !== null || now >= watched.cpuAt ? due : Math.max(now + 1, due - window)
-    return { watched: { ...watched, cpuAt: again }, verdict: null, again }
-  }
-  if (tried.taken && asked.nudges >= limits.nudges) return { watched: unasked(watched), verdict: null, again: NEVER }
-  const computes = cpu !== null && cpuMs !== null && cpuMs - cpu.ms >= limits.computeShare * (now - cpu.at)
-  if (computes && mayCompute) {
-    const again = now + pause - window
-    return { watched: { ...watched, cpu: null, computedAt: now, cpuAt: again }, verdict: null, again }
-  }
-  return asked.nudges < limits.nudges ? nudged(agent, watched, now, limits) : raised(agent, watched, now)
-}
-
-/** When the next rung is due, and over how long before that it is seen whether processes compute. */
-function nextRung(
-  { since, asked, busySince, cpu, computedAt, screenAt }: Watched,
-  { nudgeAfter, nudgeEvery, toolLimit }: Limits,
-): { pause: number; window: number; due: number } {
-  const pause = asked.nudges === 0 ? nudgeAfter : nudgeEvery
-  const window = Math.min(COMPUTE_MS, pause / 2)
-  const shownAt = screenAt !== null && screenAt - since < toolLimit ? screenAt : since
-  const quietFrom = Math.max(asked.at ?? since, computedAt ?? since, shownAt)
-  const toolsUntil = busySince === null ? 0 : busySince + toolLimit
-  return { pause, window, due: Math.max(quietFrom + pause, toolsUntil, cpu === null ? 0 : cpu.at + window) }
-}
-
-function nudged({ id, fence, busy }: AgentSeen, watched: Watched, now: number, { nudgeEvery }: Limits): Rung {
-  const again = now + nudgeEvery - Math.min(COMPUTE_MS, nudgeEvery / 2)
-  const nth = watched.asked.nudges + 1
-  const silentMs = now - watched.since
-  return {
-    watched: { ...watched, cpu: null, cpuAt: again, asked: { ...watched.asked, nudges: nth, at: now } },
-    verdict: { do: 'nudge', about: 'silence', agent: id, fence, silentMs, nth, busy },
-    again,
+  if (agent.state !== 'working' || agent.runner !== 'alive' || !agent.reads)
+    return { watched, verdict: null, again: NEVER }
+  const { silence, due, again } = nextRung(showsOf(agent), watched.silence, now, limits, crowd)
+  const next = { ...watched, silence }
+  const who = { agent: id, fence, about: 'silence' } as const
+  switch (due?.do) {
+    case undefined:
+      return { watched: next, verdict: null, again }
+    case 'nudge':
+      return { watched: next, verdict: { do: 'nudge', ...who, silentMs: due.ms, nth: due.nth, busy }, again }
+    case 'raise':
+      return { watched: next, verdict: { do: 'raise', ...who, ms: due.ms, knows: silence.verdict }, again }
   }
 }
-
-function raised({ id, fence }: AgentSeen, watched: Watched, now: number): Rung {
-  const need = watched.asked.raised ?? { times: 0, next: now }
-  if (now < need.next) return { watched: unasked(watched), verdict: null, again: need.next }
-  const after = tended(need, now)
-  return {
-    watched: { ...unasked(watched), asked: { ...watched.asked, raised: after } },
-    verdict: { do: 'raise', agent: id, fence, about: 'silence', ms: now - watched.since, knows: watched.verdict },
-    again: after.next,
-  }
-}
-
-/** Its processes need not be asked after any more. */
-function unasked(watched: Watched): Watched {
-  return { ...watched, cpuAt: NEVER }
-}
-
-/** Processes that use this part of one core over so long, in ms, compute. Who only waits for an answer uses less. */
-const COMPUTE_SHARE = 0.1
-const COMPUTE_MS = 30_000
 
 /** Whether an agent's processes are to be asked after at the next look. It takes some dozen reads, so only when it matters. */
 export function asksCpu(memory: Memory, id: string, now: number): boolean {
-  return now >= (memory.agents.get(id)?.cpuAt ?? Number.POSITIVE_INFINITY)
+  return now >= (memory.agents.get(id)?.silence.cpuAt ?? Number.POSITIVE_INFINITY)
 }
 
 /** What follows from what needs no silence to be heard: again, ever more seldom, until the records say that it was done. */
@@ -468,37 +306,3 @@ function judgeTroubles(
 
 /** Who sits at its screen may answer what it asks before anybody else is asked. */
 const GRACE_MS: Readonly<Record<Complaint['about'], number>> = { loop: 0, dialog: 10_000, deadline: 0 }
-
-/** Something to be tended, and how long it is left to those who do it by themselves. */
-interface Wanted {
-  readonly key: string
-  readonly grace: number
-  /** Trying again would not help. */
-  readonly once?: boolean
-}
-
-/**
- * Whether somebody has to be sent now. Each need is tried when its grace is over, and again after longer and longer
- * pauses as long as it lasts; one that is over is forgotten.
- */
-function attend(
-  wanted: readonly Wanted[],
-  before: ReadonlyMap<string, Need>,
-  now: number,
-): { due: boolean; needs: [string, Need][]; next: number } {
-  const known = wanted.map((one) => ({ ...one, need: before.get(one.key) ?? { times: 0, next: now + one.grace } }))
-  const due = known.some(({ need }) => need.next <= now)
-  const needs = known.map(({ key, need, once = false }): [string, Need] => [key, after(need, now, once)])
-  return { due, needs, next: needs.reduce((least, [, need]) => Math.min(least, need.next), Number.POSITIVE_INFINITY) }
-}
-
-/** A need after this look: what was due has been tried. */
-function after(need: Need, now: number, once: boolean): Need {
-  if (need.next > now) return need
-  return once ? { times: need.times + 1, next: Number.POSITIVE_INFINITY } : tended(need, now)
-}
-
-/** A need that has been tried just now. */
-function tended({ times }: Need, now: number): Need {
-  return { times: times + 1, next: now + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** times) }
-}

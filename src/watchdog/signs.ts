@@ -1,7 +1,7 @@
 import { lasting } from '../agents/notes.ts'
 import type { Schema } from '../db/schema.ts'
 import { type Ended, type Loop, loopIn, loopMemory } from './loops.ts'
-import { NOTHING_TRIED, type Tried } from './rules.ts'
+import { NOTHING_TRIED, type Tried } from './silence.ts'
 import { aboutOf, TROUBLES, type TroubleKind } from './trouble.ts'
 
 export type EventRow = Schema['events']

@@ -4,7 +4,7 @@ import { loadSpecNow } from '../load/mode.ts'
 import { channelsOf } from '../notify/channels-of.ts'
 import type { Project } from '../project.ts'
 import type { Place } from './eyes.ts'
-import type { Limits } from './rules.ts'
+import type { Limits } from './silence.ts'
 
 /**
  * All that a watcher needs to know of its project, as plain data. It travels to the watcher's own process, which then

@@ -9,8 +9,9 @@ import { recordEvent } from '../events/store.ts'
 import { step } from '../steps.ts'
 import type { Eyes, Place, Shown } from './eyes.ts'
 import { WATCH_LEASE_MS } from './lease.ts'
-import { asksCpu, judge, type Limits, type Memory, NOTHING_YET, type Verdict } from './rules.ts'
+import { asksCpu, judge, type Memory, NOTHING_YET, type Verdict } from './rules.ts'
 import type { EventRow } from './signs.ts'
+import type { Limits } from './silence.ts'
 
 /** What one round of the watchdog needs, and what it keeps from round to round. */
 export interface Round {

@@ -106,11 +106,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     protection: 'nudges for one silence are counted',
     without: [
-      other(
-        'src/watchdog/rules.ts',
-        'return asked.nudges < limits.nudges ?',
-        'return asked.nudges < limits.nudges + 1 ?',
-      ),
+      other('src/watchdog/silence.ts', 'if (tried.nudges < limits.nudges)', 'if (tried.nudges < limits.nudges + 1)'),
     ],
     red: { part: 'simulation' },
   },

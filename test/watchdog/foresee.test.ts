@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type Foreseen, foresee } from '../../src/watchdog/foresee.ts'
-import { type AgentSeen, judge, type Memory, NOTHING_TRIED, NOTHING_YET } from '../../src/watchdog/rules.ts'
+import { type AgentSeen, judge, type Memory, NOTHING_YET } from '../../src/watchdog/rules.ts'
+import { NOTHING_TRIED } from '../../src/watchdog/silence.ts'
 import { agent, LIMITS, QUIET } from './seen.ts'
 
 const NOW = { wall: 1_700_000_000_000, mono: 9_000_000 }

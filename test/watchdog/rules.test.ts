@@ -8,11 +8,11 @@ import {
   type Complaint,
   judge,
   type Memory,
-  NOTHING_TRIED,
   NOTHING_YET,
   type Seen,
   type Verdict,
 } from '../../src/watchdog/rules.ts'
+import { NOTHING_TRIED } from '../../src/watchdog/silence.ts'
 import { agent, LIMITS, QUIET } from './seen.ts'
 
 const WALL = 1_700_000_000_000

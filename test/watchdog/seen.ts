@@ -1,4 +1,5 @@
-import { type AgentSeen, NOTHING_TRIED, type Seen } from '../../src/watchdog/rules.ts'
+import type { AgentSeen, Seen } from '../../src/watchdog/rules.ts'
+import { NOTHING_TRIED } from '../../src/watchdog/silence.ts'
 
 export const LIMITS = { nudgeAfter: 120_000, nudgeEvery: 60_000, nudges: 3, toolLimit: 1_800_000 }
 

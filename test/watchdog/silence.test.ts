@@ -82,12 +82,16 @@ async function look(at: Place): Promise<readonly Verdict[]> {
 }
 
 /** Time passes, and what the watcher asks for is done; gives what was, in its order: what is raised again and again once. */
-async function pass(ms: number, { at = place(), each = () => undefined as unknown } = {}): Promise<string[]> {
+async function pass(
+  ms: number,
+  { at = place(), each = () => undefined as unknown, fails = (): boolean => false } = {},
+): Promise<string[]> {
   const did: string[] = []
   for (let left = ms; left > 0; left -= 5_000) {
     room.clock.advance(5_000)
     await each()
     for (const verdict of await look(at)) {
+      if (fails()) continue
       if (verdict.do === 'nudge' && (await nudge(project(at), lease, verdict))) did.push(`nudge ${verdict.about}`)
       if (verdict.do === 'raise' && (await raise(project(at), lease, verdict)) !== null)
         did.push(`raise ${verdict.about}`)
@@ -114,6 +118,18 @@ test('who hangs is nudged and raised though it is written to all the while, and 
     logged(id, 'reply', '{"id":"ov-prompt-1","type":"response","success":true}')
   }
   expect(await pass(250_000, { each: written })).toEqual(['nudge silence', 'nudge silence', 'raise silence'])
+})
+
+test('who was to be nudged by somebody who was killed is nudged in the end, and raised', async () => {
+  await working('mute')
+  await watch()
+  let sent = 0
+  const killed = () => {
+    sent += 1
+    return sent === 1 || sent === 3
+  }
+  const did = await pass(500_000, { fails: killed })
+  expect(did.slice(0, 3)).toEqual(['nudge silence', 'nudge silence', 'raise silence'])
 })
 
 test('who says something is left alone: on pipes, or on a screen of its own, also after a nudge', async () => {

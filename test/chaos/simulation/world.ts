@@ -10,15 +10,8 @@ import {
   type Waits,
 } from '../../../src/limits/rules.ts'
 import type { Liveness } from '../../../src/os/process.ts'
-import {
-  type AgentSeen,
-  judge,
-  type Limits,
-  type Memory,
-  NOTHING_YET,
-  type Tried,
-  type Verdict,
-} from '../../../src/watchdog/rules.ts'
+import { type AgentSeen, judge, type Memory, NOTHING_YET, type Verdict } from '../../../src/watchdog/rules.ts'
+import type { Limits, Tried } from '../../../src/watchdog/silence.ts'
 
 /*
  * A world of agents, runners, a kernel that sometimes does not answer, watchers that come and go, and two clocks. What
