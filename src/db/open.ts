@@ -153,6 +153,9 @@ export function afterCommit(tx: Db, act: (folder: string) => void): void {
   pending.get(tx)?.push(act)
 }
 
+/** SQLite's own limit is 512 bytes, with the name of its journal beside the file; tried with each length. */
+const LONGEST_PATH = 504
+
 /** SQLite itself would try for seconds to make its shared memory there. */
 function refuseReadOnly(folder: string): void {
   if (isWritable(folder)) return
@@ -233,6 +236,14 @@ function explained(error: unknown, path: string): unknown {
   if (code === 'SQLITE_FULL' || (code.startsWith('SQLITE_IOERR') && !hasSpace(dirname(path)))) {
     return new OvError('failed', 'db.full', `The disk is full: nothing could be written to ${path}.`, {
       hint: 'Free some space, then run the same command again. Nothing acknowledged was lost.',
+      cause: error,
+    })
+  }
+  const bytes = Buffer.byteLength(path)
+  if (code === 'SQLITE_CANTOPEN' && bytes > LONGEST_PATH) {
+    const message = `The path of the database has ${bytes} bytes, and SQLite opens none of more than ${LONGEST_PATH}: ${path}`
+    return new OvError('user', 'db.path-too-long', message, {
+      hint: `Move the repository so that its own path has at most ${LONGEST_PATH - '/.overstory/state.db'.length} bytes.`,
       cause: error,
     })
   }
