@@ -347,13 +347,14 @@ function waitingNext({ agent, question }: ExplainFacts): Fact[] {
       return [{ at: null, text: 'Word of any of them begins its next turn.' }]
     case 'human':
     case 'mail':
+    case null:
+      // In the middle of its turn.
+      if (agent.reason !== null) return [{ at: null, text: 'It goes on as soon as that is settled.' }]
       return [{ at: null, text: question === null ? 'Mail begins its next turn.' : 'The answer begins its next turn.' }]
     case 'budget':
       return [{ at: null, text: 'It goes on when there is budget for it.' }]
     case 'mode':
       return [{ at: null, text: 'Its next turn begins when the fleet is at a level that allows it: ov mode' }]
-    case null:
-      return []
   }
 }
 

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { saySign } from '../../src/agents/sign-words.ts'
 import { type ExplainFacts, explain } from '../../src/agents/why.ts'
 import { whyScreen } from '../../src/cli/why-screen.ts'
+import { AGENT_STATES, WAITING_ON } from '../../src/contract/states.ts'
 import { monitored, NOW } from '../rig/monitor-report.ts'
 
 const MINUTE = 60_000
@@ -114,4 +115,26 @@ test('an open decision says who is asked, and when the next above is', () => {
   expect(next({ decision: { ...decision, to: 'human' } }).at(-1)).toBe(
     'You decide what becomes of it: ov ask answer ffff0001 "…"',
   )
+})
+
+test('in whatever state an agent is, and whatever it waits for, a sentence says why, and one what happens next', () => {
+  const conditions = [...AGENT_STATES, 'runner_gone', 'ending'] as const
+  const all = conditions.flatMap((condition) =>
+    (condition === 'waiting' ? [...WAITING_ON, null] : [null]).map((waitingOn) => ({ condition, waitingOn })),
+  )
+  for (const state of all)
+    for (const watched of ['yes', 'late', 'nobody'] as const) {
+      const reason = state.condition === 'failed' || state.condition === 'stopped' ? 'Gate red.' : null
+      const agent = monitored('builder-1', { ...state, reason })
+      const told = explain(facts({ agent, watched, foreseen: [], deeds: [] }))
+      for (const text of [told.why.text, ...told.next.map((fact) => fact.text)])
+        expect(text, JSON.stringify(state)).toMatch(/^[A-Z].*\S{3}$/)
+      expect(told.next.length, JSON.stringify(state)).toBeGreaterThan(0)
+    }
+  expect(all).toHaveLength(AGENT_STATES.length + 2 + WAITING_ON.length)
+})
+
+test('who is in the middle of a turn, at a question on its screen, is not said to wait for mail', () => {
+  const agent = monitored('builder-1', { condition: 'waiting', waitingOn: 'human', reason: 'Its screen asks: Trust?' })
+  expect(next({ agent, foreseen: [] })).toEqual(['It goes on as soon as that is settled.'])
 })
