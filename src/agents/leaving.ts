@@ -78,6 +78,7 @@ export function leavingOf(options: LeavingOptions): Leaving {
     await cli.hooks?.close()
     await ground.keep()
     await handover.withdraw()
+    step('give-way.withdrawn')
     const now = await getAgent(db, agent.id)
     if (now?.fence !== agent.fence) return
     if (choice === undefined) await recover(project, now, why)

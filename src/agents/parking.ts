@@ -7,6 +7,7 @@ import { askPass, giveUpProbe, liftLimit, meetLimit, stateOf } from '../limits/p
 import { isHopeless, type Limit, type LimitCause } from '../limits/rules.ts'
 import { loginRefused } from '../limits/words.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { successorOf } from './reassign.ts'
 import type { RuntimeChoice } from './routing.ts'
 import { type Agent, updateAgent } from './store.ts'
@@ -96,6 +97,7 @@ export function parkingOf(project: Project, agent: Agent, runtime: AgentRuntime)
       const mine = account()
       if (mine === null) return null
       const limit = await meetLimit(project, mine, agent, { cause, resetAt, said, probe })
+      step('limit.met')
       probe = null
       place = null
       waited = true

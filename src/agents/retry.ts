@@ -10,6 +10,7 @@ import { ownIdentity } from '../os/process.ts'
 import { requireLogin } from '../preflight/login.ts'
 import { preflightSling } from '../preflight/sling.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { beginRun, currentRun } from '../tasks/runs.ts'
 import { findOpenTwin, getTask, moveTasks, reopenTask, type Task } from '../tasks/store.ts'
 import { changesOf } from '../worktrees/changes.ts'
@@ -72,6 +73,7 @@ export async function retry(project: Project, request: RetryRequest): Promise<Re
       hint: `See how it stands: ov inspect ${agent.name}`,
     })
   }
+  step('retry.queued')
   const refused = (await dispatchQueued(project)).get(agent.id)
   if (refused !== undefined) throw refused
   const now = await getAgent(project.db, agent.id)
@@ -156,8 +158,10 @@ async function restart(
     return own
   })
   if (taken === null) return false
+  step('retry.taken')
   await endProcesses(project, agent)
   await keepWork(project, agent)
+  step('retry.kept')
   if (choice !== undefined && choice.runtime.id !== agent.runtime) return giveTo(project, taken, choice, BY_HUMAN)
   const event = { type: 'agent.retried', data: { by: HUMAN } }
   return recover(project, taken, BY_HUMAN, { fresh, event, ...(choice === undefined ? {} : { choice }) })

@@ -396,6 +396,7 @@ class Runner {
     const me = await getAgent(this.#project.db, this.#agent.id)
     const { state } = wait
     if (me === undefined || !isDeepStrictEqual(stateOf(me), state)) await this.#become(state)
+    step('limit.parked')
     return null
   }
 

@@ -8,6 +8,7 @@ import { argumentsOf, ownIdentity, type ProcessIdentity } from '../os/process.ts
 import { killSession, letServerEnd } from '../os/tmux.ts'
 import { straysIn } from '../os/tree.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { getTask, setTaskState } from '../tasks/store.ts'
 import { worktreePath } from '../worktrees/prepare.ts'
 import { endProcesses } from './end-processes.ts'
@@ -86,6 +87,7 @@ export async function stopAgents(
   ending?.catch(() => undefined)
   while (batch.length > 0) {
     const claimed = await Promise.all(batch.map((agent) => claim(project, agent, reason)))
+    step('stop.claimed')
     stopped.push(...(await Promise.all(claimed.map((one) => stopOne(project, one, reason)))))
     const seen = new Set(stopped.map(({ agent }) => agent))
     batch = all ? (await openAgents(project.db)).filter((agent) => !seen.has(agent.name)) : []
@@ -173,6 +175,7 @@ async function claim(project: Project, agent: Agent, reason: string): Promise<Cl
 
 async function stopOne(project: Project, { before, own }: Claimed, reason: string): Promise<Stopped> {
   const left = await endProcesses(project, before)
+  step('stop.stopped')
   const [, kept, survivors] = await Promise.all([
     // Its screen goes with its runner; one that stays for whatever reason must not. First, so that it runs beside the rest.
     project.tmux === null ? null : killSession(project.tmux, before.name),
@@ -181,7 +184,9 @@ async function stopOne(project: Project, { before, own }: Claimed, reason: strin
   ])
   if (own !== null) {
     await settle(project, own)
+    step('stop.settled')
     await end(project, own, reason)
+    step('stop.ended')
   }
   const after = await getAgent(project.db, before.id)
   return {

@@ -14,6 +14,7 @@ import { countWaiting, type Mail, openQuestions } from '../mail/store.ts'
 import { headsOf, type MailHead } from '../mail/view.ts'
 import type { Project } from '../project.ts'
 import { outputFile } from '../state-dir.ts'
+import { step } from '../steps.ts'
 import { getRun } from '../tasks/runs.ts'
 
 /** What a coordinator may be started with; absent: what it had before, else what is configured. */
@@ -82,6 +83,7 @@ export async function sayToCoordinator(
     })
   }
   const started = await startCoordinator(project, choice)
+  step('coordinator.started')
   const [mail] = await sendMail(project, {
     from: HUMAN,
     to: started.agent.id,

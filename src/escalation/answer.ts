@@ -8,6 +8,7 @@ import { asks, optionsOf, replySubject } from '../mail/rules.ts'
 import { nameOf, postMail } from '../mail/send.ts'
 import { closeThread, type Mail, openQuestions } from '../mail/store.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { carryOut } from './carry-out.ts'
 import { meantQuestion } from './questions.ts'
 import { type Decision, decisionOf } from './rules.ts'
@@ -117,6 +118,7 @@ export async function answerEscalation(
     return { open: { ...open, ...change }, mail }
   })
   if ('error' in answered) throw answered.error
+  step('escalation.answered')
   const { open, mail } = answered
   const left = open.state === 'answered' && !(await carryOut(project, open))
   return {

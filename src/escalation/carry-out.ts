@@ -6,6 +6,7 @@ import { type Db, write } from '../db/open.ts'
 import { eventsOfKinds } from '../events/store.ts'
 import { nameOf } from '../mail/send.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { intervene } from '../watchdog/intervene.ts'
 import { decisionOf } from './rules.ts'
 import { changeEscalation, type Escalation } from './store.ts'
@@ -32,6 +33,7 @@ export async function carryOut(project: Project, escalation: Escalation): Promis
       return intervene(project, agent, { verdict: 'restart-fresh', digest, why: digest }, done)
     }
   }
+  step('escalation.acted')
   await write(db, done)
   return true
 }

@@ -8,6 +8,7 @@ import { fileState } from '../os/files.ts'
 import { bootId } from '../os/process.ts'
 import type { Project } from '../project.ts'
 import { outputFile } from '../state-dir.ts'
+import { step } from '../steps.ts'
 import { getTask } from '../tasks/store.ts'
 import type { Trouble, TroubleKind } from '../watchdog/trouble.ts'
 import { letterOf } from './letter.ts'
@@ -52,6 +53,7 @@ export async function escalate(project: Asking, agent: Agent, what: Escalating):
     )
     await noteEscalated(tx, row, { about: trouble.about, why, mail, logSize: logSizeOf(project, row) }, now)
   })
+  step('escalation.asked')
 }
 
 /** How long an agent's log is, in bytes. What it says afterwards is a sign of its own. */

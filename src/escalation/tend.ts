@@ -9,6 +9,7 @@ import { fileState } from '../os/files.ts'
 import { bootId } from '../os/process.ts'
 import type { Project } from '../project.ts'
 import { outputFile } from '../state-dir.ts'
+import { step } from '../steps.ts'
 import { hasSpoken } from '../watchdog/log.ts'
 import { showsLife } from '../watchdog/signs.ts'
 import { minutes } from '../watchdog/tries.ts'
@@ -61,6 +62,7 @@ async function tend(project: Project, escalation: Escalation): Promise<void> {
         return
       case 'go-up':
         await goUp(tx, project, escalation, next.why)
+        step('escalation.going-up')
         return
     }
   })

@@ -175,6 +175,7 @@ export function giveUpProbe(project: Held, account: Account, probe: Lease): Prom
   return write(project.db, async (tx) => {
     await releaseLease(tx, probe)
     await noteProbe(tx, account, null)
+    step('limit.unproved')
   })
 }
 

@@ -7,6 +7,7 @@ import { recordEvent } from '../events/store.ts'
 import { newId } from '../ids.ts'
 import { ownIdentity } from '../os/process.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { type Message, senderFor } from './channels.ts'
 import { channelsOf } from './channels-of.ts'
 import { collectNotices } from './outbox.ts'
@@ -43,8 +44,11 @@ export async function deliverNotices(project: Project, gone: AbortSignal): Promi
       while (!gone.aborted) {
         const batch = await takeBatch(project, lease, channel)
         if (batch === null) break
+        step('notify.taken')
         const sent = batch.tries > MOST_TRIES ? KILLED : await senderFor(project, channel)(messageFor(project, batch))
+        step('notify.sent')
         await settle(project, lease, batch, sent)
+        step('notify.settled')
         await collectNotices(project)
       }
     }

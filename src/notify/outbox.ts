@@ -6,6 +6,7 @@ import { lastEventId, notableBeyond } from '../events/store.ts'
 import { nameOf } from '../mail/send.ts'
 import { getMail } from '../mail/store.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { channelsOf } from './channels-of.ts'
 import { NOTABLE, type Noted, noticeOf } from './rules.ts'
 import { type Channel, cursors, moveCursor, nextDue, queueNotice } from './store.ts'
@@ -35,6 +36,7 @@ export async function collectNotices(project: Project): Promise<boolean> {
         await moveCursor(tx, channel, Math.max(told, upTo))
       }
     })
+    step('notify.collected')
   }
   const due = await nextDue(db)
   return due !== null && due <= clock.now()

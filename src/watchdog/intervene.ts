@@ -12,6 +12,7 @@ import { plainText } from '../mail/frame.ts'
 import { type Posted, postMail } from '../mail/send.ts'
 import { ownIdentity } from '../os/process.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import type { Stop } from './triage-rules.ts'
 
 /**
@@ -49,10 +50,13 @@ export async function intervene(
     return (await getAgent(tx, agent.id)) ?? null
   })
   if (own === null) return false
+  step('intervene.taken')
   await endProcesses(project, agent)
   await keepWork(project, own)
+  step('intervene.kept')
   if (as.verdict === 'give-up') await endAgent(project, own, { name: 'failed', reason: as.reason })
   else await recover(project, own, WHY[as.verdict])
+  step('intervene.over')
   await dispatchQueued(project)
   return true
 }

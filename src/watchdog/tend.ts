@@ -28,6 +28,7 @@ export interface Order {
 export async function tendFleet(project: Project, order: Pick<Order, 'fence' | 'nudges'>): Promise<void> {
   step('tend.began')
   for (const one of order.nudges) await nudge(project, { resource: WATCH_LEASE, fence: order.fence }, one)
+  step('tend.nudged')
   await reconcile(project)
   for (const { id } of await openAgents(project.db)) await remark(project.db, project.stateDir, id)
   step('tend.remarked')
@@ -50,6 +51,7 @@ export async function tendTroubles(
     troubles.map(async (one) => {
       try {
         const trouble = await raise(project, lease, one)
+        step('tend.raised')
         if (trouble !== null) await triage(project, lease, trouble, gone)
       } catch (error) {
         const data = { about: one.about, why: messageOf(error).slice(0, 2_000) }

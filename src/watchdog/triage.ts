@@ -13,6 +13,7 @@ import { isAllowed } from '../load/mode.ts'
 import { oneLine } from '../mail/frame.ts'
 import { ownIdentity } from '../os/process.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { heldVerdict } from './judged.ts'
 import { type Case, caseOf, standingOf } from './triage-facts.ts'
 import { isStop, questionText, type Verdict, verdictSchema } from './triage-rules.ts'
@@ -41,9 +42,11 @@ export async function triage(project: Project, lease: Right, trouble: Trouble, g
   const { timeout } = project.config.watchdog.tier1
   const mine = await claim(project, `triage:${agent.id}`, 2 * timeout + HOUR / 60)
   if (mine === null) return
+  step('triage.claimed')
   try {
     const found = await caseOf(project, agent, trouble)
     const ruling = await rulingAbout(project, agent, trouble, found, gone)
+    step('triage.judged')
     if (gone?.aborted) return
     const { baseline } = found
     const standing = await standingOf(project, agent, trouble, { baseline, closely: isStop(ruling.verdict) })
@@ -149,6 +152,7 @@ async function ask(
       const { run_id: runId, id: agentId, task_id: taskId } = agent
       await recordEvent(tx, { at: now, type: 'triage.asked', runId, agentId, taskId, data: { about, by } })
     })
+    step('triage.asking')
     const { runtime, model } = judge
     const question = {
       runtime,

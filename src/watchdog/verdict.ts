@@ -5,6 +5,7 @@ import { escalate } from '../escalation/escalate.ts'
 import { recordEvent } from '../events/store.ts'
 import { postMail } from '../mail/send.ts'
 import type { Project } from '../project.ts'
+import { step } from '../steps.ts'
 import { adviceTo, intervene } from './intervene.ts'
 import { type Action, actionFor, patienceAfter, type Standing, type Verdict } from './triage-rules.ts'
 import type { Trouble } from './trouble.ts'
@@ -79,6 +80,7 @@ async function askHuman(
   if (!(await write(project.db, (tx) => isDue(tx, sentence)))) return false
   // First: asking is done once however often it is tried, and a verdict that says so without it would leave nobody asked.
   await escalate(project, agent, { trouble, why, ...(options.length === 0 ? {} : { options }) })
+  step('triage.escalated')
   return write(project.db, async (tx) => (await isDue(tx, sentence)) && record(tx, project, sentence, action))
 }
 

@@ -24,11 +24,13 @@ export interface Talking {
  *   prints is what the agent says at the end of its turn. `$OV_AGENT` tells which agent it is. Exit code 41 stands for a
  *   key that is refused, 42 for a crash of the CLI, 43 for an account at its limit: what it printed is when that ends, in
  *   seconds since the epoch. Lines on file descriptor 3 the CLI prints as they are: frames of its protocol.
+ * @param judge answers questions in passing; without it the answer to all of them is "Fine."
  */
-export function talkingClaude(home: Home, brain: string): Talking {
+export function talkingClaude(home: Home, brain: string, judge?: string): Talking {
   const bin = mkdtempSync(join(home.path, 'bin-'))
   const heard = join(bin, 'heard.ndjson')
   writeFileSync(join(bin, 'brain.sh'), brain)
+  if (judge !== undefined) writeFileSync(join(bin, 'judge.sh'), judge)
   writeFileSync(join(bin, 'claude'), `#!${process.execPath}\n${PROGRAM}`, { mode: 0o755 })
   writeFileSync(join(bin, 'package.json'), '{ "type": "commonjs" }\n')
   // An agent's own config folder shares it with the human.
@@ -59,7 +61,7 @@ export function talkingClaude(home: Home, brain: string): Talking {
 
 const PROGRAM = String.raw`
 const { appendFileSync, copyFileSync, existsSync, mkdirSync } = require('node:fs')
-const { spawn } = require('node:child_process')
+const { execFileSync, spawn } = require('node:child_process')
 const { createInterface } = require('node:readline')
 const { join } = require('node:path')
 const args = process.argv.slice(2)
@@ -69,7 +71,9 @@ if (args[0] === '--version') {
 }
 // A question in passing.
 if (args.includes('--no-session-persistence')) {
-  console.log('Fine.')
+  const judge = join(__dirname, 'judge.sh')
+  if (existsSync(judge)) execFileSync('/bin/sh', [judge], { stdio: 'inherit' })
+  else console.log('Fine.')
   process.exit()
 }
 const after = (flag) => (args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined)

@@ -31,10 +31,20 @@ export interface Ground {
   readonly heard?: () => readonly string[]
   /** Where the agents take down what they were acknowledged, if not in the ledger of the hand. */
   readonly ledger?: string
+  /** How agents are to end whose work is not to be merged, by name. */
+  readonly ends?: Readonly<Record<string, 'done' | 'failed' | 'stopped'>>
+  /** What a person was told outside. */
+  readonly told?: () => readonly Told[]
   /** A file that an agent makes when it has begun. */
   readonly begun?: string
   /** What a person has changed in the checkout and not committed, as `git status --porcelain` says it. */
   readonly dirty?: string
+}
+
+/** A message to a person, as it went out. */
+export interface Told {
+  readonly id: string
+  readonly text: string
 }
 
 /** Something was killed on purpose: from here on the fleet is somebody's to bring back. */
@@ -61,6 +71,8 @@ export interface Hand {
   agents(): Promise<readonly Schema['agents'][]>
   taskStates(): Promise<ReadonlyMap<string, string>>
   hasEvent(type: string): Promise<boolean>
+  /** Ids of the mails that ask a person what is to become of an agent. */
+  questions(): Promise<readonly string[]>
 }
 
 /** One try of a job: what was reached, what was killed, what was acknowledged. */
@@ -161,6 +173,10 @@ export class Stage {
       until,
       hasEvent: async (type) =>
         (await this.db.selectFrom('events').select('id').where('type', '=', type).executeTakeFirst()) !== undefined,
+      questions: async () => {
+        const open = this.db.selectFrom('escalations').select('question').where('state', '=', 'open')
+        return (await open.where('reader', '=', 'human').execute()).map(({ question }) => question)
+      },
       types: async (...args) => {
         alive()
         const command = args.join(' ')
@@ -182,13 +198,14 @@ export class Stage {
       untilSettled: (...names) =>
         until(`the tasks of ${names.join(', ')} have ended`, async () => {
           const states = await taskStates()
-          return names.every((name) => ENDED.has(states.get(name) ?? ''))
+          return names.every((name) => ENDS.has(states.get(name) ?? ''))
         }),
     }
   }
 }
 
-const ENDED = new Set(['merged', 'done', 'failed', 'stopped'])
+/** States in which a task has come to an end. */
+export const ENDS: ReadonlySet<string> = new Set(['merged', 'done', 'failed', 'stopped'])
 
 function takeAcknowledgement(file: string, command: string): void {
   mkdirSync(join(file, '..'), { recursive: true })

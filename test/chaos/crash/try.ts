@@ -62,9 +62,11 @@ export async function tryJob(
     const diedAt = performance.now()
 
     stage.use(undefined, null)
-    const up = await stage.ov('up', '--json')
-    if (!up.ok) problems.push(`ov up ended with ${up.code}: ${up.output}`)
-    await acts()
+    if (kill !== null) {
+      const up = await stage.ov('up', '--json')
+      if (!up.ok) problems.push(`ov up ended with ${up.code}: ${up.output}`)
+      await acts()
+    }
     const recoveredMs = performance.now() - diedAt
     const orphans = await leftRunning(home)
     problems.push(...orphans.map((one) => `it still runs: ${one}`))
@@ -101,7 +103,7 @@ async function leftRunning(home: Home, orElse: () => boolean = () => false): Pro
     const left = home.processes()
     if (left.length === 0 || orElse()) return []
     if (performance.now() > deadline) return left.map(({ pid, argv }) => `${pid} ${argv.join(' ').slice(0, 200)}`)
-    await delay(30)
+    await delay(50)
   }
 }
 
@@ -126,7 +128,8 @@ async function unsettled(stage: Stage): Promise<string[]> {
   for (const { name, runtime, state, reason, task, why } of rows) {
     const isRefused = state === 'done' && task === 'failed' && /its author has ended/.test(why ?? '')
     const isCutOff = runtime === 'shell' && (isRefused || (state === 'failed' && /runner died/.test(reason ?? '')))
-    const isGood = name === 'fails' ? state === 'failed' : state === 'done' && task === 'merged'
+    const other = stage.ground.ends?.[name]
+    const isGood = other === undefined ? state === 'done' && task === 'merged' : state === other
     if (!isGood && !isCutOff) problems.push(`${name} is ${state}, its task ${task}: ${reason ?? why}`)
   }
   return problems
@@ -137,7 +140,10 @@ async function unknownCommands(stage: Stage): Promise<string[]> {
   const agents = await stage.db.selectFrom('agents').select('name').execute()
   const mails = await stage.db.selectFrom('mail').select('subject').execute()
   const known = new Set([...agents.map(({ name }) => name), ...mails.map(({ subject }) => subject)])
-  return stage.acknowledged().filter((command) => !known.has(/--(?:name|subject) (\S+)/.exec(command)?.[1] ?? ''))
+  return stage.acknowledged().filter((command) => {
+    const named = /--(?:name|subject) (\S+)/.exec(command)?.[1]
+    return named !== undefined && !known.has(named)
+  })
 }
 
 /** What a second `ov up` did, which should have had nothing to do. */
@@ -148,13 +154,19 @@ function changesOf(second: Outcome): string[] {
 
 /** The repository, and what agents were told, as they stand in the end. */
 function standOf(home: Home, { ground }: Stage): string[] {
-  const { repo, heard, dirty = '' } = ground
+  const { repo, heard, told, dirty = '' } = ground
   const problems: string[] = []
   const found = git(home, repo, 'fsck', '--connectivity-only', '--no-dangling')
   if (found !== '') problems.push(`git fsck: ${found}`)
   if (!isGreen(home, repo, 'main')) problems.push('main is red')
   const status = git(home, repo, 'status', '--porcelain')
   if (status !== dirty.trim()) problems.push(`the checkout is not as its person left it: ${status}`)
+  if (told !== undefined) {
+    const ids = new Map(told().map(({ id, text }) => [text, id]))
+    if (ids.size === 0) problems.push('the person was told nothing')
+    for (const { id, text } of told())
+      if (ids.get(text) !== id) problems.push(`the person was told twice, as two things: ${text}`)
+  }
   if (heard !== undefined) {
     const marks = heard().flatMap((prompt) => [...prompt.matchAll(/ov-mail id=([0-9a-f-]{36})/g)].map(([mark]) => mark))
     for (const mark of doubled(marks)) problems.push(`a mail was heard twice: ${mark}`)

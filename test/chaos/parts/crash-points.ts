@@ -1,4 +1,6 @@
+import { matchesGlob } from 'node:path'
 import { messageOf } from '../../../src/errors.ts'
+import { disposeMasters } from '../crash/ground.ts'
 import type { Job } from '../crash/job.ts'
 import { JOBS } from '../crash/jobs.ts'
 import { crashingOv, type Kill, stepsInSources } from '../crash/steps.ts'
@@ -28,6 +30,7 @@ export default {
     const { problem, note, afterwards } = run
     const variant = await crashingOv()
     afterwards(variant.dispose)
+    afterwards(disposeMasters)
     const tally = { ...emptyTally(), acknowledged: 0, delivered: 0, commits: 0, reachable: 0, orphans: 0 }
     const perform = async (job: Job, kill: Kill | null, name: string): Promise<Tried | null> => {
       const home = run.home()
@@ -45,7 +48,7 @@ export default {
     }
 
     const rehearsed = new Map<string, readonly string[]>()
-    const wanted = JOBS.filter((job) => run.only === null || run.only.startsWith(`${job.name}/`))
+    const wanted = JOBS.filter((job) => run.only === null || matchesGlob(job.name, run.only.split('/')[0] ?? ''))
     await several(AT_ONCE, wanted, async (job) => {
       const tried = await perform(job, null, `${job.name}/`)
       if (tried !== null) rehearsed.set(job.name, tried.reached)
@@ -86,7 +89,7 @@ function casesOf(run: Run, steps: readonly string[], rehearsed: ReadonlyMap<stri
         .map((hit) => ({ job, kill: { step, hit }, name: `${job.name}/${step}@${hit}` })),
     )
   })
-  if (run.only !== null) return all.flat().filter(({ name }) => name === run.only)
+  if (run.only !== null) return all.flat().filter(({ name }) => matchesGlob(name, run.only ?? ''))
   if (run.long) return run.random.shuffled(all.flat())
   // A job first, so that the longest ones, which reach a step most often, are not most of what is tried.
   const byStep = Map.groupBy(all, ([one]) => one?.kill.step)
