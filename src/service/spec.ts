@@ -68,7 +68,7 @@ export function serviceName(project: string, digest: string): string {
  * @throws {OvError} `service.path` for one that no such line can hold
  */
 export function requireWritablePaths(spec: ServiceSpec): void {
-  for (const path of [spec.folder, ...spec.argv]) {
+  for (const path of [spec.folder, ...spec.argv, spec.environmentFile, spec.log]) {
     if (!/\p{Cc}/u.test(path) && !/^\s|[\s\\]$/u.test(path)) continue
     throw new OvError('user', 'service.path', `A service cannot be given the path ${JSON.stringify(path)}.`, {
       hint: 'Rename the folder so that it has no line break, and no blank or backslash at its end.',

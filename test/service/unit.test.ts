@@ -118,4 +118,8 @@ test('a path that no line of a unit can hold is refused', () => {
   expect(() => requireWritablePaths(HARD)).not.toThrow()
   for (const folder of ['/home/a\nb', '/home/a ', '/home/a\\', '/home/a\u001b[0m'])
     expect(() => requireWritablePaths({ ...SPEC, folder })).toThrow(expect.objectContaining({ code: 'service.path' }))
+  for (const file of ['environmentFile', 'log'])
+    expect(() => requireWritablePaths({ ...SPEC, [file]: '/home/a\nExecStartPre=/bin/evil/x' })).toThrow(
+      expect.objectContaining({ code: 'service.path' }),
+    )
 })
