@@ -32,6 +32,11 @@ export function asAgent({ runtime, model, mode, protection, account }: RuntimeCh
   return { runtime: runtime.id, model, mode, protection, account } satisfies Partial<Agent>
 }
 
+/** What is recorded of an agent whose task another runtime goes on with. */
+export function reassignedTo({ runtime: from }: Pick<Agent, 'runtime'>, { runtime }: RuntimeChoice) {
+  return { type: 'agent.reassigned', data: { from, to: runtime.id } }
+}
+
 /**
  * Puts an agent of which nothing runs any more back into the queue as one of another runtime. It keeps its name, branch, worktree
  * and commits, what lies uncommitted too, and begins a conversation of its own, told from the records what was done. False when
@@ -40,6 +45,5 @@ export function asAgent({ runtime, model, mode, protection, account }: RuntimeCh
  * @param agent as the caller owns it
  */
 export function giveTo(project: Project, agent: Agent, choice: RuntimeChoice, why: string): Promise<boolean> {
-  const data = { from: agent.runtime, to: choice.runtime.id }
-  return recover(project, agent, why, { choice, fresh: true, event: { type: 'agent.reassigned', data } })
+  return recover(project, agent, why, { choice, fresh: true, event: reassignedTo(agent, choice) })
 }

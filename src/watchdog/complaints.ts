@@ -1,6 +1,7 @@
 import type { Capability } from '../contract/states.ts'
 import type { Complaint, Moment, Verdict } from './rules.ts'
 import type { Signs } from './signs.ts'
+import type { Given } from './silence.ts'
 import type { Trouble } from './trouble.ts'
 
 /*
@@ -29,7 +30,7 @@ export interface Bearing {
   readonly age: number | null
   readonly deadlines: Deadlines
   /** How long a verdict gives it time yet, in ms. */
-  readonly timeLeft: (verdict: { readonly id: number; readonly until: number }) => number
+  readonly timeLeft: (verdict: Given) => number
 }
 
 /** What is wrong with an agent that needs no silence to be heard. */
@@ -63,14 +64,17 @@ export function isToNudge(wanted: Extract<Verdict, { do: 'nudge' }>, { tried, lo
     : loop?.key === wanted.key && !nudgedFor.includes(loop.key)
 }
 
-/** Whether a trouble is still to be raised: no tier above has taken it, and it is not over. */
+/**
+ * Whether a trouble is still to be raised: no tier above has taken it, and it is not over. `knows`: the newest verdict that
+ * was known when it was seen; one that came since has judged it.
+ */
 export function isToRaise(
-  { about, ms }: Pick<Trouble, 'about' | 'ms'>,
+  { about, ms, knows }: Pick<Trouble, 'about' | 'ms'> & { readonly knows: number },
   agent: Omit<Situation, 'waiting_on' | 'state_since'>,
   { tried, loop, nudgedFor, dialog }: Signs,
   { reads, nudges, deadlines }: { reads: boolean; nudges: number; deadlines: Deadlines },
 ): boolean {
-  if (tried[about].taken) return false
+  if (tried[about].taken || (tried[about].verdict?.id ?? 0) > knows) return false
   const works = reads && agent.state === 'working'
   switch (about) {
     case 'silence':

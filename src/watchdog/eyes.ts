@@ -32,7 +32,7 @@ import { complaintsOf, type Deadlines } from './complaints.ts'
 import { hasSpoken } from './log.ts'
 import type { AgentSeen, Complaint, Seen } from './rules.ts'
 import { type EventRow, hear, note, type Signs } from './signs.ts'
-import { NOTHING_TRIED } from './silence.ts'
+import { type Given, NOTHING_TRIED, timeGiven } from './silence.ts'
 import { told } from './told.ts'
 
 /** What the watchdog needs to know of a project. Plain data: the watcher holds no project open. */
@@ -92,8 +92,10 @@ interface Sight {
   /** All of what it showed. */
   mark: string
   readonly reads: boolean
-  /** How long it had been at its task at a moment, in ms, both monotonic; null where that is not asked. */
-  readonly age: { readonly ms: number; readonly at: number } | null
+  /** How long it had been at its task at a moment, in ms, both monotonic; null before it begins, and where that is not asked. */
+  age: { readonly ms: number; readonly at: number } | null
+  /** Its task may take only so long. */
+  readonly timed: boolean
   /** Until when verdicts give it time, in monotonic ms, by the verdict's event. */
   readonly given: Map<number, number>
 }
@@ -226,9 +228,9 @@ export class Eyes {
   }
 
   /** When the time that a verdict gives is over, in monotonic ms: whatever the wall clock does from now on. */
-  #given(sight: Sight, { id, until }: { id: number; until: number }): number {
-    const at = this.#clock.monotonic() + until - this.#clock.now()
-    sight.given.set(id, at)
+  #given(sight: Sight, verdict: Given): number {
+    const at = this.#clock.monotonic() + timeGiven(verdict, this.#clock.now())
+    sight.given.set(verdict.id, at)
     return at
   }
 
@@ -282,15 +284,22 @@ export class Eyes {
     const { signs } = await told(this.#db, place, agent, seen)
     signs.last = seen
     const reads = (await getTask(this.#db, agent.task_id))?.command === null
-    const begun = agent.capability in place.deadlines ? await firstEvent(this.#db, id, 'agent.starting') : undefined
-    const age = { ms: Math.max(0, this.#clock.now() - (begun?.at ?? 0)), at: this.#clock.monotonic() }
-    const own = begun === undefined || agent.persistent === 1 ? null : age
-    return { signs, output: 0, size: 0, mark: '', reads, age: own, given: new Map() }
+    const timed = agent.capability in place.deadlines && agent.persistent === 0
+    const begun = timed ? await firstEvent(this.#db, id, 'agent.starting') : undefined
+    const age = begun === undefined ? null : this.#since(begun)
+    return { signs, output: 0, size: 0, mark: '', reads, age, timed, given: new Map() }
   }
 
   #note(event: EventRow, { loopAfter }: Place): void {
-    const signs = event.agent_id === null ? undefined : this.#sights.get(event.agent_id)?.signs
-    if (signs !== undefined && Number(event.id) > signs.last) note(signs, event, loopAfter)
+    const sight = event.agent_id === null ? undefined : this.#sights.get(event.agent_id)
+    if (sight === undefined || Number(event.id) <= sight.signs.last) return
+    note(sight.signs, event, loopAfter)
+    // Who waited for a place when it was seen first begins now.
+    if (event.type === 'agent.starting' && sight.timed) sight.age ??= this.#since(event)
+  }
+
+  #since({ at }: Pick<EventRow, 'at'>): { ms: number; at: number } {
+    return { ms: Math.max(0, this.#clock.now() - at), at: this.#clock.monotonic() }
   }
 }
 

@@ -1,7 +1,7 @@
 import { endProcesses } from '../agents/end-processes.ts'
 import { endAgent } from '../agents/finish.ts'
 import { keepWork } from '../agents/keep-work.ts'
-import { asAgent, successorOf } from '../agents/reassign.ts'
+import { asAgent, reassignedTo, successorOf } from '../agents/reassign.ts'
 import { recover } from '../agents/recover.ts'
 import { dispatchQueued } from '../agents/start.ts'
 import { type Agent, getAgent, takeOver, updateAgent } from '../agents/store.ts'
@@ -29,6 +29,8 @@ export async function intervene(
   permit: (tx: Db) => Promise<boolean>,
 ): Promise<boolean> {
   const choice = as.verdict === 'reassign' ? await successorOf(project, agent, { runtime: as.runtime }) : null
+  // As everywhere: with another runtime, how often it was started again begins anew.
+  const given = choice === null ? {} : { event: reassignedTo(agent, choice) }
   const own = await write(project.db, async (tx) => {
     if (!(await permit(tx))) return null
     const now = project.clock.now()
@@ -55,7 +57,7 @@ export async function intervene(
   await keepWork(project, own)
   step('intervene.kept')
   if (as.verdict === 'give-up') await endAgent(project, own, { name: 'failed', reason: as.reason })
-  else await recover(project, own, WHY[as.verdict])
+  else await recover(project, own, WHY[as.verdict], given)
   step('intervene.over')
   await dispatchQueued(project)
   return true

@@ -36,8 +36,6 @@ export async function raise(
     if (agent?.fence !== raised.fence || !isOpen(agent)) return null
     if (!(await ownsLease(tx, { ...lease, seized: false }))) return null
     const told = await toldOf(tx, project, agent)
-    // It was judged meanwhile: whoever raises it again does so anew.
-    if ((told.signs.tried[raised.about].verdict?.id ?? 0) > raised.knows) return null
     const { deadlines, tier0 } = project.config.watchdog
     if (!isToRaise(raised, agent, told.signs, { reads, nudges: tier0.nudges, deadlines })) return null
     const tried = triesIn(

@@ -1,7 +1,7 @@
 import { lasting } from '../agents/notes.ts'
 import type { Schema } from '../db/schema.ts'
 import { type Ended, type Loop, loopIn, loopMemory } from './loops.ts'
-import { NOTHING_TRIED, type Tried } from './silence.ts'
+import { NOTHING_TRIED, type Tried, timeGiven } from './silence.ts'
 import { aboutOf, TROUBLES, type TroubleKind } from './trouble.ts'
 
 export type EventRow = Schema['events']
@@ -99,6 +99,8 @@ export function note(signs: Signs, event: EventRow, loopAfter: number | null): v
       end(signs, event, loopAfter)
       return
     case 'runtime.failed':
+      // Its tools ended with its turn, and nobody said so.
+      signs.tools = 0
       end(signs, event, loopAfter)
       return
     case 'runtime.waiting':
@@ -155,8 +157,8 @@ function getOn(signs: Signs): void {
 function end(signs: Signs, event: EventRow, loopAfter: number | null): void {
   const ended = loopAfter === null ? null : endedBy(event)
   if (loopAfter === null || ended === null) return
-  // A verdict has given it time.
-  if (event.at < (signs.tried.loop.verdict?.until ?? 0)) return
+  const { verdict } = signs.tried.loop
+  if (verdict !== null && timeGiven(verdict, event.at) > 0) return
   signs.ends = [...signs.ends, ended].slice(-loopMemory(loopAfter))
   signs.loop = loopIn(signs.ends, loopAfter)
 }
@@ -185,7 +187,7 @@ function dialogIn({ data_json }: EventRow): Signs['dialog'] {
 
 function tryAt(signs: Signs, { id, at, type, data_json }: EventRow): void {
   const told = aboutOf(data_json)
-  const { waitMs, key, verdict, stateSince: since } = JSON.parse(data_json)
+  const { waitMs, key, nth, verdict, stateSince: since } = JSON.parse(data_json)
   const stateSince = typeof since === 'number' ? since : null
   const about = TROUBLES.find((one) => one === told)
   if (about === undefined) return
@@ -193,7 +195,8 @@ function tryAt(signs: Signs, { id, at, type, data_json }: EventRow): void {
   const before = signs.tried[about]
   switch (type) {
     case 'agent.nudged':
-      signs.tried[about] = { ...before, stateSince, nudges: before.nudges + 1 }
+      // As whoever gave it has counted, who knew what the agent had said since the one before.
+      signs.tried[about] = { ...before, stateSince, nudges: typeof nth === 'number' ? nth : before.nudges + 1 }
       if (about === 'loop' && typeof key === 'string')
         Object.assign(signs, { ends: [], loop: null, nudgedFor: [...signs.nudgedFor, key] })
       return
@@ -206,7 +209,7 @@ function tryAt(signs: Signs, { id, at, type, data_json }: EventRow): void {
     case 'agent.escalation-settled':
       // Nobody needs an answer: should it be so again, it is so anew.
       if (about === 'loop') getOn(signs)
-      signs.tried[about] = { ...NOTHING_DONE, verdict: before.verdict }
+      signs.tried[about] = { ...before, taken: false }
       isOver(signs, about)
       return
     case 'agent.triaged': {
@@ -215,11 +218,11 @@ function tryAt(signs: Signs, { id, at, type, data_json }: EventRow): void {
         signs.tried[about] = { ...before, stateSince, taken: true }
         return
       }
-      const until = at + (typeof waitMs === 'number' ? waitMs : 0)
+      const ms = typeof waitMs === 'number' ? waitMs : 0
       if (about === 'loop') getOn(signs)
       isOver(signs, about)
       // It begins anew, so much later.
-      signs.tried[about] = { ...NOTHING_TRIED, stateSince, verdict: { id: Number(id), until } }
+      signs.tried[about] = { ...NOTHING_TRIED, stateSince, verdict: { id: Number(id), until: at + ms, ms } }
     }
   }
 }

@@ -27,8 +27,26 @@ export interface Tried {
   readonly nudges: number
   /** It was handed up, and a tier above has taken it. */
   readonly taken: boolean
-  /** The newest verdict of a tier above about it, which gives the agent time: its event, and until when (wall time). */
-  readonly verdict: { readonly id: number; readonly until: number } | null
+  /** The newest verdict of a tier above about it, which gives the agent time. */
+  readonly verdict: Given | null
+}
+
+/** Time that a verdict gives: its event, until when (wall time), and how much it was when it was given, in ms. */
+export interface Given {
+  readonly id: number
+  readonly until: number
+  readonly ms: number
+}
+
+/** By less the wall clock may be put right while somebody looks. */
+const SET_MS = 3_000
+
+/**
+ * How much of it is left at a time of the wall clock, in ms. A clock that shows a time before it was given was set back:
+ * it is over then, as who can't tell would give it again and again.
+ */
+export function timeGiven({ until, ms }: Given, wall: number): number {
+  return wall < until - ms - SET_MS ? 0 : Math.max(0, Math.min(ms, until - wall))
 }
 
 export const NOTHING_TRIED: Tried = { nudges: 0, taken: false, verdict: null }
@@ -115,7 +133,7 @@ export function hearken(
   }
   // Time that a verdict gave is not over by a sign in between, nor by another watcher.
   if (verdict > (before?.verdict ?? 0))
-    return { ...anew, since: at.mono + Math.max(0, (tried.verdict?.until ?? 0) - at.wall) }
+    return { ...anew, since: at.mono + (tried.verdict === null ? 0 : timeGiven(tried.verdict, at.wall)) }
   const goesOn = before !== undefined && before.mark === mark && working && !gap
   return goesOn ? { ...before, screen, screenAt, verdict } : { ...anew, since: Math.max(at.mono, before?.since ?? 0) }
 }
@@ -136,6 +154,9 @@ export function nextRung(shows: Shows, silence: Silence, now: number, limits: Li
     return { silence: { ...silence, cpuAt: again }, due: null, again }
   }
   if (tried.taken && tried.nudges >= limits.nudges) return { silence: unasked(silence), due: null, again: NEVER }
+  // Nobody asked, as long as it was not certain that it lives.
+  if (cpu === null && mayCompute && silence.cpuAt > now && silence.raised === null)
+    return { silence: { ...silence, cpuAt: now }, due: null, again: now + 1 }
   const share = COMPUTE_SHARE / Math.max(1, crowd)
   const computes = cpu !== null && cpuMs !== null && cpuMs - cpu.ms >= share * (now - cpu.at)
   if (computes && mayCompute) {

@@ -111,6 +111,80 @@ export const MUTATIONS: readonly Mutation[] = [
     red: { part: 'simulation' },
   },
   {
+    protection: 'nudges are spaced',
+    without: [other('src/watchdog/silence.ts', 'Math.max(sentAt ?? since, ', 'Math.max(since, ')],
+    red: { part: 'simulation' },
+  },
+  {
+    protection: 'a tool that runs is progress, up to its limit',
+    without: [other('src/watchdog/silence.ts', 'busy ? since + toolLimit : 0', '0')],
+    red: { part: 'simulation' },
+  },
+  {
+    protection: 'processes that compute are progress, up to the same limit',
+    without: [other('src/watchdog/silence.ts', 'if (computes && mayCompute) {', 'if (computes && !mayCompute) {')],
+    red: { part: 'simulation' },
+  },
+  {
+    protection: 'who goes in circles is told so',
+    without: [other('src/watchdog/complaints.ts', 'if (loop !== null && reads', 'if (loop !== null && !reads')],
+    red: { part: 'simulation' },
+  },
+  {
+    protection: 'who asks again because the answer changes goes in no circle',
+    without: [
+      other('src/watchdog/loops.ts', 'one.call === other.call && one.out === other.out', 'one.call === other.call'),
+    ],
+    red: { part: 'simulation' },
+  },
+  {
+    protection: 'a dialog is answered only as the policy says',
+    without: [
+      other('src/agents/dialogs.ts', 'if (asked.includes(allowed.match.toLowerCase()))', "if (allowed.match !== '')"),
+    ],
+    red: { part: 'simulation' },
+  },
+  {
+    protection: 'a model alone ends nobody',
+    without: [
+      other(
+        'src/watchdog/triage-rules.ts',
+        "objection === null ? { do: 'stop', as: verdict }",
+        "verdict !== null ? { do: 'stop', as: verdict }",
+      ),
+    ],
+    red: { part: 'simulation' },
+  },
+  {
+    protection: 'a sign of work since it was raised is heard',
+    without: [
+      gone('src/watchdog/triage-rules.ts', "      if (stirred) return 'It has shown a sign of work since.'\n"),
+      gone('src/watchdog/triage-rules.ts', "  if (!raised) return 'Software finds nothing wrong with it.'\n"),
+    ],
+    red: { part: 'simulation' },
+  },
+  {
+    protection: 'who is asked about an agent and does not answer is passed over',
+    without: [other('src/escalation/rules.ts', 'waitedMs >= answerWithin ?', 'waitedMs < 0 ?')],
+    red: { part: 'simulation' },
+  },
+  {
+    protection: 'time that a verdict gave is not given again when the clock is set back',
+    without: [
+      other(
+        'src/watchdog/silence.ts',
+        'wall < until - ms - SET_MS ? 0 : Math.max(0, Math.min(ms, until - wall))',
+        'Math.max(0, until - wall)',
+      ),
+    ],
+    red: { part: 'simulation' },
+  },
+  {
+    protection: 'what died is started again after a pause that grows',
+    without: [other('src/agents/rules.ts', 'Math.round(SECOND_START_MS * 4', 'Math.round(0 * 4')],
+    red: { part: 'simulation' },
+  },
+  {
     protection: 'at most three restarts in ten minutes',
     without: [gone('src/agents/rules.ts', "  if (restarts >= MAX_RESTARTS) return { do: 'put-aside' }\n")],
     red: { part: 'simulation' },

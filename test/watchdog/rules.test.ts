@@ -157,16 +157,25 @@ test('a verdict gives it time: its silence begins anew when that is over, for wh
   dog.look([nudged(3)])
   expect(kinds(dog.look([nudged(3)], minute))).toEqual(['raise'])
   const given = agent({
-    tried: { nudges: 0, taken: false, verdict: { id: 7, until: WALL + 5_000_000 + 61_000 + 600_000 } },
+    tried: { nudges: 0, taken: false, verdict: { id: 7, until: WALL + 5_000_000 + 61_000 + 600_000, ms: 600_000 } },
   })
   expect(dog.look([given], { after: 0, promised: 600_000 })).toEqual([])
   expect(dog.look([given], { after: 600_000, promised: 600_000 })).toEqual([])
   expect(dog.look([given], { after: 119_000 })).toEqual([])
   expect(dog.look([given])).toMatchObject([{ do: 'nudge', nth: 1 }])
   const later = watchdog()
-  later.look([given], { promised: 700_000 })
+  later.look([given], { after: 61_000, promised: 700_000 })
   expect(later.look([given], { after: 650_000 })).toEqual([])
-  expect(later.look([given], { after: 130_000 })).toMatchObject([{ do: 'nudge', nth: 1 }])
+  expect(later.look([given], { after: 80_000 })).toMatchObject([{ do: 'nudge', nth: 1 }])
+})
+
+test('time that a verdict gives is not given again by a clock that is set back', () => {
+  const until = WALL + 5_000_000 + 600_000
+  const given = agent({ tried: { nudges: 0, taken: false, verdict: { id: 7, until, ms: 600_000 } } })
+  const later = watchdog()
+  later.jump(-2 * 3_600_000)
+  later.look([given])
+  expect(kinds(later.look([given], { after: 121_000 }))).toEqual(['nudge'])
 })
 
 test('a command reads nothing: its silence is its own', () => {
@@ -180,6 +189,14 @@ test('a tool in flight is progress up to its own limit', () => {
   dog.look([busy])
   for (let minute = 1; minute < 30; minute++) expect(dog.look([busy], { after: 60_000 })).toEqual([])
   expect(dog.look([busy], { after: 60_000 })).toMatchObject([{ do: 'nudge', busy: true }])
+})
+
+test('one tool right after another has its own limit, though nobody looked in between', () => {
+  const dog = watchdog()
+  for (let minute = 0; minute < 60; minute++) {
+    const busy = agent({ busy: true, mark: `m${Math.floor(minute / 20)}` })
+    expect(dog.look([busy], { after: 60_000 })).toEqual([])
+  }
 })
 
 test.each(['waiting', 'starting', 'queued'] as const)('who is %s is not silent', (state) => {
@@ -245,6 +262,18 @@ test('processes that compute are work up to the limit of tools, however silent t
     return idle.look(agents, after)
   }).flat()
   expect(verdicts).toMatchObject([{ do: 'nudge', nth: 1, silentMs: 120_000 }])
+})
+
+test('who computed while it was not certain that it lives is asked before it is nudged', () => {
+  const dog = watchdog()
+  let cpuMs = 0
+  const at = (runner: 'alive' | 'unknown') => {
+    cpuMs += 9_000
+    return dog.look([agent({ runner, cpuMs })], { after: 10_000 })
+  }
+  at('alive')
+  for (let time = 0; time < 20; time++) expect(at('unknown')).toEqual([])
+  for (let time = 0; time < 60; time++) expect(at('alive')).toEqual([])
 })
 
 test('on a crowded machine who computes gets less of it, and computes all the same', () => {

@@ -124,3 +124,36 @@ test('what was tried in one silence is told whole: also what a model advised bef
     'It was nudged after 8 seconds of silence.',
   ])
 })
+
+test('the tools of a turn that failed have ended, though nobody said so', () => {
+  const one = records()
+  one.add('tool.start', { tool: 'Bash' })
+  expect(one.signs().tools).toBe(1)
+  one.add('runtime.failed', { cause: 'crash', message: 'It ended with SIGKILL.' })
+  expect(one.signs().tools).toBe(0)
+})
+
+test('nudges are counted as whoever gave them did, who knew what the agent had said; a question that is closed leaves them', () => {
+  const one = records()
+  one.add('agent.nudged', { about: 'silence', nth: 1 })
+  one.add('agent.nudged', { about: 'silence', nth: 2 })
+  // It has said something since, which no event tells.
+  one.add('agent.nudged', { about: 'silence', nth: 1 })
+  expect(one.signs().tried.silence.nudges).toBe(1)
+  one.add('agent.escalated', { about: 'silence' })
+  one.add('agent.escalation-settled', { about: 'silence' })
+  expect(one.signs().tried.silence).toMatchObject({ nudges: 1, taken: false })
+})
+
+test('what is repeated counts again when the clock shows a time before the verdict that gave time', () => {
+  const one = records()
+  one.add('agent.triaged', { about: 'loop', verdict: 'wait', waitMs: 60_000 }, 7_200_000)
+  const again = (at: number) => {
+    for (let time = 0; time < 3; time++)
+      one.add('tool.end', { tool: 'Bash', call: 'c', out: 'o', ok: true, summary: 'same' }, at + time)
+  }
+  again(7_230_000)
+  expect(one.signs().loop).toBeNull()
+  again(3_600_000)
+  expect(one.signs().loop).toMatchObject({ kind: 'call' })
+})

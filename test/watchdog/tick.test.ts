@@ -171,3 +171,18 @@ test('a deadline counts from the first start of the agent, whoever watches; a ve
   await record(slow, 'agent.escalated', { about: 'deadline' })
   expect(await working(300_000)).toEqual([])
 })
+
+test('the deadline of one that waited for a place when it was seen first counts from its start', async () => {
+  const late = await owned('late', ownIdentity())
+  const place = { ...PLACE, deadlines: { builder: 3_600_000 } }
+  const round = await begin()
+  await tick(round, place, LIMITS, { read: true, due: room.clock.monotonic() + 60_000 })
+  await pass(round, 1_000_000, place)
+  await record(late, 'agent.starting')
+  const raised: Verdict[] = []
+  for (let minute = 0; minute < 61; minute++) {
+    await record(late, 'tool.end')
+    raised.push(...(await pass(round, 60_000, place)).filter(({ do: what }) => what === 'raise'))
+  }
+  expect(raised[0]).toMatchObject({ do: 'raise', about: 'deadline', agent: late, ms: 3_600_000 })
+})
