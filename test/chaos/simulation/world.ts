@@ -1038,7 +1038,7 @@ class World implements Fleet {
   #patienceWith(agent: SimAgent): number {
     const { silentSince, lastNudge, busySince, computedUntil, computing } = agent
     const from = Math.max(silentSince, this.#givenUntil(agent, 'silence'))
-    const toolsUntil = agent.tool ? Math.max(busySince, silentSince) + LIMITS.toolLimit : 0
+    const toolsUntil = agent.tool ? Math.max(busySince, from) + LIMITS.toolLimit : 0
     const computed = Math.min(computing === null ? computedUntil : this.mono, from + LIMITS.toolLimit)
     return Math.max(Math.max(from, lastNudge ?? 0, computed) + LIMITS.nudgeAfter, toolsUntil)
   }
