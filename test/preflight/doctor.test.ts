@@ -417,7 +417,7 @@ describe('leftovers', () => {
       expect(existsSync(join(gitDir, 'index.lock'))).toBe(true)
       living.kill('SIGKILL')
       for (const { pid } of processesIn(repo)) if (argumentsOf(pid)[0] === elsewhere) process.kill(pid, 'SIGKILL')
-      await expect.poll(async () => codes(await mend())).toEqual(['git.old-lock'])
+      await expect.poll(async () => codes(await mend()), { timeout: 15_000 }).toEqual(['git.old-lock'])
       expect(existsSync(join(gitDir, 'refs/ov/train/fresh.lock'))).toBe(false)
     } finally {
       held.kill('SIGKILL')
