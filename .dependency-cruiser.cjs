@@ -44,7 +44,7 @@ module.exports = {
     rule(
       'effects-in-os',
       'Processes are started in src/os alone.',
-      { path: '^(src|commands|runtimes)/', pathNot: '^src/(os/|cli/newer-node|agents/session)' },
+      { path: '^(src|commands|runtimes)/', pathNot: '^src/(os/|cli/newer-node|runner/session)' },
       { path: '^(child_process|node:child_process)$|node_modules/execa' },
     ),
     rule('stores-stand-alone', 'A store knows its own tables.', { path: '/store\\.ts$' }, { path: '/store\\.ts$' }),

@@ -5,13 +5,13 @@
 const { options } = require('./.dependency-cruiser.cjs')
 
 const WHEN_NEEDED = [
-  '^src/agents/runner-main\\.ts$',
+  '^src/runner/runner-main\\.ts$',
   '^src/cli/door\\.ts$',
   '^src/contract/mail-payloads\\.ts$',
   '^src/config/load\\.ts$',
-  '^src/agents/manifest\\.ts$',
-  '^src/agents/own-schema\\.ts$',
-  '^src/agents/trust\\.ts$',
+  '^src/capabilities/manifest\\.ts$',
+  '^src/runtimes/own-schema\\.ts$',
+  '^src/runtimes/trust\\.ts$',
 ]
 
 module.exports = {

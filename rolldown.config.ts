@@ -29,7 +29,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   './hot-merge.ts': './hot-merge.js',
   './screen.tsx': '../screen/screen.js',
   './cli/watcher.ts': './watcher.js',
-  '../agents/runner-main.ts': './runner-main.js',
+  '../runner/runner-main.ts': './runner-main.js',
 }
 
 /** Looked for by a package and never there. */
@@ -218,7 +218,7 @@ export default defineConfig([
   },
   {
     ...common,
-    input: { 'src/runner-main': 'src/agents/runner-main.ts' },
+    input: { 'src/runner-main': 'src/runner/runner-main.ts' },
     plugins: [notices, sqliteInside, noIdleBuiltins],
     // It imports runtimes by their place, which may be ES modules.
     output: {

@@ -1,10 +1,10 @@
 import { Args } from '@oclif/core'
-import { runtimeIds } from '../src/agents/registry.ts'
-import { reportRuns } from '../src/agents/run-report.ts'
 import { OvCommand } from '../src/cli/command.ts'
 import { type Candidate, type Completion, complete } from '../src/cli/complete.ts'
 import { OvError } from '../src/errors.ts'
 import { oneLine } from '../src/mail/frame.ts'
+import { reportRuns } from '../src/reports/run-report.ts'
+import { runtimeIds } from '../src/runtimes/registry.ts'
 
 export default class Complete extends OvCommand {
   static override summary = 'Say what may stand next on a command line (asked by the completion scripts)'

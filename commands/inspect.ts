@@ -1,9 +1,9 @@
 import { Args } from '@oclif/core'
-import { inspectAgent } from '../src/agents/inspect.ts'
 import { namedAgent } from '../src/agents/named.ts'
 import { OvCommand } from '../src/cli/command.ts'
 import { inspectScreen } from '../src/cli/inspect-screen.ts'
 import { screenWidth } from '../src/cli/style.ts'
+import { inspectAgent } from '../src/reports/inspect.ts'
 
 export default class Inspect extends OvCommand {
   static override summary = 'See everything about one agent, and why it is in its state'

@@ -1,9 +1,9 @@
 import { Args, Flags } from '@oclif/core'
-import { eventJournal, type Item, outputJournal } from '../src/agents/journal.ts'
 import { namedAgent } from '../src/agents/named.ts'
 import { clockTime } from '../src/cli/ages.ts'
 import { OvCommand } from '../src/cli/command.ts'
 import { style } from '../src/cli/style.ts'
+import { eventJournal, type Item, outputJournal } from '../src/reports/journal.ts'
 
 export default class Logs extends OvCommand {
   static override summary = 'See what an agent said and did'

@@ -1,10 +1,10 @@
 import { Args } from '@oclif/core'
 import { namedAgent } from '../src/agents/named.ts'
-import { loadRuntime } from '../src/agents/registry.ts'
 import { OvCommand } from '../src/cli/command.ts'
 import { textOf } from '../src/cli/mail-command.ts'
 import { OvError } from '../src/errors.ts'
 import { oneLine } from '../src/mail/frame.ts'
+import { loadRuntime } from '../src/runtimes/registry.ts'
 
 export default class Nudge extends OvCommand {
   static override summary = 'Say something urgent to an agent'

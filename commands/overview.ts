@@ -1,10 +1,10 @@
-import type { StatusReport } from '../src/agents/report.ts'
 import { OvCommand } from '../src/cli/command.ts'
 import { FIRST_STEPS, nextSteps, type Step, stepLines } from '../src/cli/next-steps.ts'
 import { statusScreen } from '../src/cli/status-screen.ts'
 import { screenWidth } from '../src/cli/style.ts'
 import { wrapTo } from '../src/cli/width.ts'
 import { OvError } from '../src/errors.ts'
+import type { StatusReport } from '../src/reports/report.ts'
 
 export default class Overview extends OvCommand {
   static override summary = 'See what is going on, and what one might do next: ov alone'

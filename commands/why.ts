@@ -1,10 +1,10 @@
 import { Args } from '@oclif/core'
-import { explainAgent } from '../src/agents/explain.ts'
 import { namedAgent } from '../src/agents/named.ts'
-import type { Explanation } from '../src/agents/why.ts'
 import { OvCommand } from '../src/cli/command.ts'
 import { screenWidth } from '../src/cli/style.ts'
 import { whyScreen } from '../src/cli/why-screen.ts'
+import { explainAgent } from '../src/reports/explain.ts'
+import type { Explanation } from '../src/reports/why.ts'
 
 export default class Why extends OvCommand {
   static override summary = 'Say why an agent is in its state, and what happens next, when'

@@ -2,8 +2,7 @@ import { existsSync, lstatSync, mkdirSync, realpathSync, statSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import type { Kysely } from 'kysely'
-import type { Roles } from './agents/manifest.ts'
-import { lookForOwn, wantOwn } from './agents/own-runtimes.ts'
+import type { Roles } from './capabilities/manifest.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { Loaded } from './config/load.ts'
 import { invalidConfig, type Problem, sayProblem } from './config/problem.ts'
@@ -26,6 +25,7 @@ import {
 } from './os/git.ts'
 import { plainCheckoutAround } from './os/git-folder.ts'
 import { type Tmux, tmuxAt } from './os/tmux.ts'
+import { lookForOwn, wantOwn } from './runtimes/own-runtimes.ts'
 import { databaseOf, stateDirOf } from './state-dir.ts'
 
 /** The socket of a project's own tmux server, among those of its agents. */
@@ -182,7 +182,7 @@ export async function openProject(
   const { config } = loaded
   refuseUninitialised(root, configRoot)
   const between = textsOf(configRoot, config.agents.manifest)
-  const { readManifest } = await import('./agents/manifest.ts')
+  const { readManifest } = await import('./capabilities/manifest.ts')
   const { roles, problems } = await readManifest(configRoot, config.agents.manifest)
   const misconfigured = invalid ?? (problems.length > 0 ? invalidConfig(problems) : null)
   if (misconfigured !== null && !evenMisconfigured) throw misconfigured

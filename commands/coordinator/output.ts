@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core'
-import { type Item, outputJournal } from '../../src/agents/journal.ts'
 import { OvCommand } from '../../src/cli/command.ts'
 import { theCoordinator } from '../../src/coordinator/coordinator.ts'
+import { type Item, outputJournal } from '../../src/reports/journal.ts'
 
 export default class CoordinatorOutput extends OvCommand {
   static override summary = 'See what the coordinator said and did'

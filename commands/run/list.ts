@@ -1,8 +1,8 @@
-import { type RunReport, reportRuns } from '../../src/agents/run-report.ts'
 import { ago, counted, span } from '../../src/cli/ages.ts'
 import { OvCommand } from '../../src/cli/command.ts'
 import { screenWidth, style } from '../../src/cli/style.ts'
 import { type Column, table } from '../../src/cli/table.ts'
+import { type RunReport, reportRuns } from '../../src/reports/run-report.ts'
 
 export default class RunList extends OvCommand {
   static override summary = 'List the runs of the fleet, newest first'

@@ -1,10 +1,10 @@
 import { Args } from '@oclif/core'
-import { reportOneRun } from '../../src/agents/run-report.ts'
 import { ago, span } from '../../src/cli/ages.ts'
 import { OvCommand } from '../../src/cli/command.ts'
 import { agentTable } from '../../src/cli/status-screen.ts'
 import { screenWidth, style } from '../../src/cli/style.ts'
 import { cutTo } from '../../src/cli/width.ts'
+import { reportOneRun } from '../../src/reports/run-report.ts'
 
 export default class RunShow extends OvCommand {
   static override summary = 'Show a run with all its agents, those that have ended too'

@@ -2,7 +2,7 @@ import type { ProcessIdentity } from '../os/process.ts'
 import { sweepSockets } from '../os/sockets.ts'
 import { runnersOf, stopProcessesOf } from '../os/tree.ts'
 import { type Project, TMUX_SOCKET } from '../project.ts'
-import { loadedRuntime } from './registry.ts'
+import { loadedRuntime } from '../runtimes/registry.ts'
 import type { Agent } from './store.ts'
 
 /**

@@ -2,7 +2,7 @@ import { type Db, write } from '../db/open.ts'
 import { eventsOfKinds, recordEvent } from '../events/store.ts'
 import type { ModeReport } from '../load/mode.ts'
 import type { Project } from '../project.ts'
-import type { Lack } from './lack.ts'
+import type { Lack } from '../runtimes/lack.ts'
 import { type Agent, countLive, getAgent, openAgents } from './store.ts'
 
 /** There are so many kinds of what may be missing. */

@@ -44,7 +44,7 @@ export const AGENT_OPERATIONS = {
   done: operation(
     () => z.strictObject({ summary: z.string(), noChanges: z.boolean().optional() }),
     async (project, speaker, input) =>
-      (await import('./claim.ts')).claimDone(project, agentOnly(speaker, 'ov done'), {
+      (await import('../runner/claim.ts')).claimDone(project, agentOnly(speaker, 'ov done'), {
         summary: input.summary,
         noChanges: input.noChanges ?? false,
       }),
@@ -52,7 +52,7 @@ export const AGENT_OPERATIONS = {
   fail: operation(
     () => z.strictObject({ reason: z.string() }),
     async (project, speaker, input) =>
-      (await import('./claim.ts')).giveUp(project, agentOnly(speaker, 'ov fail'), input.reason),
+      (await import('../runner/claim.ts')).giveUp(project, agentOnly(speaker, 'ov fail'), input.reason),
   ),
   ask: operation(
     () => z.strictObject({ question: z.string(), to: z.string().optional(), options: z.array(z.string()).optional() }),
@@ -62,7 +62,7 @@ export const AGENT_OPERATIONS = {
   status: operation(
     () => z.strictObject({ run: z.string().optional(), all: z.boolean().optional() }),
     async (project, _speaker, input) =>
-      (await import('./report.ts')).reportStatus(project, input as { run?: string; all?: boolean }),
+      (await import('../reports/report.ts')).reportStatus(project, input as { run?: string; all?: boolean }),
   ),
   stop: operation(
     () =>
@@ -81,8 +81,8 @@ export const AGENT_OPERATIONS = {
 export async function loadStories(): Promise<void> {
   await Promise.all([
     import('./sling.ts'),
-    import('./claim.ts'),
-    import('./report.ts'),
+    import('../runner/claim.ts'),
+    import('../reports/report.ts'),
     import('./stop.ts'),
     import('../mail/ask.ts'),
     import('../tasks/wait.ts'),

@@ -1,7 +1,7 @@
 import { requireLogin } from '../preflight/login.ts'
 import type { Project } from '../project.ts'
+import { chooseRuntime, type RuntimeChoice } from '../runtimes/routing.ts'
 import { recover } from './recover.ts'
-import { chooseRuntime, type RuntimeChoice } from './routing.ts'
 import type { Agent } from './store.ts'
 
 /** Whom an agent's work is given to. */

@@ -1,6 +1,6 @@
 import type { FailureCause } from '../contract/runtime.ts'
 import type { AgentState, EndState, TaskState, WaitingOn } from '../contract/states.ts'
-import type { Condition } from './condition.ts'
+import type { Condition } from '../reports/condition.ts'
 
 /** What is known of an agent whose turn has ended. */
 export interface TurnFacts {

@@ -1,4 +1,4 @@
-import { sayPassedOver } from './fallback.ts'
+import { sayPassedOver } from '../runtimes/fallback.ts'
 import type { Retried } from './retry.ts'
 import type { Slung } from './sling.ts'
 import type { Stopped } from './stop.ts'

@@ -10,14 +10,14 @@ import { openSession } from '../os/tmux.ts'
 import { runnerCommand } from '../os/tree.ts'
 import { OV_MAIN } from '../place.ts'
 import type { Project } from '../project.ts'
+import { heldRuntimes } from '../runtimes/held-runtimes.ts'
+import { type Lack, lackOf } from '../runtimes/lack.ts'
+import { loadedRuntime } from '../runtimes/registry.ts'
 import { logFolder } from '../state-dir.ts'
 import { step } from '../steps.ts'
 import { endAgent } from './finish.ts'
-import { heldRuntimes } from './held-runtimes.ts'
-import { type Lack, lackOf } from './lack.ts'
 import { noteLeft } from './left.ts'
 import { recordFor } from './record.ts'
-import { loadedRuntime } from './registry.ts'
 import {
   type Agent,
   admittedQueued,

@@ -3,9 +3,9 @@ import type { Transcript } from '../mail/deliver.ts'
 import { findBelow, linesOf } from '../os/files.ts'
 import { endOfLines, type Growing, growing } from '../os/tail.ts'
 import type { Project } from '../project.ts'
-import { agentEnvironmentOf } from './environment.ts'
+import { privateDirOf } from '../runner/workplace.ts'
+import { agentEnvironmentOf } from '../runtimes/environment.ts'
 import type { Agent } from './store.ts'
-import { privateDirOf } from './workplace.ts'
 
 /** What decides where a runtime keeps an agent's conversations. */
 export type ConversationPlace = Pick<SessionSpec, 'environment' | 'privateDir' | 'interactive'>

@@ -1,11 +1,11 @@
-import { ownFile, ownIds } from '../agents/own-runtimes.ts'
-import { findRuntimeProgram } from '../agents/programs.ts'
-import { loadRuntime, runtimeIds } from '../agents/registry.ts'
 import type { Config } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { OvError } from '../errors.ts'
 import { OV_MAIN } from '../place.ts'
 import { askVersion } from '../preflight/version.ts'
+import { ownFile, ownIds } from '../runtimes/own-runtimes.ts'
+import { findRuntimeProgram } from '../runtimes/programs.ts'
+import { loadRuntime, runtimeIds } from '../runtimes/registry.ts'
 import type { Candidate } from './stage.ts'
 
 /** A CLI that starts slowly is waited for so long until it says its version, in ms. */

@@ -1,11 +1,11 @@
 import { Flags } from '@oclif/core'
-import { sayPassedOver } from '../agents/fallback.ts'
 import type { Started } from '../agents/persistent.ts'
 import { type Choice, type Said, sayToCoordinator } from '../coordinator/coordinator.ts'
 import { replyOf } from '../coordinator/reply.ts'
 import { oneLine, plainText } from '../mail/frame.ts'
 import type { MailView } from '../mail/view.ts'
 import { viewsOf } from '../mail/view.ts'
+import { sayPassedOver } from '../runtimes/fallback.ts'
 import { shortId } from './letter-text.ts'
 import { MailCommand, textOf } from './mail-command.ts'
 

@@ -1,5 +1,5 @@
-import { reportStatus } from '../agents/report.ts'
 import { openProject } from '../project.ts'
+import { reportStatus } from '../reports/report.ts'
 import { tell, theirWay, travel } from './hot-call.ts'
 import { plainWords } from './hot-words.ts'
 

@@ -20,7 +20,7 @@ export async function enter(argv: readonly string[]): Promise<void> {
   // Compiled code is kept between calls; where the folder can't be written, Node goes without.
   enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'ov', 'compiled'))
   if (first === 'runner') {
-    const { runnerMain } = await import('../agents/runner-main.ts')
+    const { runnerMain } = await import('../runner/runner-main.ts')
     return runnerMain(argv.slice(1))
   }
   if (first === 'mail' && (second === 'check' || second === 'send') && isForNobody()) {

@@ -1,6 +1,6 @@
-import { type Failure, howFailed } from '../agents/failures.ts'
-import type { Inspection } from '../agents/inspect.ts'
 import { oneLine, plainText } from '../mail/frame.ts'
+import { type Failure, howFailed } from '../reports/failures.ts'
+import type { Inspection } from '../reports/inspect.ts'
 import { ago, clockTime, counted, span } from './ages.ts'
 import { paintOf, stateText } from './status-screen.ts'
 import { style } from './style.ts'

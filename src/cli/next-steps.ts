@@ -1,4 +1,4 @@
-import type { StatusReport } from '../agents/report.ts'
+import type { StatusReport } from '../reports/report.ts'
 import { style } from './style.ts'
 import { widthOf, wrapTo } from './width.ts'
 

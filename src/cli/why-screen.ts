@@ -1,5 +1,5 @@
-import type { Explanation, Fact } from '../agents/why.ts'
 import { oneLine, plainText } from '../mail/frame.ts'
+import type { Explanation, Fact } from '../reports/why.ts'
 import { ago, span } from './ages.ts'
 import { paintOf, stateText } from './status-screen.ts'
 import { style } from './style.ts'

@@ -1,6 +1,6 @@
-import { lookForOwn, wantOwn } from '../agents/own-runtimes.ts'
-import { allRuntimeIds } from '../agents/registry.ts'
 import type { OvError } from '../errors.ts'
+import { lookForOwn, wantOwn } from '../runtimes/own-runtimes.ts'
+import { allRuntimeIds } from '../runtimes/registry.ts'
 import { stateDirOf } from '../state-dir.ts'
 import { checkSource, ONCE, valueAt } from './check.ts'
 import { isMapping, type Mapping, readSource, type Source } from './document.ts'

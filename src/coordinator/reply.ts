@@ -1,5 +1,3 @@
-import { whileOpen } from '../agents/follow.ts'
-import { outputJournal } from '../agents/journal.ts'
 import { type Agent, getAgent } from '../agents/store.ts'
 import { HUMAN, type MailType } from '../contract/mail.ts'
 import { OvError } from '../errors.ts'
@@ -7,6 +5,8 @@ import { type Delivery, takeMail } from '../mail/deliver.ts'
 import { type Mail, openQuestions } from '../mail/store.ts'
 import { waitForMail } from '../mail/wait.ts'
 import type { Project } from '../project.ts'
+import { whileOpen } from '../reports/follow.ts'
+import { outputJournal } from '../reports/journal.ts'
 
 /** Types of mail that end the waiting for a reply. */
 const REPLIES: readonly MailType[] = ['answer', 'result', 'escalation']

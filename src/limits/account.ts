@@ -1,11 +1,11 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { agentEnvironmentOf } from '../agents/environment.ts'
 import { runtimeSection } from '../config/runtime-section.ts'
 import type { Config } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { sha256 } from '../os/digest.ts'
 import { fileState } from '../os/files.ts'
+import { agentEnvironmentOf } from '../runtimes/environment.ts'
 
 /** Who is asked, and in whose name: what holds up one agent of it holds up all. */
 export interface Account {

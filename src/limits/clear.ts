@@ -1,4 +1,3 @@
-import { runtimeIds } from '../agents/registry.ts'
 import { HUMAN } from '../contract/mail.ts'
 import { write } from '../db/open.ts'
 import { OvError } from '../errors.ts'
@@ -6,6 +5,7 @@ import { recordEvent } from '../events/store.ts'
 import { oneLine } from '../mail/frame.ts'
 import { nearest } from '../nearest.ts'
 import type { Project } from '../project.ts'
+import { runtimeIds } from '../runtimes/registry.ts'
 import { type Key, markLifted, openLimits } from './store.ts'
 
 /**

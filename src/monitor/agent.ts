@@ -1,10 +1,10 @@
 import { type Started, type StartRequest, startPersistent } from '../agents/persistent.ts'
-import { type AgentReport, reportRun } from '../agents/report.ts'
 import { isResting } from '../agents/rules.ts'
 import { type Stopped, stopAgents } from '../agents/stop.ts'
 import { persistentAgent } from '../agents/store.ts'
 import { countWaiting } from '../mail/store.ts'
 import type { Project } from '../project.ts'
+import { type AgentReport, reportRun } from '../reports/report.ts'
 import { getRun } from '../tasks/runs.ts'
 import { lastLines } from './report.ts'
 

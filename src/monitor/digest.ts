@@ -1,4 +1,3 @@
-import { isLive } from '../agents/condition.ts'
 import { type Agent, namesOf, ownerOf, persistentAgent } from '../agents/store.ts'
 import { COORDINATOR, SYSTEM } from '../contract/mail.ts'
 import { write } from '../db/open.ts'
@@ -8,6 +7,7 @@ import { findMail } from '../mail/store.ts'
 import { openMerges } from '../merge/store.ts'
 import { liveness } from '../os/process.ts'
 import type { Project } from '../project.ts'
+import { isLive } from '../reports/condition.ts'
 import { type FleetFacts, type Pattern, patternsIn } from './patterns.ts'
 
 type Facts = Pick<Project, 'db' | 'clock'>

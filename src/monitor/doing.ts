@@ -1,6 +1,6 @@
-import type { AgentReport } from '../agents/report.ts'
 import { timeOfDay } from '../clock.ts'
 import { oneLine } from '../mail/frame.ts'
+import type { AgentReport } from '../reports/report.ts'
 import type { Gate, Tool } from './track.ts'
 
 /** What is known of an agent beside its report. */

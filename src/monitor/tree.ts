@@ -1,4 +1,4 @@
-import type { AgentReport } from '../agents/report.ts'
+import type { AgentReport } from '../reports/report.ts'
 
 /** An agent's place in the tree of who slung whom. */
 export interface Placed<A> {

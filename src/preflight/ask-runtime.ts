@@ -1,9 +1,9 @@
 import * as z from 'zod'
-import { askForJson, askOnce } from '../agents/ask-once.ts'
-import { loadRuntime } from '../agents/registry.ts'
-import { modelOf } from '../agents/routing.ts'
 import { messageOf, OvError } from '../errors.ts'
 import { readText } from '../os/files.ts'
+import { askForJson, askOnce } from '../runner/ask-once.ts'
+import { loadRuntime } from '../runtimes/registry.ts'
+import { modelOf } from '../runtimes/routing.ts'
 import { requireLogin } from './login.ts'
 import { settingsAround } from './settings.ts'
 

@@ -1,7 +1,7 @@
-import { isLoggedOut } from '../agents/login.ts'
 import type { Config } from '../config/schema.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { OvError } from '../errors.ts'
+import { isLoggedOut } from '../runtimes/login.ts'
 
 /**
  * Refuses a runtime that nobody is logged in to, before anything is started. Told offline, so only what is certain counts.

@@ -1,8 +1,8 @@
-import { type OwnFile, ownFile, ownIds, wantedIds } from '../agents/own-runtimes.ts'
-import { loadRuntime } from '../agents/registry.ts'
-import { setTrust, trustedDigest } from '../agents/trust.ts'
 import { OvError } from '../errors.ts'
 import { locateProject } from '../project.ts'
+import { type OwnFile, ownFile, ownIds, wantedIds } from '../runtimes/own-runtimes.ts'
+import { loadRuntime } from '../runtimes/registry.ts'
+import { setTrust, trustedDigest } from '../runtimes/trust.ts'
 
 /** An adapter of the project's own, and whether it would be run as it is now. */
 export interface OwnRuntime extends OwnFile {

@@ -1,12 +1,12 @@
-import { gatewayTrouble } from '../agents/environment.ts'
-import { type Login, loginOf, loginSeen } from '../agents/login.ts'
-import { programNames } from '../agents/programs.ts'
-import { loadedRuntimes } from '../agents/registry.ts'
 import { runtimeSection } from '../config/runtime-section.ts'
 import type { Config } from '../config/schema.ts'
 import type { AgentRuntime, Can } from '../contract/runtime.ts'
 import { standingOf } from '../contract/versions.ts'
 import { findPrograms, unfitProgram } from '../os/files.ts'
+import { gatewayTrouble } from '../runtimes/environment.ts'
+import { type Login, loginOf, loginSeen } from '../runtimes/login.ts'
+import { programNames } from '../runtimes/programs.ts'
+import { loadedRuntimes } from '../runtimes/registry.ts'
 import { type Answer, askVersion } from './version.ts'
 
 /** One program of an agent CLI. */

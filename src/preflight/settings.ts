@@ -1,10 +1,10 @@
-import { type Roles, readManifest } from '../agents/manifest.ts'
-import { loadedRuntimes } from '../agents/registry.ts'
+import { type Roles, readManifest } from '../capabilities/manifest.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { OvError } from '../errors.ts'
 import { type HeldUp, heldUp } from '../limits/pass.ts'
 import { findRoot, openProject } from '../project.ts'
+import { loadedRuntimes } from '../runtimes/registry.ts'
 
 /** What holds around a folder. */
 export interface SettingsAround {

@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Roles, readManifest } from '../agents/manifest.ts'
+import { type Roles, readManifest } from '../capabilities/manifest.ts'
 import { configSchema } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { type DatabaseHealth, inspectDatabase } from '../db/repair.ts'

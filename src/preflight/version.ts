@@ -1,4 +1,3 @@
-import { agentEnvironment } from '../agents/environment.ts'
 import type { AgentRuntime } from '../contract/runtime.ts'
 import { codeOf } from '../errors.ts'
 import { oneLine } from '../mail/frame.ts'
@@ -6,6 +5,7 @@ import { sha256 } from '../os/digest.ts'
 import { fileMark, isShellScript } from '../os/files.ts'
 import { run } from '../os/process.ts'
 import { remembered } from '../os/remembered.ts'
+import { agentEnvironment } from '../runtimes/environment.ts'
 
 /** What a program says of itself. */
 export interface Answer {

@@ -1,5 +1,5 @@
-import { lasting } from '../agents/notes.ts'
 import type { Schema } from '../db/schema.ts'
+import { lasting } from '../runner/notes.ts'
 import { type Ended, type Loop, loopIn, loopMemory } from './loops.ts'
 import { NOTHING_TRIED, type Tried, timeGiven } from './silence.ts'
 import { aboutOf, TROUBLES, type TroubleKind } from './trouble.ts'

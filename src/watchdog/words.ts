@@ -1,7 +1,7 @@
-import { howFailed } from '../agents/failures.ts'
 import type { LimitCause } from '../limits/rules.ts'
 import { LIMIT_WORDS } from '../limits/words.ts'
 import { oneLine } from '../mail/frame.ts'
+import { howFailed } from '../reports/failures.ts'
 import type { EventRow } from './signs.ts'
 import { minutes } from './tries.ts'
 

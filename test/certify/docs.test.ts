@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { loadRuntime, runtimeIds } from '../../src/agents/registry.ts'
 import { CERTIFICATES_FOLDER, readCertificates } from '../../src/certify/certificate.ts'
 import { PROOFS } from '../../src/certify/proofs.ts'
 import { certificatesPage, withRows } from '../../src/certify/tables.ts'
 import { standingOf } from '../../src/contract/versions.ts'
 import { PACKAGE_FOLDER } from '../../src/place.ts'
+import { loadRuntime, runtimeIds } from '../../src/runtimes/registry.ts'
 
 const CERTIFICATES = readCertificates()
 

@@ -23,7 +23,7 @@ export const MUTATIONS: readonly Mutation[] = [
         "    .set(patch)\n    .where('id', '=', own.id)\n",
       ),
     ],
-    red: { file: 'test/agents/ownership.test.ts', title: 'every write of an owner' },
+    red: { file: 'test/runner/ownership.test.ts', title: 'every write of an owner' },
   },
   {
     protection: 'nobody is taken over by two at once',
@@ -34,7 +34,7 @@ export const MUTATIONS: readonly Mutation[] = [
         "    .where('state', 'in', [...from])\n",
       ),
     ],
-    red: { file: 'test/agents/ownership.test.ts', title: 'every write of an owner' },
+    red: { file: 'test/runner/ownership.test.ts', title: 'every write of an owner' },
   },
   {
     protection: 'one open agent for a task',
@@ -45,7 +45,7 @@ export const MUTATIONS: readonly Mutation[] = [
         'CREATE INDEX one_open_agent_per_task',
       ),
     ],
-    red: { file: 'test/agents/ownership.test.ts', title: 'the database itself' },
+    red: { file: 'test/runner/ownership.test.ts', title: 'the database itself' },
   },
   {
     protection: 'a transaction has the write lock from its beginning (BEGIN IMMEDIATE)',
@@ -140,7 +140,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     protection: 'a dialog is answered only as the policy says',
     without: [
-      other('src/agents/dialogs.ts', 'if (asked.includes(allowed.match.toLowerCase()))', "if (allowed.match !== '')"),
+      other('src/runner/dialogs.ts', 'if (asked.includes(allowed.match.toLowerCase()))', "if (allowed.match !== '')"),
     ],
     red: { part: 'simulation' },
   },

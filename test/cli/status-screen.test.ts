@@ -1,11 +1,11 @@
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
-import { attention } from '../../src/agents/problems.ts'
-import type { AgentReport, StatusReport } from '../../src/agents/report.ts'
 import { span } from '../../src/cli/ages.ts'
 import { statusScreen } from '../../src/cli/status-screen.ts'
 import { widthOf } from '../../src/cli/width.ts'
 import { OvError } from '../../src/errors.ts'
+import { attention } from '../../src/reports/problems.ts'
+import type { AgentReport, StatusReport } from '../../src/reports/report.ts'
 
 const NOW = Date.UTC(2026, 0, 1, 12)
 const MINUTE = 60_000

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { readManifest } from '../../src/agents/manifest.ts'
+import { readManifest } from '../../src/capabilities/manifest.ts'
 import { sayProblem } from '../../src/config/problem.ts'
 
 let root: string

@@ -15,8 +15,8 @@ import { type Talking, talkingClaude } from '../rig/talking-claude.ts'
 const ROOT = resolve(import.meta.dirname, '..', '..')
 /** Where prompts of agents are written, beside their instructions. */
 const PROMPTS = [
-  'src/agents/runner.ts',
-  'src/agents/guard.ts',
+  'src/runner/runner.ts',
+  'src/runner/guard.ts',
   'src/agents/digest.ts',
   'src/mail/frame.ts',
   'src/watchdog/nudge.ts',

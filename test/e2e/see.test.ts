@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { Inspection } from '../../src/agents/inspect.ts'
+import type { Inspection } from '../../src/reports/inspect.ts'
 import { makeFleet } from '../rig/fleet.ts'
 import { git, type Home, makeHome, makeRepo } from '../rig/sandbox-home.ts'
 

@@ -1,9 +1,9 @@
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { loadRuntime } from '../../src/agents/registry.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { accountOf } from '../../src/limits/account.ts'
+import { loadRuntime } from '../../src/runtimes/registry.ts'
 import { inHome } from '../rig/project.ts'
 import { type Home, makeHome, makeRepo } from '../rig/sandbox-home.ts'
 

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import claude from '../../runtimes/claude.ts'
 import codex from '../../runtimes/codex.ts'
 import opencode from '../../runtimes/opencode.ts'
-import { loadRuntime, runtimeIds } from '../../src/agents/registry.ts'
 import type { AgentRuntime } from '../../src/contract/runtime.ts'
 import type { Trial } from '../../src/contract/trial.ts'
+import { loadRuntime, runtimeIds } from '../../src/runtimes/registry.ts'
 
 /** A real agent CLI that npm gives, and the secret by which it is let in. */
 export interface Cli {

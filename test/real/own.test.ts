@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { adapterIn } from '../../src/agents/own-schema.ts'
 import { PROOFS } from '../../src/certify/proofs.ts'
 import { prove } from '../../src/certify/prove.ts'
 import type { TriedRuntime } from '../../src/certify/stage.ts'
+import { adapterIn } from '../../src/runtimes/own-schema.ts'
 import { type Home, makeHome, OV, readyRepo } from '../rig/sandbox-home.ts'
 
 /*

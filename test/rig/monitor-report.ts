@@ -1,6 +1,6 @@
-import { attention } from '../../src/agents/problems.ts'
 import type { MailHead } from '../../src/mail/view.ts'
 import type { MonitoredAgent, MonitoredEvent, MonitoredMerge, MonitorReport } from '../../src/monitor/report.ts'
+import { attention } from '../../src/reports/problems.ts'
 
 export const NOW = Date.UTC(2026, 0, 1, 12)
 const MINUTE = 60_000

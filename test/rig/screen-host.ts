@@ -8,10 +8,10 @@
 import { appendFileSync, existsSync, readFileSync, watch, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import claude from '../../runtimes/claude.ts'
-import { openInteractive } from '../../src/agents/interactive.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { AgentEvent, AgentRuntime, HookEvent, SessionSpec } from '../../src/contract/runtime.ts'
 import { ownPane } from '../../src/os/tmux.ts'
+import { openInteractive } from '../../src/runner/interactive.ts'
 import { hardPrompts } from './prompts.ts'
 
 const [socket = '', folder = '', first = '0', count = '1', kind = ''] = process.argv.slice(2)

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import claude from '../../runtimes/claude.ts'
-import { guardVerdict } from '../../src/agents/guard.ts'
 import type { Ask, SessionSpec } from '../../src/contract/runtime.ts'
+import { guardVerdict } from '../../src/runner/guard.ts'
 import { panes } from './recordings.ts'
 
 const spec: SessionSpec = {

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { adapterIn } from '../../src/agents/own-schema.ts'
+import { adapterIn } from '../../src/runtimes/own-schema.ts'
 import type { Outcome } from '../../src/tasks/outcome.ts'
 import { git, type Home, makeHome, readyRepo } from '../rig/sandbox-home.ts'
 import { conforms } from './conformance.ts'

@@ -1,4 +1,4 @@
-import { loadRuntime, runtimeIds } from '../../src/agents/registry.ts'
+import { loadRuntime, runtimeIds } from '../../src/runtimes/registry.ts'
 import { conforms } from './conformance.ts'
 
 // The folder says which there are.

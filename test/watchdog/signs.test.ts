@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { lasting, noting } from '../../src/agents/notes.ts'
 import type { AgentEvent } from '../../src/contract/runtime.ts'
+import { lasting, noting } from '../../src/runner/notes.ts'
 import { type EventRow, signsOf } from '../../src/watchdog/signs.ts'
 import { triesIn } from '../../src/watchdog/tries.ts'
 

@@ -1,7 +1,7 @@
-import type { Problem } from '../../agents/problems.ts'
 import { oneLine, plainText } from '../../mail/frame.ts'
 import { asks } from '../../mail/rules.ts'
 import type { MonitorReport } from '../../monitor/report.ts'
+import type { Problem } from '../../reports/problems.ts'
 import { style } from '../style.ts'
 import { cutTo, widthOf, wrapTo } from '../width.ts'
 import { headerLine, modeLine, tabsLine } from './header.ts'

@@ -1,6 +1,6 @@
-import type { Condition } from '../../agents/condition.ts'
 import { oneLine } from '../../mail/frame.ts'
 import type { MonitoredAgent, MonitorReport } from '../../monitor/report.ts'
+import type { Condition } from '../../reports/condition.ts'
 import { short } from '../ages.ts'
 import { modeInShort } from '../mode-screen.ts'
 import { type Paint, style } from '../style.ts'

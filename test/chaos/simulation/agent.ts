@@ -1,6 +1,6 @@
-import type { Hold } from '../../../src/agents/session.ts'
 import type { Capability, WaitingOn } from '../../../src/contract/states.ts'
 import type { Liveness } from '../../../src/os/process.ts'
+import type { Hold } from '../../../src/runner/session.ts'
 import { type EventRow, noSigns, note, type Signs } from '../../../src/watchdog/signs.ts'
 import type { TroubleKind } from '../../../src/watchdog/trouble.ts'
 import type { SimAccount } from './account.ts'

@@ -1,7 +1,7 @@
-import { answerTo, type DialogPolicy } from '../../../src/agents/dialogs.ts'
-import type { Hold } from '../../../src/agents/session.ts'
-import { heldBy, newTyping, step, type Typing } from '../../../src/agents/typing.ts'
 import type { Screen } from '../../../src/contract/runtime.ts'
+import { answerTo, type DialogPolicy } from '../../../src/runner/dialogs.ts'
+import type { Hold } from '../../../src/runner/session.ts'
+import { heldBy, newTyping, step, type Typing } from '../../../src/runner/typing.ts'
 
 type Dialog = Extract<Screen, { is: 'dialog' }>
 

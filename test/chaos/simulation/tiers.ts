@@ -1,4 +1,3 @@
-import { jsonIn } from '../../../src/agents/json-answer.ts'
 import { MAX_RESTARTS } from '../../../src/agents/rules.ts'
 import {
   canAnswer,
@@ -9,6 +8,7 @@ import {
   nextStep,
   type Standing as Standings,
 } from '../../../src/escalation/rules.ts'
+import { jsonIn } from '../../../src/runner/json-answer.ts'
 import { type Deadlines, isToRaise } from '../../../src/watchdog/complaints.ts'
 import { grantedIn, heldVerdict } from '../../../src/watchdog/judged.ts'
 import type { Verdict as Watched } from '../../../src/watchdog/rules.ts'
