@@ -59,6 +59,17 @@ export const CONTAINMENTS: readonly Containment[] = [
       ...argv,
     ],
   },
+  {
+    // The same for anybody else, where the kernel gives everybody a user namespace: our user stays who it is in there.
+    kind: 'pid-namespace',
+    deathOf: passedOn,
+    wrap: (argv) => [
+      ...WITH_PARENT,
+      ...['unshare', '--user', '--map-current-user', '--pid', '--fork', '--kill-child', '--mount-proc', '--'],
+      ...['/bin/sh', '-c', '"$@"; exit $?', 'sh'],
+      ...argv,
+    ],
+  },
   { kind: 'death-signal', deathOf: seen, wrap: (argv) => [...WITH_PARENT, ...argv] },
 ]
 
