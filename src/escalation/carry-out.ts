@@ -6,7 +6,6 @@ import { nameOf } from '../mail/send.ts'
 import type { Project } from '../project.ts'
 import { lackOf } from '../runtimes/lack.ts'
 import { loadedRuntime } from '../runtimes/registry.ts'
-import { step } from '../steps.ts'
 import { intervene } from '../watchdog/intervene.ts'
 import { decisionOf } from './rules.ts'
 import { changeEscalation, type Escalation } from './store.ts'
@@ -33,7 +32,6 @@ export async function carryOut(project: Project, escalation: Escalation): Promis
       return intervene(project, agent, { verdict: 'restart-fresh', digest, why: digest }, done)
     }
   }
-  step('escalation.acted')
   await write(db, done)
   return true
 }
