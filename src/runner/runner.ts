@@ -321,7 +321,8 @@ class Runner {
         // On its own screen a turn ends in silence, whatever became of it.
         await (this.#interactive && this.#takesBack ? this.#handover.seen({ ended: true }) : this.#handover.settle())
         step('turn.settled')
-        await updateAgent(this.#project.db, this.#agent, { mid_turn: 0 })
+        // What is claimed on its behalf is part of its turn: cut off before that, it is told to go on, and then claimed for.
+        if (event.claim !== 'done') await updateAgent(this.#project.db, this.#agent, { mid_turn: 0 })
         await this.#ground.keep()
         step('turn.kept')
         if (await this.#putBack()) return { name: 'failed', reason: CHANGES_AGAIN }
@@ -347,6 +348,7 @@ class Runner {
     if (more !== null) return this.#beginTurn(more)
     const words = this.#place.redact(plainText(this.#turns.said).trim())
     const refused = await claimOnBehalf(this.#project, this.#agent, prompts ? words || this.#task.title : null)
+    await updateAgent(this.#project.db, this.#agent, { mid_turn: 0 })
     if (refused === null) {
       if (prompts) await this.#passOnWords()
       return this.#betweenTurns()
