@@ -133,6 +133,7 @@ class World implements Fleet {
   readonly #needs = new Map<string, number>()
   #events = 0
   #slung = 0
+  #jumps = 0
   /** Everything goes well from now on. */
   #calm = false
 
@@ -764,7 +765,8 @@ class World implements Fleet {
   }
 
   #setClock(ms: number): void {
-    this.wall += ms
+    // Never to a whole second of before: states of two times would have begun at the same.
+    this.wall += ms + ++this.#jumps
     for (const agent of this.agents) {
       agent.setBack += Math.max(0, -ms)
       agent.setAhead += Math.max(0, ms)
