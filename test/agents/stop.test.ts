@@ -92,7 +92,7 @@ test('an agent that is stopped in the middle of its start never runs', async () 
     expect(stopped.code, stopped.output).toBe(0)
     const { id, state } = await fleet.agent(name)
     expect(state).toBe('stopped')
-    await expect.poll(() => runnersOf(id), { timeout: 10_000 }).toEqual([])
+    await expect.poll(() => runnersOf(id)).toEqual([])
     await expectNothingLeft(fleet, name)
   }
 })

@@ -205,7 +205,7 @@ test.each([
   await fleet.expectState('ticker', 'working')
   const child = spawn(process.execPath, [OV, ...args], { cwd: fleet.repo, env: { ...home.env }, stdio: 'ignore' })
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
-  await expect.poll(() => watches(child.pid ?? 0), { timeout: 10_000, interval: 5 }).toBe(true)
+  await expect.poll(() => watches(child.pid ?? 0), { interval: 5 }).toBe(true)
   child.kill('SIGINT')
   expect(await ended).toBe(130)
   expect((await fleet.agent('ticker')).state).toBe('working')

@@ -81,7 +81,7 @@ describe('in a shell', () => {
     expect((await home.ov(repo, ['init'])).ok).toBe(true)
     const task = ['--task', 'Sleep', '--runtime', 'shell', '--command', 'sleep 60', '--name', 'sleeper']
     expect((await home.ov(repo, ['sling', ...task])).ok).toBe(true)
-  }, 60_000)
+  })
   afterAll(() => home.dispose())
 
   const lines = (argv: readonly string[]) => {

@@ -281,7 +281,7 @@ test('the queue is merged the same', async () => {
       const task = ['--name', name, '--task', `Make ${name}`, '--command', command]
       expect((await home.ov(repo, ['sling', '--runtime', 'shell', ...task])).code).toBe(0)
       await expect
-        .poll(async () => (await home.ov(repo, ['merge', '--dry-run', '--json'])).stdout, { timeout: 30_000 })
+        .poll(async () => (await home.ov(repo, ['merge', '--dry-run', '--json'])).stdout)
         .toContain(`"agent": "${name}"`)
     }
   }

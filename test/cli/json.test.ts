@@ -109,7 +109,7 @@ test('what every command prints with --json has that shape', async () => {
   await fleet.expectState('finisher', 'done')
   await fleet.expectState('quitter', 'failed')
   await fleet.sling('asker', `ov ask Which? --option a --option b --wait ${inside('ask')}`)
-  await expect.poll(async () => (await fleet.status()).mail.questions, { timeout: 20_000 }).toBe(1)
+  await expect.poll(async () => (await fleet.status()).mail.questions).toBe(1)
 
   const advice = `ov monitor propose --agent asker --verdict wait --why "It asks" ${inside('monitor:propose')}`
   await fleet.sling('watcher', advice, '--capability', 'monitor')

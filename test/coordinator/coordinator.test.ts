@@ -51,7 +51,7 @@ const times = (text: string, part: string) => text.split(part).length - 1
 
 async function expectWaiting(on: 'mail' | 'children' | 'human' = 'mail'): Promise<void> {
   await expect
-    .poll(async () => [(await coordinator()).state, (await coordinator()).waiting_on], { timeout: 20_000 })
+    .poll(async () => [(await coordinator()).state, (await coordinator()).waiting_on])
     .toEqual(['waiting', on])
 }
 
@@ -135,9 +135,7 @@ test('ten that end while it works are one turn', async () => {
       *) echo Seen.;;
     esac`)
   await json('coordinator', 'Begin')
-  await expect
-    .poll(async () => (await mailOf('--to', 'coordinator', '--type', 'worker_done')).length, { timeout: 40_000 })
-    .toBe(10)
+  await expect.poll(async () => (await mailOf('--to', 'coordinator', '--type', 'worker_done')).length).toBe(10)
   writeFileSync(go, '')
   await expectWaiting()
   await expect.poll(() => claude.heard().length).toBe(2)
@@ -163,7 +161,7 @@ test('ask prints the answer alone on stdout, what it does meanwhile on stderr, a
   expect(late.code).toBe(7)
   expect(late.output).toContain('its reply comes as mail: ov mail check')
   writeFileSync(go, '')
-  await expect.poll(async () => (await ov('mail', 'check')).stdout, { timeout: 10_000 }).toContain('Late.')
+  await expect.poll(async () => (await ov('mail', 'check')).stdout).toContain('Late.')
 })
 
 test('a question of its own reaches the human, and the answer wakes it', async () => {
@@ -173,7 +171,7 @@ test('a question of its own reaches the human, and the answer wakes it', async (
       *) echo 'It is red then.';;
     esac`)
   const chosen = ov('coordinator', 'Choose a colour', '--wait', '--timeout', '30')
-  await expect.poll(async () => (await mailOf('--type', 'question')).length, { timeout: 15_000 }).toBe(1)
+  await expect.poll(async () => (await mailOf('--type', 'question')).length).toBe(1)
   await expectWaiting('human')
   const [question] = await mailOf('--type', 'question')
   const report = await json<CoordinatorReport>('coordinator', 'status')
@@ -199,9 +197,7 @@ test('stopped and started again it has its whole conversation, and is told what 
   expect((await fleet.agent('slow')).state).toBe('working')
   // Without it, its worker reports to the human.
   writeFileSync(done, '')
-  await expect
-    .poll(async () => (await mailOf('--to', 'human', '--type', 'worker_done')).length, { timeout: 20_000 })
-    .toBe(1)
+  await expect.poll(async () => (await mailOf('--to', 'human', '--type', 'worker_done')).length).toBe(1)
   const started = await ov('coordinator', 'start')
   expect(started.output).toContain('with its whole conversation')
   expect((await coordinator()).id).toBe(id)
@@ -241,7 +237,7 @@ test('kill -9 of its runner loses and doubles no mail: it is brought back by the
       *) echo Here.;;
     esac`)
   await json('coordinator', 'First')
-  await expect.poll(() => existsSync(busy), { timeout: 15_000 }).toBe(true)
+  await expect.poll(() => existsSync(busy)).toBe(true)
   await json('mail', 'send', '--to', 'coordinator', '--subject', 'Second', '--type', 'assign')
   await killRunner()
   writeFileSync(go, '')
@@ -274,9 +270,7 @@ test('under kill -9 again and again, each mail enters its conversation exactly o
     for (const { pid } of runnersOf((await coordinator()).id)) process.kill(pid, 'SIGKILL')
     await json('coordinator', 'start')
   }
-  await expect
-    .poll(async () => (await mailOf('--to', 'coordinator', '--unread', '--type', 'assign')).length, { timeout: 30_000 })
-    .toBe(0)
+  await expect.poll(async () => (await mailOf('--to', 'coordinator', '--unread', '--type', 'assign')).length).toBe(0)
   const said = claude.conversations()
   for (let round = 0; round < 5; round++)
     for (const letter of ['a', 'b', 'c']) expect(times(said, `subject=\\"${round}${letter}.\\"`)).toBe(1)
@@ -291,13 +285,11 @@ test('a turn that was cut off by a stop is taken up by the next start, unasked',
       *) touch '${busy}'; sleep 600;;
     esac`)
   await json('coordinator', 'Do it')
-  await expect.poll(() => existsSync(busy), { timeout: 15_000 }).toBe(true)
+  await expect.poll(() => existsSync(busy)).toBe(true)
   await json('coordinator', 'stop')
   expect((await mailOf('--to', 'human')).map(({ subject }) => subject)).toEqual([])
   await json('coordinator', 'start')
-  await expect
-    .poll(async () => (await mailOf('--to', 'human')).map(({ subject }) => subject), { timeout: 15_000 })
-    .toEqual(['Re: Do it'])
+  await expect.poll(async () => (await mailOf('--to', 'human')).map(({ subject }) => subject)).toEqual(['Re: Do it'])
 })
 
 test('a CLI that dies in a turn is taken up again; one that dies again and again fails honestly', async () => {
@@ -350,7 +342,7 @@ test('a login that is refused at work fails it with what to do; nothing is sent 
   expect((await ov('coordinator', 'start')).code).toBe(0)
   // What was wanted is not forgotten.
   await expect
-    .poll(async () => (await mailOf('--from', 'coordinator')).map(({ subject }) => subject), { timeout: 15_000 })
+    .poll(async () => (await mailOf('--from', 'coordinator')).map(({ subject }) => subject))
     .toEqual(['Re: Build X'])
 })
 

@@ -130,7 +130,7 @@ const { commands: registry } = JSON.parse(readFileSync(join(ROOT, 'oclif.manifes
 const commands: { id: string; forAgents?: string }[] = Object.values(registry)
 
 describe.each(CAPABILITIES)('%s', (capability) => {
-  test('can type every command that its instructions quote', { timeout: 200_000 }, async () => {
+  test('can type every command that its instructions quote', async () => {
     const told = claude.instructions(await begin(capability, `first-${capability}`))
     expect(told).toContain('## What `ov` takes from you')
     const quoted = quotedInMarkdown(told)
@@ -143,7 +143,7 @@ describe.each(CAPABILITIES)('%s', (capability) => {
   })
 })
 
-test('what else stands in prompts can be typed too', { timeout: 200_000 }, async () => {
+test('what else stands in prompts can be typed too', async () => {
   const quoted = PROMPTS.flatMap((file) => quotedInCode(withoutComments(readFileSync(join(ROOT, file), 'utf8'))))
   expect(quoted.length).toBeGreaterThan(5)
   const agents = quoted.filter((line) => !HUMANS.test(line))

@@ -122,7 +122,7 @@ test('what it tried again and got through is no failure', async () => {
 test('a provider that keeps refusing parks it', async () => {
   const aider = fakeAider(home, [{ refuses: 'RateLimitError' }])
   await home.ov(repo, ['sling', '--runtime', 'aider', '--task', 'Say hello'], { env: aider.env })
-  await expect.poll(() => facts('builder-1'), { timeout: 20_000, interval: 200 }).toContain('cause=rate_limit')
+  await expect.poll(() => facts('builder-1'), { interval: 200 }).toContain('cause=rate_limit')
   expect((await home.ov(repo, ['status'])).output).toContain('waiting on rate limit')
 })
 
@@ -134,7 +134,7 @@ test('mail that comes while it works is part of its task: it claims when it has 
   ])
   const args = ['sling', '--runtime', 'aider', '--task', 'Write one.txt', '--wait', '--json']
   const slung = home.ov(repo, args, { env: aider.env })
-  await expect.poll(() => facts('builder-1'), { timeout: 20_000, interval: 200 }).toContain('working')
+  await expect.poll(() => facts('builder-1'), { interval: 200 }).toContain('working')
   await home.ov(repo, ['mail', 'send', '--to', 'builder-1', '--subject', 'More', '--body', 'Write two.txt too.'])
   writeFileSync(once, '')
   expect(JSON.parse((await slung).stdout)).toMatchObject({ state: 'merged', attempts: 1 })
@@ -146,7 +146,7 @@ test('mail that comes while it works is part of its task: it claims when it has 
 test('it is stopped with all it started, and is not made to talk to a fleet', async () => {
   const aider = fakeAider(home, [{ does: 'hang' }])
   await home.ov(repo, ['sling', '--runtime', 'aider', '--task', 'Anything'], { env: aider.env })
-  await expect.poll(() => facts('builder-1'), { timeout: 20_000, interval: 200 }).toContain('working')
+  await expect.poll(() => facts('builder-1'), { interval: 200 }).toContain('working')
   expect((await home.ov(repo, ['stop', 'builder-1'])).code).toBe(0)
   const coordinator = await home.ov(repo, ['coordinator', 'start', '--runtime', 'aider'], { env: aider.env })
   expect(coordinator).toMatchObject({ code: 2, output: expect.stringContaining("can't speak to ov") })

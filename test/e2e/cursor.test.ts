@@ -54,7 +54,7 @@ test('a worker that lingers after the result is ended, and the turn counts', asy
   try {
     const { outcome } = await sling([{ tools: [`${commit('file')} && ${DONE}`], linger: `sleep ${own.token}` }])
     expect(outcome.state).toBe('merged')
-    await expect.poll(() => own.sleepers(), { timeout: 20_000 }).toEqual([])
+    await expect.poll(() => own.sleepers()).toEqual([])
   } finally {
     own.end()
   }

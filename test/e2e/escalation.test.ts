@@ -54,7 +54,7 @@ async function waiting(): Promise<{ id: string; agent: string; kind: string; opt
 
 test('a lead that does not answer is passed over; the human has the agent begin anew, and its task is done', async () => {
   await hangingFleet('2s', 'sleep 1000')
-  await expect.poll(escalatedTo, { timeout: 30_000 }).toEqual(['boss', 'human'])
+  await expect.poll(escalatedTo).toEqual(['boss', 'human'])
   const [question, ...others] = await waiting()
   expect(others).toEqual([])
   expect(question).toMatchObject({ agent: 'mute', kind: 'escalation' })
@@ -73,10 +73,10 @@ test('a lead that does not answer is passed over; the human has the agent begin 
 
 test('a lead that is killed is passed over at once, and the human ends the agent', async () => {
   await hangingFleet('1h', 'sleep 1000')
-  await expect.poll(escalatedTo, { timeout: 30_000 }).toEqual(['boss'])
+  await expect.poll(escalatedTo).toEqual(['boss'])
   expect(await waiting()).toEqual([])
   process.kill(ownerOf(await fleet.agent('boss'))?.pid ?? 0, 'SIGKILL')
-  await expect.poll(escalatedTo, { timeout: 20_000 }).toEqual(['boss', 'human'])
+  await expect.poll(escalatedTo).toEqual(['boss', 'human'])
   const [question] = await waiting()
   const answer = await home.ov(fleet.repo, ['ask', 'answer', question?.id ?? '', 'stop: not worth it'])
   expect([answer.code, answer.stdout]).toEqual([0, 'mute is stopped. Its commits are kept.\n'])
@@ -95,9 +95,7 @@ test.each([
     const { env } = talkingClaude(home, HANGS)
     const slung = await home.ov(fleet.repo, ['sling', '--runtime', 'claude', '--name', 'mute', '--task', 'x'], { env })
     expect(slung.code, slung.output).toBe(0)
-    await expect
-      .poll(() => existsSync(join(fleet.repo, '.overstory', 'worktrees', 'hung')), { timeout: 20_000 })
-      .toBe(true)
+    await expect.poll(() => existsSync(join(fleet.repo, '.overstory', 'worktrees', 'hung'))).toBe(true)
     const { id, fence } = await fleet.agent('mute')
     await inProject(home, fleet.repo, async (project) => {
       const trouble = { agent: id, fence, about: 'silence', ms: 1, seen: 'It hangs.', tried: [] } as const
@@ -115,7 +113,7 @@ test.each([
     }
     const up = await home.ov(fleet.repo, ['up'], { env })
     expect(up.code, up.output).toBe(0)
-    await expect.poll(() => fleet.agent('mute'), { timeout: 30_000 }).toMatchObject(end)
+    await expect.poll(() => fleet.agent('mute')).toMatchObject(end)
     await expect
       .poll(() => fleet.db.selectFrom('escalations').select('state').executeTakeFirstOrThrow())
       .toEqual({ state: 'done' })

@@ -44,7 +44,7 @@ async function inside(name: string, lines: readonly string[], ...flags: string[]
   ])
   expect(slung.code, slung.output).toBe(0)
   const last = `${log}.${lines.length - 1}.code`
-  await expect.poll(() => readWhole(last), { timeout: 25_000 }).toMatch(/\n$/)
+  await expect.poll(() => readWhole(last)).toMatch(/\n$/)
   return lines.map((_, index) => ({
     code: Number(readWhole(`${log}.${index}.code`)),
     output: readWhole(`${log}.${index}`),

@@ -27,11 +27,11 @@ test('an agent whose commits cannot be given refs just now works on, and says so
   writeFileSync(join(keeps, id), 'no folder of refs')
   writeFileSync(file('commit'), '')
   const failures = async () => (await eventsOfKinds(fleet.db, id, ['agent.keep-failed'], 10)).length
-  await expect.poll(failures, { timeout: 40_000 }).toBe(1)
+  await expect.poll(failures).toBe(1)
   expect((await fleet.agent('worker')).state).toBe('working')
   rmSync(join(keeps, id))
   const kept = () => git(home, fleet.repo, 'for-each-ref', '--format=%(refname)', `refs/ov/keep/${id}/`).split('\n')
-  await expect.poll(kept, { timeout: 40_000 }).toHaveLength(2)
+  await expect.poll(kept).toHaveLength(2)
   expect(await failures()).toBe(1)
   writeFileSync(file('end'), '')
   await fleet.expectState('worker', 'done')

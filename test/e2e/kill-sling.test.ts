@@ -65,7 +65,7 @@ async function settled(project: Project, name: string): Promise<TaskState | unde
     await reconcile(project)
     return state()
   }
-  await expect.poll(look, { timeout: 25_000, interval: 200 }).toMatch(/merged|failed|done|stopped/)
+  await expect.poll(look, { interval: 200 }).toMatch(/merged|failed|done|stopped/)
   return state()
 }
 
@@ -74,7 +74,7 @@ async function expectNothingStuck(project: Project, name: string): Promise<void>
   const agent = await findAgent(project.db, name)
   expect(processesOf(agent?.id ?? '')).toEqual([])
   await sleepers.expectSleepers(0)
-  await expect.poll(async () => (await openAgents(project.db)).length, { timeout: 10_000 }).toBe(0)
+  await expect.poll(async () => (await openAgents(project.db)).length).toBe(0)
   expect(await openMerges(project.db)).toEqual([])
 }
 
@@ -93,7 +93,7 @@ test('a runner killed before it has a worktree is started again, on its own bran
   const script = `#!/bin/sh\ncase "$*" in *'checkout --quiet'*) ${hang};; esac\nexec '${real}/git' "$@"\n`
   writeFileSync(join(bin, 'git'), script, { mode: 0o755 })
   await home.ov(repo, slingShell('early', 'echo a > a.txt'), { env: { PATH: `${bin}:${home.env.PATH}` } })
-  await expect.poll(() => existsSync(reached('git')), { timeout: 15_000 }).toBe(true)
+  await expect.poll(() => existsSync(reached('git'))).toBe(true)
   await inProject(home, repo, async (project) => {
     await killRunner(project, 'early')
     writeFileSync(go, '')
@@ -108,7 +108,7 @@ test('a runner killed before it has a worktree is started again, on its own bran
 test('a runner killed while it sets up its worktree is started again; what it had begun is ended first', async () => {
   arm('setup', `touch left-over; ${SLEEP}`)
   await home.ov(repo, slingShell('setting-up', 'echo b > b.txt; ls'))
-  await expect.poll(() => existsSync(reached('setup')), { timeout: 15_000 }).toBe(true)
+  await expect.poll(() => existsSync(reached('setup'))).toBe(true)
   await sleepers.expectSleepers(1)
   await inProject(home, repo, async (project) => {
     await killRunner(project, 'setting-up')
@@ -126,7 +126,7 @@ test('a runner killed in the middle of a turn fails its task, and every commit h
   const commit = 'git add -A; git commit -qm'
   const work = `echo 1 > c.txt; ${commit} one; git rev-parse HEAD > '${working}'; git reset -q --hard HEAD~1; echo 2 > d.txt; ${commit} two; git rev-parse HEAD >> '${working}'; touch '${working} done'; ${SLEEP}`
   await home.ov(repo, slingShell('turning', work))
-  await expect.poll(() => existsSync(`${working} done`), { timeout: 15_000 }).toBe(true)
+  await expect.poll(() => existsSync(`${working} done`)).toBe(true)
   await inProject(home, repo, async (project) => {
     await killRunner(project, 'turning')
     expect(await settled(project, 'turning')).toBe('failed')
@@ -143,7 +143,7 @@ test('a runner killed in the middle of a turn fails its task, and every commit h
 test('a runner killed while gates run leaves its work in the queue: it is merged by the next that drives the train', async () => {
   arm('gate')
   await home.ov(repo, slingShell('gating', 'echo e > e.txt'))
-  await expect.poll(() => existsSync(reached('gate')), { timeout: 15_000 }).toBe(true)
+  await expect.poll(() => existsSync(reached('gate'))).toBe(true)
   await inProject(home, repo, async (project) => {
     await killRunner(project, 'gating')
     disarm('gate')
@@ -152,7 +152,7 @@ test('a runner killed while gates run leaves its work in the queue: it is merged
       await reconcile(project)
       return (await findAgent(project.db, 'gating'))?.state
     }
-    await expect.poll(done, { timeout: 10_000 }).toBe('done')
+    await expect.poll(done).toBe('done')
     expect((await getTask(project.db, agent?.task_id ?? ''))?.state).toBe('merging')
     await expectNextMerged('after-gating')
     expect(await settled(project, 'gating')).toBe('merged')
@@ -164,7 +164,7 @@ test('a runner killed while gates run leaves its work in the queue: it is merged
 test('an agent that was done when its runner died is shown as failed when its work turns out to be red', async () => {
   arm('gate')
   await home.ov(repo, slingShell('red', 'echo f > f.txt'))
-  await expect.poll(() => existsSync(reached('gate')), { timeout: 15_000 }).toBe(true)
+  await expect.poll(() => existsSync(reached('gate'))).toBe(true)
   await inProject(home, repo, async (project) => {
     await killRunner(project, 'red')
     writeFileSync(hook('gate'), '#!/bin/sh\n[ ! -e f.txt ] || { echo no good; exit 1; }\n', { mode: 0o755 })
@@ -193,7 +193,7 @@ test.each(['SIGINT', 'SIGKILL'] as const)('%s ends who waits, not the agent', as
   })
   const said = text(waiting.stderr)
   await inProject(home, repo, async (project) => {
-    await expect.poll(async () => (await findAgent(project.db, name))?.state, { timeout: 15_000 }).toBe('working')
+    await expect.poll(async () => (await findAgent(project.db, name))?.state).toBe('working')
     waiting.kill(signal)
     const [code, killedBy] = await once(waiting, 'exit')
     if (signal === 'SIGINT') {
@@ -209,7 +209,5 @@ test.each(['SIGINT', 'SIGKILL'] as const)('%s ends who waits, not the agent', as
 })
 
 test('nothing of all that is left running, the tmux server included', async () => {
-  await expect
-    .poll(() => processesMarked('XDG_RUNTIME_DIR', home.env.XDG_RUNTIME_DIR ?? ''), { timeout: 10_000 })
-    .toEqual([])
+  await expect.poll(() => processesMarked('XDG_RUNTIME_DIR', home.env.XDG_RUNTIME_DIR ?? '')).toEqual([])
 })

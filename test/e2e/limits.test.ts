@@ -78,7 +78,7 @@ test('a limit parks all agents of its account until its end; then one asks, and 
   await open(limited())
   const reset = limit()
   await slung(NAMES)
-  await expect.poll(async () => (await parked()).length, { timeout: 60_000 }).toBe(4)
+  await expect.poll(async () => (await parked()).length).toBe(4)
   const before = calls().length
   expect((await parked()).map(({ waiting_until }) => waiting_until)).toEqual([reset, reset, reset, reset])
   expect((await ov('status')).stdout).toMatch(/anthropic limited until .*\d\d:\d\d, 4 agents wait/)
@@ -103,14 +103,12 @@ test('agents that wait for a limit survive the death of everything, wait on with
   const reset = limit()
   const names = NAMES.slice(0, 2)
   await slung(names)
-  await expect.poll(async () => (await parked()).length, { timeout: 60_000 }).toBe(2)
+  await expect.poll(async () => (await parked()).length).toBe(2)
   const before = calls().length
   for (const { id } of await openAgents(fleet.db)) for (const { pid } of runnersOf(id)) process.kill(pid, 'SIGKILL')
   await expect.poll(async () => (await openAgents(fleet.db)).flatMap(({ id }: Agent) => runnersOf(id))).toEqual([])
   await ov('up')
-  await expect
-    .poll(async () => (await parked()).map(({ waiting_until }) => waiting_until), { timeout: 60_000 })
-    .toEqual([reset, reset])
+  await expect.poll(async () => (await parked()).map(({ waiting_until }) => waiting_until)).toEqual([reset, reset])
   expect(calls()).toHaveLength(before)
   await endLimit()
   for (const name of names) await fleet.expectState(name, 'done')
@@ -127,11 +125,11 @@ test('a login that is refused stops all agents of its account, until a person sa
     ov done --no-changes --summary 'Well' > /dev/null`)
   await slung(['first', 'second'])
   const waiting = async () => (await openAgents(fleet.db)).filter(({ waiting_on }) => waiting_on === 'human')
-  await expect.poll(async () => (await waiting()).length, { timeout: 60_000 }).toBe(2)
+  await expect.poll(async () => (await waiting()).length).toBe(2)
   writeFileSync(join(home.path, 'expired'), '')
   for (const name of ['first', 'second']) await ov('nudge', name, 'Blue.')
   await expect
-    .poll(async () => (await waiting()).map(({ reason }) => reason?.split('.')[0]), { timeout: 60_000 })
+    .poll(async () => (await waiting()).map(({ reason }) => reason?.split('.')[0]))
     .toEqual(['The login of Claude Code was refused', 'The login of Claude Code was refused'])
   const before = calls().length
   const refused = await ov('sling', '--task', 'Another')
@@ -164,7 +162,7 @@ test('a task whose limit is long moves to the next runtime, with what it has don
   git(home, fleet.repo, 'commit', '--quiet', '--all', '--message', 'Fall back')
   await home.ov(fleet.repo, ['sling', '--name', 'mover', '--task', 'Write two files'], { env: both })
   const mover = async () => fleet.agent('mover')
-  await expect.poll(async () => (await mover()).state, { timeout: 60_000 }).toBe('done')
+  await expect.poll(async () => (await mover()).state).toBe('done')
   expect(await mover()).toMatchObject({ runtime: 'aider', state: 'done' })
   expect(readFileSync(join(fleet.repo, 'one.txt'), 'utf8')).toBe('one\n')
   expect(readFileSync(join(fleet.repo, 'two.txt'), 'utf8')).toBe('two\n')
@@ -174,6 +172,6 @@ test('a task whose limit is long moves to the next runtime, with what it has don
   ])
 
   await home.ov(fleet.repo, ['sling', '--name', 'stayer', '--runtime', 'claude', '--task', 'Stay'], { env: both })
-  await expect.poll(async () => (await fleet.agent('stayer')).waiting_on, { timeout: 60_000 }).toBe('rate_limit')
+  await expect.poll(async () => (await fleet.agent('stayer')).waiting_on).toBe('rate_limit')
   expect((await fleet.agent('stayer')).runtime).toBe('claude')
 })

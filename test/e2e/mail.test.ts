@@ -126,7 +126,7 @@ test('a check that is killed before all is printed has delivered nothing; the ne
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   const offered = () => inProject(home, repo, async ({ db }) => (await unconfirmedMail(db, 'human')).length)
-  await expect.poll(offered, { timeout: 20_000, interval: 50 }).toBe(1)
+  await expect.poll(offered, { interval: 50 }).toBe(1)
   expect(await json('mail', 'check')).toMatchObject({ mail: [], left: 1 })
   check.kill('SIGKILL')
   await once(check, 'exit')
@@ -250,7 +250,7 @@ test('a database that another holds is waited for', async () => {
       const sending = note('patient')
       const opened = () =>
         allProcesses().some(({ pid }) => argumentsOf(pid).includes('patient') && opens(pid, databasePath))
-      await expect.poll(opened, { timeout: 20_000, interval: 10 }).toBe(true)
+      await expect.poll(opened, { interval: 10 }).toBe(true)
       return { sending }
     }),
   )

@@ -26,7 +26,7 @@ test('a shell agent’s work is committed, gated, merged and landed in the human
   ])
   expect(slung.output).toContain('"merged"')
   expect(slung.code).toBe(0)
-  await expect.poll(() => existsSync(join(repo, 'a.txt')), { timeout: 10_000 }).toBe(true)
+  await expect.poll(() => existsSync(join(repo, 'a.txt'))).toBe(true)
   expect(readFileSync(join(repo, 'a.txt'), 'utf8')).toBe('hi\n')
   expect(git(home, repo, 'log', '-1', '--format=%(trailers:key=Ov-Agent,valueonly)')).toBe('builder-1')
   expect(git(home, repo, 'status', '--porcelain')).toBe('')

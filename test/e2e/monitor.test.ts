@@ -38,7 +38,7 @@ async function watching(options: Parameters<typeof openPane>[2] = {}, ...args: s
 
 /** What is left on the screen once the monitor has ended. */
 async function expectShell(at: Pane): Promise<void> {
-  await expect.poll(() => at.state(), { timeout: 20_000 }).toEqual({ alternate: false, cursor: true })
+  await expect.poll(() => at.state()).toEqual({ alternate: false, cursor: true })
   // Typed letters are shown again, line by line: the terminal is as it was.
   await at.press('echo cod=$?', 'Enter')
   await at.expectText(/cod=\d+/)
@@ -82,9 +82,7 @@ test('what needs a person comes first; keys nudge, answer, inspect and stop, eac
   await at.expectText('Nudge asker:')
   at.type('--help me, please')
   await at.press('Enter')
-  await expect
-    .poll(bodies, { timeout: 20_000 })
-    .toContainEqual({ body: '--help me, please', sender: 'human', reader: id })
+  await expect.poll(bodies).toContainEqual({ body: '--help me, please', sender: 'human', reader: id })
 
   await at.press('Enter')
   await at.expectText('Task of asker')
@@ -178,7 +176,7 @@ test('a signal, a closed terminal or a project that goes ends it, with the termi
   expect(who).not.toBeNull()
   at.close()
   pane = null
-  await expect.poll(() => (who === null ? 'gone' : liveness(who)), { timeout: 10_000 }).toBe('gone')
+  await expect.poll(() => (who === null ? 'gone' : liveness(who))).toBe('gone')
 })
 
 test('with 50 agents and a flood of events it takes about 2 % of a core, and keeps up', async () => {

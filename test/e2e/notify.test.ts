@@ -52,17 +52,15 @@ test('a trial message is sent, and what went wrong is said', async () => {
 test('with a watcher a question is told within seconds, once', async () => {
   await home.ov(fleet.repo, ['watch', '--background'])
   const cursor = () => fleet.db.selectFrom('notify_cursors').selectAll().execute()
-  await expect.poll(cursor, { timeout: 20_000 }).toHaveLength(1)
+  await expect.poll(cursor).toHaveLength(1)
   await fleet.sling('asker', 'ov ask "Which database?"; sleep 1000')
-  await expect
-    .poll(() => got, { timeout: 20_000 })
-    .toMatchObject([{ title: 'repo: asker asks', text: 'Which database?' }])
+  await expect.poll(() => got).toMatchObject([{ title: 'repo: asker asks', text: 'Which database?' }])
 })
 
 test('without a watcher whoever works tells it', async () => {
   await fleet.sling('witness', 'sleep 1000')
   const cursor = () => fleet.db.selectFrom('notify_cursors').selectAll().execute()
-  await expect.poll(cursor, { timeout: 20_000 }).toHaveLength(1)
+  await expect.poll(cursor).toHaveLength(1)
   await fleet.sling('asker', 'ov ask "Which database?"; sleep 1000')
-  await expect.poll(() => got, { timeout: 20_000 }).toMatchObject([{ text: 'Which database?' }])
+  await expect.poll(() => got).toMatchObject([{ text: 'Which database?' }])
 })

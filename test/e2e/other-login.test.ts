@@ -52,7 +52,7 @@ async function timesLeft(name: string): Promise<number> {
 
 async function kill(name: string): Promise<void> {
   const { id } = await fleet.agent(name)
-  await expect.poll(() => runnersOf(id).length, { timeout: 15_000 }).toBe(1)
+  await expect.poll(() => runnersOf(id).length).toBe(1)
   for (const { pid } of runnersOf(id)) process.kill(pid, 'SIGKILL')
   await expect.poll(() => runnersOf(id)).toEqual([])
 }
@@ -100,9 +100,9 @@ test('a watcher without the login neither starts nor brings back who has one; th
   expect((await without('watch', '--background')).code).toBe(0)
   await withKey('sling', '--name', 'first', '--task', 'Hang')
   await withKey('sling', '--name', 'second', '--task', 'Wait')
-  await expect.poll(() => claude.heard().length, { timeout: 15_000 }).toBe(1)
+  await expect.poll(() => claude.heard().length).toBe(1)
   await kill('first')
-  await expect.poll(() => timesLeft('first'), { timeout: 15_000 }).toBe(1)
+  await expect.poll(() => timesLeft('first')).toBe(1)
   const why = await without('why', 'first', '--json')
   expect(JSON.parse(why.stdout).why.text).toContain("It can't be started from this terminal")
   expect(await fleet.agent('first')).toMatchObject({ state: 'working' })
@@ -116,7 +116,7 @@ test('with another key an agent is brought back only by a person who asks for it
   const go = await holdPlace(withAnother)
   await withKey('sling', '--name', 'keyed', '--task', 'Speak')
   go()
-  await expect.poll(() => timesLeft('keyed'), { timeout: 20_000 }).toBe(1)
+  await expect.poll(() => timesLeft('keyed')).toBe(1)
   expect(JSON.parse((await withAnother('why', 'keyed', '--json')).stdout).why).toEqual({
     text: "A place is free. It can't be started from this terminal: Its login is $ANTHROPIC_API_KEY, and here it is another.",
     hint: 'To have it go on with the login here: ov up',
@@ -136,7 +136,7 @@ test('an agent with a screen is left by who has no tmux, and started by who has'
   const env = { PATH, ANTHROPIC_API_KEY: 'sk-fake' }
   await home.ov(fleet.repo, ['sling', '--interactive', '--name', 'seen', '--task', 'Show'], { env })
   go()
-  await expect.poll(() => timesLeft('seen'), { timeout: 20_000 }).toBe(1)
+  await expect.poll(() => timesLeft('seen')).toBe(1)
   expect(await fleet.agent('seen')).toMatchObject({ state: 'queued' })
   const why = await home.ov(fleet.repo, ['why', 'seen', '--json'], { env: screenless })
   expect(JSON.parse(why.stdout).why).toMatchObject({ hint: 'Where tmux is: ov up' })

@@ -78,14 +78,14 @@ test('an agent whose worktree git cannot read does not keep another from being b
     expect(slung.code, slung.output).toBe(0)
   }
   await fleet.expectState('worker', 'working')
-  await expect.poll(() => existsSync(join(home.path, 'begun')), { timeout: 40_000 }).toBe(true)
+  await expect.poll(() => existsSync(join(home.path, 'begun'))).toBe(true)
   const { id, worktree, owner_pid: runner } = await fleet.agent('broken')
   const index = git(home, join(fleet.repo, '.overstory', 'worktrees', worktree), 'rev-parse', '--git-path', 'index')
   writeFileSync(index, 'no index at all')
   if (runner === null) throw new Error('it has no runner')
   process.kill(runner, 'SIGKILL')
   const requeued = async () => (await eventsOfKinds(fleet.db, id, ['agent.requeued'], 1)).length
-  await expect.poll(requeued, { timeout: 40_000 }).toBe(1)
+  await expect.poll(requeued).toBe(1)
   expect((await fleet.agent('worker')).state).toBe('working')
   allow('go')
   await fleet.expectState('worker', 'done')

@@ -45,7 +45,7 @@ async function agent() {
 /** Kills the agent's runner as nothing can be warned of, and with it its CLI. */
 async function killRunner(): Promise<void> {
   const { id } = await agent()
-  await expect.poll(() => runnersOf(id).length, { timeout: 15_000 }).toBe(1)
+  await expect.poll(() => runnersOf(id).length).toBe(1)
   for (const { pid } of runnersOf(id)) process.kill(pid, 'SIGKILL')
   await expect.poll(() => runnersOf(id)).toEqual([])
 }
@@ -57,7 +57,7 @@ const twoHalves = () => `
     *) echo one > one.txt && git add -A && git commit -qm 'First half' && echo two > two.txt && touch '${home.path}/half' && sleep 600;;
   esac`
 
-const half = () => expect.poll(() => existsSync(`${home.path}/half`), { timeout: 15_000 }).toBe(true)
+const half = () => expect.poll(() => existsSync(`${home.path}/half`)).toBe(true)
 
 test('an agent killed in the middle of a turn goes on in its conversation, with what lay uncommitted, and its work is merged', async () => {
   await open(twoHalves())
@@ -68,7 +68,7 @@ test('an agent killed in the middle of a turn goes on in its conversation, with 
   const first = await up()
   expect(first.planned).toEqual([{ agent: 'builder-1', state: 'working', do: 'recover' }])
   expect(first.said).toContain('builder-1 goes on where it was, with its conversation: its runner died')
-  await expect.poll(async () => (await agent()).state, { timeout: 20_000 }).toBe('done')
+  await expect.poll(async () => (await agent()).state).toBe('done')
 
   expect(readFileSync(join(fleet.repo, 'one.txt'), 'utf8')).toBe('one\n')
   expect(readFileSync(join(fleet.repo, 'two.txt'), 'utf8')).toBe('two\n')
@@ -84,7 +84,7 @@ test('an agent whose conversation is gone is told from the records: its task, it
   await killRunner()
   claude.forget()
   expect((await up()).said.join()).toContain('told from the records what it had done')
-  await expect.poll(async () => (await agent()).state, { timeout: 20_000 }).toBe('done')
+  await expect.poll(async () => (await agent()).state).toBe('done')
   expect(readFileSync(join(fleet.repo, 'two.txt'), 'utf8')).toBe('two\n')
   expect(sessions()).toHaveLength(2)
   const last = prompts().at(-1) ?? ''
@@ -101,14 +101,14 @@ test('an agent that waits for an answer is brought back without a turn, and the 
       *) ov ask 'Which colour?';;
     esac`)
   await ov('sling', '--task', 'Ask')
-  await expect.poll(async () => (await agent()).waiting_on, { timeout: 15_000 }).toBe('human')
+  await expect.poll(async () => (await agent()).waiting_on).toBe('human')
   await killRunner()
   await up()
   await expect.poll(async () => (await agent()).waiting_on).toBe('human')
   expect(claude.heard()).toHaveLength(1)
   const { mail } = JSON.parse((await ov('mail', 'check', '--json')).stdout)
   await ov('mail', 'reply', mail[0].id, '--body', 'Blue.')
-  await expect.poll(async () => (await agent()).state, { timeout: 20_000 }).toBe('done')
+  await expect.poll(async () => (await agent()).state).toBe('done')
   expect(sessions()).toHaveLength(1)
 })
 
@@ -119,7 +119,7 @@ test('an agent that waits for the end of a limit is brought back to wait for the
     if [ -e '${reset}' ]; then cat '${reset}'; exit 43; fi
     cat > /dev/null; ov done --no-changes --summary 'After the limit'`)
   await ov('sling', '--task', 'Wait')
-  await expect.poll(async () => (await agent()).waiting_on, { timeout: 30_000 }).toBe('rate_limit')
+  await expect.poll(async () => (await agent()).waiting_on).toBe('rate_limit')
   const { waiting_until: until } = await agent()
   await killRunner()
   expect(await up()).toMatchObject({ planned: [{ do: 'recover' }], pending: [] })
@@ -131,7 +131,7 @@ test('an agent that waits for the end of a limit is brought back to wait for the
     .updateTable('limits')
     .set({ until: Date.now() + 1000, until_monotonic: null })
     .execute()
-  await expect.poll(async () => (await agent()).state, { timeout: 30_000 }).toBe('done')
+  await expect.poll(async () => (await agent()).state).toBe('done')
   expect(claude.heard()).toHaveLength(2)
   expect(sessions()).toHaveLength(1)
 })
@@ -157,13 +157,13 @@ test('a disk that is full fails nobody: who cannot write waits until there is ro
   const [runner] = mine('runner')
   // A runner that has met the full disk by now has ended it already.
   for (const who of mine('--append-system-prompt-file')) signal(who, 'SIGKILL')
-  await expect.poll(() => mine('--append-system-prompt-file'), { timeout: 15_000 }).toEqual([])
+  await expect.poll(() => mine('--append-system-prompt-file')).toEqual([])
   // It can't even say so.
   await delay(3_000)
   expect(mine('runner').map(({ pid }) => pid)).toEqual([runner?.pid])
   await space.sh(`rm '${state}/filler'`)
   const inspected = async () => JSON.parse((await type('inspect', 'builder-1', '--json')).stdout).agent
-  await expect.poll(async () => (await inspected()).state, { timeout: 30_000 }).toBe('done')
+  await expect.poll(async () => (await inspected()).state).toBe('done')
   expect(git(home, repo, 'show', 'main:two.txt')).toBe('two')
   const { entries } = JSON.parse((await type('logs', 'builder-1', '--events', '--json')).stdout)
   expect(entries.map(({ type }: { type: string }) => type)).not.toContain('agent.failed')
@@ -176,7 +176,7 @@ test('what dies again and again is started three times, then put aside with its 
   const turns = () => (existsSync(`${home.path}/turns`) ? readFileSync(`${home.path}/turns`, 'utf8').length / 2 : 0)
   await ov('sling', '--task', 'Never ends')
   for (let death = 1; death <= 4; death++) {
-    await expect.poll(turns, { timeout: 15_000 }).toBe(death)
+    await expect.poll(turns).toBe(death)
     await killRunner()
     await up()
   }
@@ -197,19 +197,19 @@ test('who has not its login leaves it as it is, and says so; who has brings it b
   expect(without.output).toContain("builder-1 can't be brought back from here")
   expect((await agent()).state).toBe('working')
   await up()
-  await expect.poll(async () => (await agent()).state, { timeout: 20_000 }).toBe('done')
+  await expect.poll(async () => (await agent()).state).toBe('done')
 })
 
 test('what is left running of an agent that has ended is named, then ended, and nothing of anybody else', async () => {
   await open("cat > /dev/null; ov done --no-changes --summary 'Nothing to do'")
   await ov('sling', '--wait', '--task', 'Look')
   const { id } = await agent()
-  await expect.poll(() => runnersOf(id), { timeout: 15_000 }).toEqual([])
+  await expect.poll(() => runnersOf(id)).toEqual([])
   const lingering = spawn('sleep', ['600'], { env: { ...home.env, OV_AGENT_ID: id }, stdio: 'ignore' })
   const bystander = spawn('sleep', ['600'], { env: { ...home.env, OV_AGENT_ID: `${id}0` }, stdio: 'ignore' })
   const ended = once(lingering, 'exit')
   await expect
-    .poll(async () => (await ov('up', '--dry-run')).stdout, { timeout: 15_000 })
+    .poll(async () => (await ov('up', '--dry-run')).stdout)
     .toContain('to be cleared away: Processes of builder-1 are left, though it has ended.')
   expect((await up()).said).toContain('1 process of builder-1 ended.')
   expect(await ended).toEqual([null, 'SIGTERM'])

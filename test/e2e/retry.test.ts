@@ -28,7 +28,7 @@ const retry = async (...args: string[]) => JSON.parse((await ov('retry', ...args
 const prompts = () => claude.heard().map(({ prompt }) => prompt)
 const sessions = () => [...new Set(claude.heard().map(({ session }) => session))]
 const reached = async (state: AgentStateName) => {
-  await expect.poll(async () => (await fleet.agent('builder-1')).state, { timeout: 60_000 }).toBe(state)
+  await expect.poll(async () => (await fleet.agent('builder-1')).state).toBe(state)
   return fleet.agent('builder-1')
 }
 
@@ -102,7 +102,7 @@ test('what was put aside for dying again and again may die as often again before
     /Failures +.* · turn 1 · crash, exit code 1 · claude 2\.1\.328 fake:/,
   )
   await ov('retry', 'builder-1')
-  await expect.poll(async () => (await fleet.agent('builder-1')).fence, { timeout: 15_000 }).toBeGreaterThan(2)
+  await expect.poll(async () => (await fleet.agent('builder-1')).fence).toBeGreaterThan(2)
   await reached('failed')
   expect(claude.heard().length).toBeGreaterThan(failed)
   writeFileSync(join(home.path, 'mended'), '')
@@ -131,8 +131,8 @@ test('who waits for its account is taken up anew, and nothing of the runner it h
   await open('cat > /dev/null; echo $(($(date +%s) + 3600)); exit 43')
   await ov('sling', '--task', 'Wait')
   const waits = async () => (await fleet.agent('builder-1')).waiting_on
-  await expect.poll(waits, { timeout: 60_000 }).toBe('rate_limit')
+  await expect.poll(waits).toBe('rate_limit')
   expect(await retry('builder-1')).toMatchObject({ agent: 'builder-1', context: 'resumed' })
   expect(await ov('fsck')).toMatchObject({ code: 0, stdout: expect.not.stringContaining('socket') })
-  await expect.poll(waits, { timeout: 60_000 }).toBe('rate_limit')
+  await expect.poll(waits).toBe('rate_limit')
 })

@@ -144,7 +144,7 @@ test('a CLI that ignores SIGTERM is gone soon after ov stop, with its children',
   const script = `trap '' TERM; echo '${ALIVE}'; sleep ${sleepers.token} & echo $$ > '${deaf}'; while :; do sleep ${sleepers.token}; done`
   const slung = await home.ov(repo, ['sling', '--task', 'Be deaf', '--json'], { env: fakeClaude(home, script) })
   const { agent } = JSON.parse(slung.stdout) as Outcome
-  await expect.poll(() => existsSync(deaf) && readFileSync(deaf, 'utf8').endsWith('\n'), { timeout: 10_000 }).toBe(true)
+  await expect.poll(() => existsSync(deaf) && readFileSync(deaf, 'utf8').endsWith('\n')).toBe(true)
   const stopped = await home.ov(repo, ['stop', agent, '--json'])
   expect(JSON.parse(stopped.stdout)).toMatchObject({ stopped: [{ agent, state: 'stopped', survivors: [] }] })
   expect(stopped.code).toBe(0)
@@ -191,9 +191,7 @@ test('what an outer agent left in the environment reaches neither the runner nor
   ]
   const slung = await home.ov(repo, args, { env: outer })
   const { agent } = JSON.parse(slung.stdout) as Outcome
-  await expect
-    .poll(() => existsSync(seen) && readFileSync(seen, 'utf8').includes('OV_AGENT='), { timeout: 10_000 })
-    .toBe(true)
+  await expect.poll(() => existsSync(seen) && readFileSync(seen, 'utf8').includes('OV_AGENT=')).toBe(true)
   await inProject(home, repo, async (project) => {
     const [runner] = runnersOf((await findAgent(project.db, agent))?.id ?? '')
     const inside = [...environmentOf(runner?.pid ?? 0), ...readFileSync(seen, 'utf8').split('\n')]

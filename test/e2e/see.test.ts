@@ -98,7 +98,7 @@ test('an agent whose runner was killed is shown as that, never as working, with 
   await fleet.sling('lost', 'sleep 600')
   const { owner_pid } = await fleet.expectState('lost', 'working')
   process.kill(owner_pid ?? 0, 'SIGKILL')
-  await expect.poll(async () => (await fleet.status()).agents[0]?.condition, { timeout: 10_000 }).toBe('runner_gone')
+  await expect.poll(async () => (await fleet.status()).agents[0]?.condition).toBe('runner_gone')
   const screen = await home.ov(fleet.repo, ['status'])
   expect(screen.stdout).toContain('runner gone')
   expect(screen.stdout).toContain('ov up')
@@ -124,9 +124,7 @@ test('inspect shows what an agent did, what it said, what waits for it, and why 
     'echo a > a.txt; git add a.txt; git commit --quiet --message "Add a"; echo b > b.txt; echo "I am here"; sleep 600'
   await fleet.sling('worker', command, '--files', 'a.txt')
   await fleet.sling('next', 'true')
-  await expect
-    .poll(async () => (await home.ov(fleet.repo, ['logs', 'worker'])).stdout, { timeout: 20_000 })
-    .toContain('I am here')
+  await expect.poll(async () => (await home.ov(fleet.repo, ['logs', 'worker'])).stdout).toContain('I am here')
   expect((await home.ov(fleet.repo, ['nudge', 'worker', 'Hurry up\nplease'])).output).toContain('only if it asks')
   const seen = JSON.parse((await home.ov(fleet.repo, ['inspect', 'worker', '--json'])).stdout) as Inspection
   expect(seen).toMatchObject({

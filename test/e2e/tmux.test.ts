@@ -42,7 +42,7 @@ test('without tmux an agent works as well; what its screen would show is in runn
   const slung = home.ov(repo, slingShell('without', command, '--wait', '--json'), { env })
   await inProject(home, repo, async (project) => {
     const state = async () => (await findAgent(project.db, 'without'))?.state
-    await expect.poll(state, { timeout: 15_000 }).toBe('working')
+    await expect.poll(state).toBe('working')
   })
   const attached = await home.ov(repo, ['attach', 'without'], { env })
   expect(attached.output).toBe(
@@ -81,7 +81,7 @@ test('agents whose tmux server is killed go on and finish; the next gets a new o
   const server = ['tmux', '-S', await socketOf(repo), 'display', '-p', '#{pid}']
   await inProject(home, repo, async (project) => {
     const state = async () => (await findAgent(project.db, 'orphan'))?.state
-    await expect.poll(state, { timeout: 15_000 }).toBe('working')
+    await expect.poll(state).toBe('working')
     const pid = Number((await run(server)).stdout)
     expect(pid).toBeGreaterThan(1)
     process.kill(pid, 'SIGKILL')
@@ -92,7 +92,7 @@ test('agents whose tmux server is killed go on and finish; the next gets a new o
     expect(agent?.state).toBe('working')
     expect(runnersOf(agent?.id ?? '')).toHaveLength(1)
     writeFileSync(go, '')
-    await expect.poll(state, { timeout: 15_000 }).toBe('done')
+    await expect.poll(state).toBe('done')
   })
   expect(git(home, repo, 'show', 'main:b.txt')).toBe('b')
 })
@@ -104,7 +104,7 @@ test('what a person has taken out of the environment since the first agent was s
     inProject(home, repo, async (project) => {
       const agent = await findAgent(project.db, name)
       const found = () => runnersOf(agent?.id ?? '')[0]?.pid
-      await expect.poll(found, { timeout: 15_000 }).toBeDefined()
+      await expect.poll(found).toBeDefined()
       return readFileSync(`/proc/${found()}/environ`, 'utf8')
     })
   await home.ov(repo, slingShell('before', hold), { env: { TAKEN_BACK: 'a key' } })
@@ -117,7 +117,7 @@ test('what a person has taken out of the environment since the first agent was s
   await inProject(home, repo, async (project) => {
     const stateOf = async (name: string) => (await findAgent(project.db, name))?.state
     const states = async () => [await stateOf('before'), await stateOf('after')]
-    await expect.poll(states, { timeout: 15_000 }).toEqual(['done', 'done'])
+    await expect.poll(states).toEqual(['done', 'done'])
   })
 })
 

@@ -24,7 +24,7 @@ async function watched(answer: string, tier1 = ''): Promise<Judging> {
   const env = judge.env
   const slung = await home.ov(fleet.repo, ['sling', '--name', 'mute', '--task', 'Say nothing'], { env })
   expect(slung.code, slung.output).toBe(0)
-  await expect.poll(judge.heard, { timeout: 20_000 }).toContain('Say nothing')
+  await expect.poll(judge.heard).toContain('Say nothing')
   const watch = await home.ov(fleet.repo, ['watch', '--background'], { env })
   expect(watch.code, watch.output).toBe(0)
   return judge
@@ -41,7 +41,7 @@ const says = (verdict: object) => `echo '${JSON.stringify({ why: 'It hangs.', ..
 
 test('an agent that hangs is nudged, then judged by a model, then ended and resumed', async () => {
   const judge = await watched(says({ verdict: 'resume' }))
-  await expect.poll(() => happened('agent.recovered'), { timeout: 30_000 }).toHaveLength(1)
+  await expect.poll(() => happened('agent.recovered')).toHaveLength(1)
   expect(
     (await happened('agent.nudged', 'agent.raised', 'agent.triaged', 'agent.recovered')).slice(0, 5),
   ).toMatchObject([
@@ -51,19 +51,19 @@ test('an agent that hangs is nudged, then judged by a model, then ended and resu
     { type: 'agent.triaged', data: { verdict: 'resume', by: 'claude haiku' } },
     { type: 'agent.recovered', data: { why: 'it hung' } },
   ])
-  await expect.poll(judge.heard, { timeout: 15_000 }).toContain('cut off in the middle of a turn')
+  await expect.poll(judge.heard).toContain('cut off in the middle of a turn')
   const log = () => readFileSync(join(fleet.repo, '.overstory', 'logs', 'watch.log'), 'utf8')
-  await expect.poll(log, { timeout: 10_000 }).toContain('mute is judged: it is ended and goes on: It hangs.')
+  await expect.poll(log).toContain('mute is judged: it is ended and goes on: It hangs.')
 })
 
 test('a model that does not answer keeps nobody from being tended: another agent’s death is seen to meanwhile', async () => {
   await watched(`touch '${home.path}/asked'; sleep 60`, 'timeout: 20s')
-  await expect.poll(() => existsSync(join(home.path, 'asked')), { timeout: 20_000 }).toBe(true)
+  await expect.poll(() => existsSync(join(home.path, 'asked'))).toBe(true)
   await fleet.sling('victim', 'while :; do sleep 0.1; done')
   const { owner_pid: pid } = await fleet.expectState('victim', 'working')
   process.kill(pid ?? 0, 'SIGKILL')
   await fleet.expectState('victim', 'failed')
   expect(await happened('agent.triaged')).toEqual([])
-  await expect.poll(() => happened('agent.escalated'), { timeout: 30_000 }).toHaveLength(1)
+  await expect.poll(() => happened('agent.escalated')).toHaveLength(1)
   expect((await fleet.agent('mute')).state).toBe('working')
 })

@@ -164,7 +164,7 @@ test('a watcher whose project is removed ends', async () => {
   const who = identify(await background('--interval', '1'))
   if (who === null) throw new Error('no watcher')
   rmSync(join(fleet.repo, '.overstory'), { recursive: true })
-  await expect.poll(() => liveness(who), { timeout: 10_000 }).toBe('gone')
+  await expect.poll(() => liveness(who)).toBe('gone')
 })
 
 test('a watcher keeps no tmux server alive, changes no screen, and ov stop works beside it', async () => {
@@ -201,14 +201,14 @@ test('mail that can no longer be delivered is back at its sender within a second
     .where('subject', '=', 'Lost on the way')
     .execute()
   const human = async () => (await home.ov(fleet.repo, ['mail', 'list', '--unread'])).stdout
-  await expect.poll(human, { timeout: 10_000 }).toContain('Not delivered to reader')
+  await expect.poll(human).toContain('Not delivered to reader')
   expect(((await happened('mail.bounced')).at(-1)?.at ?? 0) - began).toBeLessThan(2_000)
 })
 
 test('merges that nobody drives any more are driven', async () => {
   fleet = await makeFleet(home, { config: 'merge: { auto: false }\n' })
   await fleet.sling('worker', 'echo w > w.txt')
-  await expect.poll(async () => (await fleet.agent('worker')).waiting_on, { timeout: 15_000 }).toBe('merge')
+  await expect.poll(async () => (await fleet.agent('worker')).waiting_on).toBe('merge')
   await background()
   // The configuration is read again when its file changes.
   writeFileSync(
@@ -245,7 +245,7 @@ test('an agent that works and shows nothing is nudged, in the middle of its turn
   await fleet.expectState('mute', 'working')
   await fleet.sling('command', HANG)
   await background()
-  await expect.poll(cli.heard, { timeout: 15_000 }).toContain('Are you stuck?')
+  await expect.poll(cli.heard).toContain('Are you stuck?')
   const nudged = () => happened('agent.nudged')
   expect(await nudged()).toMatchObject([{ data: { about: 'silence', nth: 1, tool: false } }])
   expect((await nudged())[0]?.data.silentMs).toBeGreaterThanOrEqual(1_000)
@@ -253,9 +253,9 @@ test('an agent that works and shows nothing is nudged, in the middle of its turn
   process.kill(await background(), 'SIGKILL')
   await background('--interval', '1')
   const looks = () => run(['cat', join(fleet.repo, '.overstory', 'logs', 'watch.log')])
-  await expect.poll(async () => (await looks()).stdout.match(/Watching/g)?.length, { timeout: 10_000 }).toBe(2)
+  await expect.poll(async () => (await looks()).stdout.match(/Watching/g)?.length).toBe(2)
   writeFileSync(cli.speak, '')
-  await expect.poll(async () => (await nudged()).length, { timeout: 15_000 }).toBe(2)
+  await expect.poll(async () => (await nudged()).length).toBe(2)
   expect((await fleet.agent('command')).state).toBe('working')
 })
 
@@ -268,7 +268,7 @@ test('whom nudges do not help is raised once, and a person is asked; every step 
   expect(slung.code, slung.output).toBe(0)
   await fleet.expectState('mute', 'working')
   await background()
-  await expect.poll(() => happened('agent.escalated'), { timeout: 20_000 }).toHaveLength(1)
+  await expect.poll(() => happened('agent.escalated')).toHaveLength(1)
   expect(await happened('agent.nudged', 'agent.raised')).toMatchObject([
     { type: 'agent.nudged', data: { nth: 1 } },
     { type: 'agent.nudged', data: { nth: 2 } },
@@ -293,20 +293,20 @@ test('a tool that runs is work; a stopped process is none, and no death either',
   const message = { type: 'assistant', message: { role: 'assistant', content: [tool] } }
   const cli = silentCli(`echo '${JSON.stringify(message)}'`)
   await home.ov(fleet.repo, ['sling', '--name', 'busy', '--task', 'Build'], { env: cli.env })
-  await expect.poll(() => happened('tool.start'), { timeout: 15_000 }).toHaveLength(1)
+  await expect.poll(() => happened('tool.start')).toHaveLength(1)
   const mute = silentCli()
   await home.ov(fleet.repo, ['sling', '--name', 'frozen', '--task', 'Freeze'], { env: mute.env })
   await fleet.expectState('frozen', 'working')
   const pid = await runnerOf('frozen')
   process.kill(pid, 'SIGSTOP')
   await background()
-  await expect.poll(() => happened('agent.nudged'), { timeout: 15_000 }).toHaveLength(1)
+  await expect.poll(() => happened('agent.nudged')).toHaveLength(1)
   const rows = await eventsBeyond(fleet.db, 0, 10_000)
   expect(rows.find(({ type }) => type === 'agent.nudged')?.agent_id).toBe((await fleet.agent('frozen')).id)
   expect(await happened('agent.runner-gone')).toEqual([])
   expect((await fleet.agent('frozen')).state).toBe('working')
   process.kill(pid, 'SIGCONT')
-  await expect.poll(mute.heard, { timeout: 15_000 }).toContain('Are you stuck?')
+  await expect.poll(mute.heard).toContain('Are you stuck?')
 })
 
 /** A script for a fake CLI that uses a tool every moment, as long as it may; `$i` counts in what it says. */
@@ -327,7 +327,7 @@ test('who meets the same error again and again is told so, then raised when it g
   await home.ov(fleet.repo, ['sling', '--name', 'polling', '--task', 'Wait for CI'], { env: polling.env })
   await fleet.expectState('polling', 'working')
   await background()
-  await expect.poll(() => happened('agent.escalated'), { timeout: 20_000 }).toHaveLength(1)
+  await expect.poll(() => happened('agent.escalated')).toHaveLength(1)
   expect(await happened('agent.nudged', 'agent.raised', 'agent.escalated')).toMatchObject([
     { type: 'agent.nudged', data: { about: 'loop', kind: 'error', tool: 'Bash' } },
     { type: 'agent.raised', data: { about: 'loop', tried: ['It was told that it goes in circles.'] } },
@@ -338,7 +338,7 @@ test('who meets the same error again and again is told so, then raised when it g
   // The other one has called its tool more often than would be a loop by now, or soon.
   const polls = async () =>
     (await happened('tool.end')).filter(({ data }) => String(data.summary).startsWith('done so far')).length
-  await expect.poll(polls, { timeout: 15_000 }).toBeGreaterThan(12)
+  await expect.poll(polls).toBeGreaterThan(12)
   expect(await happened('agent.nudged')).toHaveLength(1)
   expect((await fleet.agent('looping')).state).toBe('working')
   const log = readFileSync(join(fleet.repo, '.overstory', 'logs', 'watch.log'), 'utf8')
@@ -351,7 +351,7 @@ test('processes that compute are work, however silent their agent, up to the lim
   await home.ov(fleet.repo, ['sling', '--name', 'compiling', '--task', 'Compile'], { env: cli.env })
   await fleet.expectState('compiling', 'working')
   await background()
-  await expect.poll(() => happened('agent.nudged'), { timeout: 20_000 }).toHaveLength(1)
+  await expect.poll(() => happened('agent.nudged')).toHaveLength(1)
   expect((await happened('agent.nudged'))[0]?.data.silentMs).toBeGreaterThanOrEqual(5_000)
 })
 
@@ -360,7 +360,7 @@ test('a task that takes longer than its capability may is raised once, a command
   await fleet.sling('slow', HANG)
   await fleet.expectState('slow', 'working')
   await background()
-  await expect.poll(() => happened('agent.escalated'), { timeout: 20_000 }).toHaveLength(1)
+  await expect.poll(() => happened('agent.escalated')).toHaveLength(1)
   const [raised] = await happened('agent.raised')
   expect(raised?.data).toMatchObject({
     about: 'deadline',
@@ -383,7 +383,7 @@ test('a marker of mail that got lost while a runner is stopped is made again', a
   expect(existsSync(folder.mail)).toBe(true)
   rmSync(folder.mail)
   await home.ov(fleet.repo, ['mail', 'send', '--to', 'human', '--subject', 'Something is committed'])
-  await expect.poll(() => existsSync(folder.mail), { timeout: 15_000 }).toBe(true)
+  await expect.poll(() => existsSync(folder.mail)).toBe(true)
 })
 
 test('--once looks, does what is to be done and says it: as text, as a document, with exit code 0', async () => {
@@ -414,9 +414,9 @@ test('in the foreground it says what happens, a line each, and Ctrl-C ends it in
     out += text
   })
   const ended = new Promise<number | null>((resolve) => watcher.on('close', (code) => resolve(code)))
-  await expect.poll(() => out, { timeout: 10_000 }).toContain('Watching')
+  await expect.poll(() => out).toContain('Watching')
   await fleet.sling('worker', 'echo w > w.txt')
-  await expect.poll(() => out, { timeout: 15_000 }).toContain('✔ worker is done')
+  await expect.poll(() => out).toContain('✔ worker is done')
   // The very process that was started watches: what is sent to it arrives.
   watcher.kill('SIGINT')
   expect(await ended).toBe(130)

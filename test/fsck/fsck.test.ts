@@ -524,7 +524,7 @@ test('runners of an agent that has ended, of an earlier time, and more than one 
   const [, earlier, ...both] = children.map(({ pid }) => pid)
   try {
     await expect
-      .poll(async () => (await broken()).filter(([name]) => name === 'processes-owned'), { timeout: 20_000 })
+      .poll(async () => (await broken()).filter(([name]) => name === 'processes-owned'))
       .toEqual([
         ['processes-owned', 'ada is done, but its runner lives on.'],
         ['processes-owned', `bob has a runner of an earlier time (${earlier}).`],
@@ -533,7 +533,7 @@ test('runners of an agent that has ended, of an earlier time, and more than one 
   } finally {
     for (const child of children) child.kill('SIGKILL')
   }
-}, 30_000)
+})
 
 test('a socket that nobody listens on is named, also when it is the one of an agent at work', async () => {
   const dead = join(yard.project.socketDir, 'dead.sock')
@@ -556,7 +556,7 @@ test('a socket that nobody listens on is named, also when it is the one of an ag
     member.kill('SIGKILL')
     server.close()
   }
-}, 20_000)
+})
 
 test('a private folder that is nobody’s is named, and a spool that is gone', async () => {
   const unknown = newId()
@@ -583,7 +583,7 @@ test('what a live process owns is in motion, and what is put right meanwhile was
     { state: 'stopped' },
   )
   expect(await broken()).toEqual([])
-}, 20_000)
+})
 
 test('each invariant was broken by one of these tests, and seen named', async () => {
   expect((await look()).checked.map(({ invariant }) => invariant).filter((name) => !named.has(name))).toEqual([])

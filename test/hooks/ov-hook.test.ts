@@ -217,7 +217,7 @@ test('on a full disk the CLI is not disturbed, a guard refuses, and what was not
     ])
     expect(output).toContain('ov could not be asked whether this is allowed')
     const told = () => payloads().map((payload) => payload.is === 'broken' && payload.why)
-    await expect.poll(told, { timeout: 10_000 }).toEqual(['empty', 'empty'])
+    await expect.poll(told).toEqual(['empty', 'empty'])
   } finally {
     await home.dispose()
   }

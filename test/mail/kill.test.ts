@@ -39,7 +39,7 @@ test(`promises 1 and 2: ${KILLS} times kill -9 of a sender and reader in traffic
 
   for (const { id, transcript } of peers) peer(id, 'read', transcript)
   const waiting = () => Promise.all(peers.map(({ id }) => countWaiting(room.db, id)))
-  await expect.poll(waiting, { timeout: 30_000, interval: 50 }).toEqual([0, 0])
+  await expect.poll(waiting, { interval: 50 }).toEqual([0, 0])
   for (const [sender, reader] of [peers, peers.toReversed()] as const) {
     if (!sender || !reader) throw new Error('two peers')
     const read = linesOf(reader.transcript)
@@ -66,7 +66,7 @@ test('16 senders at once lose none, and of two readers racing for one mailbox ne
     senders.map((sender) => ended(peer(sender.id, 'send', file(`${sender.name}.record`), name, String(each)))),
   )
   expect(codes).toEqual(senders.map(() => 0))
-  await expect.poll(() => countWaiting(room.db, id), { timeout: 20_000, interval: 50 }).toBe(0)
+  await expect.poll(() => countWaiting(room.db, id), { interval: 50 }).toBe(0)
   const got = transcripts.flatMap(linesOf).map((line) => line.split(' ').slice(2).join(' '))
   const sent = senders.flatMap((sender) => Array.from({ length: each }, (_, index) => `${sender.id} ${index + 1}`))
   expect(got.sort()).toEqual(sent.sort())

@@ -104,13 +104,10 @@ test(`after ${KILLS} kills of the train nothing is half merged, lost or merged t
   await mendLandings(project)
   if (dirty !== null) yard.human({ 'mine.txt': dirty }, 'Human')
   await expect
-    .poll(
-      async () => {
-        await driveTrain(project, { asked: true })
-        return (await openMerges(project.db)).length
-      },
-      { timeout: 20_000 },
-    )
+    .poll(async () => {
+      await driveTrain(project, { asked: true })
+      return (await openMerges(project.db)).length
+    })
     .toBe(0)
 
   // Every entry has ended, once, and the history says the same.

@@ -27,7 +27,7 @@ function leaseRunsOut() {
 /** A gate that tells that it runs, and waits for the file `go` beside the repository. */
 const WAITING = `project: { qualityGates: [{ name: t, command: 'touch ../../../../runs; while [ ! -e ../../../../go ]; do sleep 0.02; done' }] }\n`
 /** Then the train is not in the middle of a write. */
-const gateRuns = () => expect.poll(() => existsSync(join(yard.home.path, 'runs')), { timeout: 10_000 }).toBe(true)
+const gateRuns = () => expect.poll(() => existsSync(join(yard.home.path, 'runs'))).toBe(true)
 const go = () => writeFileSync(join(yard.home.path, 'go'), '')
 
 test('a train that is stopped while its gates run, overtaken and woken, changes nothing any more', async () => {
@@ -108,7 +108,7 @@ test('what a killed train left running and lying about is gone once the next has
   await driver.line(/^ready$/)
   driver.drive()
   await driver.line(/gate t$/)
-  await expect.poll(() => sleepers().length, { timeout: 10_000 }).toBe(2)
+  await expect.poll(() => sleepers().length).toBe(2)
   driver.signal('SIGKILL')
   await driver.ended
   go()

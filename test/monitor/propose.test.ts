@@ -31,8 +31,8 @@ async function mute(): Promise<Judging> {
   env = judge.env
   const slung = await home.ov(fleet.repo, ['sling', '--name', 'mute', '--task', 'Say nothing'], { env })
   expect(slung.code, slung.output).toBe(0)
-  await expect.poll(judge.heard, { timeout: 20_000 }).toContain('Say nothing')
-  await expect.poll(() => happened('runtime.started'), { timeout: 20_000 }).toHaveLength(1)
+  await expect.poll(judge.heard).toContain('Say nothing')
+  await expect.poll(() => happened('runtime.started')).toHaveLength(1)
   return judge
 }
 
@@ -47,7 +47,7 @@ async function proposed(
   const command = `ov monitor propose --agent ${about} --why "I saw it" ${words} --json > '${out}'; true`
   const slung = await home.ov(fleet.repo, slingShell(`speaker-${spoken}`, command, '--capability', capability), { env })
   expect(slung.code, slung.output).toBe(0)
-  await expect.poll(() => existsSync(out) && readFileSync(out, 'utf8'), { timeout: 20_000 }).toMatch(/\}\s*$/)
+  await expect.poll(() => existsSync(out) && readFileSync(out, 'utf8')).toMatch(/\}\s*$/)
   return JSON.parse(readFileSync(out, 'utf8'))
 }
 
@@ -74,7 +74,7 @@ test('what a monitor proposes mildly is done, and bears its name', async () => {
     done: 'nudge',
     objection: null,
   })
-  await expect.poll(judge.heard, { timeout: 15_000 }).toContain('Use port 8080.')
+  await expect.poll(judge.heard).toContain('Use port 8080.')
   expect(await proposed('--verdict wait --minutes 20')).toMatchObject({ done: 'wait', waitMs: 1_200_000 })
   expect(await happened('agent.triaged')).toMatchObject([
     { verdict: 'nudge', by: 'speaker-1', why: 'I saw it' },
@@ -96,7 +96,7 @@ test('nobody is ended by its word alone: it takes that software has raised the a
   expect(asked.map(({ reader }) => reader)).toEqual(['human', 'human'])
   await raise('silence')
   expect(await proposed('--verdict resume')).toMatchObject({ done: 'resume', objection: null })
-  await expect.poll(judge.heard, { timeout: 20_000 }).toContain('cut off in the middle of a turn')
+  await expect.poll(judge.heard).toContain('cut off in the middle of a turn')
   expect((await fleet.agent('mute')).owner_pid).not.toBe(pid)
 })
 
@@ -139,12 +139,10 @@ test('a monitor agent is mailed a pattern once, at most every so often, and only
   const mails = await fleet.db.selectFrom('mail').selectAll().where('reader', '=', monitor.id).orderBy('seq').execute()
   expect(mails.map(({ body }) => /The gate (\w+) was red for one and two/.exec(body)?.[1])).toEqual(['lint', 'build'])
   await expect
-    .poll(
-      async () =>
-        (await fleet.db.selectFrom('mail').selectAll().where('reader', '=', monitor.id).execute()).every(
-          ({ delivered_at: at }) => at !== null,
-        ),
-      { timeout: 20_000 },
+    .poll(async () =>
+      (await fleet.db.selectFrom('mail').selectAll().where('reader', '=', monitor.id).execute()).every(
+        ({ delivered_at: at }) => at !== null,
+      ),
     )
     .toBe(true)
 })
@@ -160,5 +158,5 @@ test('the watchdog tells it by itself', async () => {
   }
   const watch = await home.ov(fleet.repo, ['watch', '--background'], { env })
   expect(watch.code, watch.output).toBe(0)
-  await expect.poll(() => happened('monitor.digest'), { timeout: 20_000 }).toEqual([{ patterns: ['conflicts'] }])
+  await expect.poll(() => happened('monitor.digest')).toEqual([{ patterns: ['conflicts'] }])
 })

@@ -248,7 +248,7 @@ test('a window that a command leaves open keeps nobody waiting, and is left open
   } finally {
     process.kill(pid, 'SIGKILL')
   }
-}, 30_000)
+})
 
 test('a message at which every sender is killed is given up, too', async () => {
   await deliver()

@@ -29,9 +29,9 @@ test('where a tmux server was killed, watching its sessions starts no other', as
     })
     watch.connect()
     // Half of them are cut off at once, the others when tmux has said that there is no server.
-    if (round % 2 === 0) await expect.poll(() => told, { timeout: 5_000 }).toBe(1)
+    if (round % 2 === 0) await expect.poll(() => told).toBe(1)
     expect(watch.panes).toBeNull()
     watch.close()
   }
-  await expect.poll(processesOfServer, { timeout: 5_000 }).toEqual([])
+  await expect.poll(processesOfServer).toEqual([])
 })

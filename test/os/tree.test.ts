@@ -89,7 +89,7 @@ test('a stopped process is stopped for good', async () => {
 
 test('an agent that only forks away from its hunter is caught', async () => {
   own.start('trap "" TERM; while :; do (sleep 0.01; sleep $T) & sleep 0.01; done', { env: marker() })
-  await expect.poll(() => own.sleepers().length, { timeout: 5_000 }).toBeGreaterThan(5)
+  await expect.poll(() => own.sleepers().length).toBeGreaterThan(5)
   expect(await stopProcessesOf(agentId, [], { graceMs: 100 })).toEqual([])
   expect(own.sleepers()).toEqual([])
 })
@@ -148,7 +148,7 @@ test('a runner learns nothing of the end of what it began', async () => {
 
 test('a frozen runner is stopped', async () => {
   const child = own.start(`exec node ${fakeRunner()} runner ${agentId} 1`)
-  await expect.poll(() => runnersOf(agentId).length, { timeout: 5_000 }).toBe(1)
+  await expect.poll(() => runnersOf(agentId).length).toBe(1)
   child.kill('SIGSTOP')
   expect(await stopProcessesOf(agentId, runnersOf(agentId))).toEqual([])
   expect(runnersOf(agentId)).toEqual([])

@@ -353,7 +353,7 @@ describe('leftovers', () => {
     const working = join(home.path, 'working')
     const command = `echo one > one.txt; git add -A; git commit -qm one; git rev-parse HEAD > '${working}.new'; mv '${working}.new' '${working}'; sleep 1000`
     await home.ov(repo, ['sling', '--runtime', 'shell', '--name', 'victim', '--task', 'Hang', '--command', command])
-    await expect.poll(() => existsSync(working), { timeout: 15_000 }).toBe(true)
+    await expect.poll(() => existsSync(working)).toBe(true)
     expect(codes(await look())).toEqual([])
     const pid = await inProject(
       home,
@@ -361,7 +361,7 @@ describe('leftovers', () => {
       async ({ db }) => (await db.selectFrom('agents').select('owner_pid').executeTakeFirst())?.owner_pid,
     )
     process.kill(Number(pid), 'SIGKILL')
-    await expect.poll(async () => codes(await look()), { timeout: 10_000 }).toEqual(['agent.orphaned', 'sockets.left'])
+    await expect.poll(async () => codes(await look())).toEqual(['agent.orphaned', 'sockets.left'])
     const diagnosis = await mend()
     expect(diagnosis).toMatchObject({ ready: true, issues: [] })
     expect(diagnosis.fixed.join()).toContain('1 agent that could not ended')
@@ -417,7 +417,7 @@ describe('leftovers', () => {
       expect(existsSync(join(gitDir, 'index.lock'))).toBe(true)
       living.kill('SIGKILL')
       for (const { pid } of processesIn(repo)) if (argumentsOf(pid)[0] === elsewhere) process.kill(pid, 'SIGKILL')
-      await expect.poll(async () => codes(await mend()), { timeout: 15_000 }).toEqual(['git.old-lock'])
+      await expect.poll(async () => codes(await mend())).toEqual(['git.old-lock'])
       expect(existsSync(join(gitDir, 'refs/ov/train/fresh.lock'))).toBe(false)
     } finally {
       held.kill('SIGKILL')

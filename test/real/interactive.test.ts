@@ -35,12 +35,8 @@ describe.each([CLAUDE, CODEX])('$title', (cli) => {
     await first.reached
     const screens: Record<string, string> = { 'in its first turn': await screenOf(fleet, 'builder-1') }
     first.release()
-    await expect
-      .poll(async () => (await fleet.ov('status')).output, { timeout: 60_000, interval: 500 })
-      .toContain('What else?')
-    await expect
-      .poll(() => screenOf(fleet, 'builder-1'), { timeout: 20_000, interval: 200 })
-      .toContain('I wait for an answer.')
+    await expect.poll(async () => (await fleet.ov('status')).output, { interval: 500 }).toContain('What else?')
+    await expect.poll(() => screenOf(fleet, 'builder-1'), { interval: 200 }).toContain('I wait for an answer.')
     screens['idle, waiting for mail'] = await screenOf(fleet, 'builder-1')
     await fleet.ov('mail', 'send', '--to', 'builder-1', '--subject', 'One more thing', '--body', 'Greet the world too;')
     await last.reached
@@ -82,10 +78,10 @@ describe.each([CLAUDE, CODEX])('$title', (cli) => {
       .poll(() => screenOf(fleet, 'builder-1'), { timeout: 90_000, interval: 500 })
       .toContain('I wait for an answer.')
     await keys(fleet, 'wait, I am')
-    await expect.poll(() => screenOf(fleet, 'builder-1'), { timeout: 20_000, interval: 200 }).toContain('wait, I am')
+    await expect.poll(() => screenOf(fleet, 'builder-1'), { interval: 200 }).toContain('wait, I am')
     await fleet.ov('mail', 'send', '--to', 'builder-1', '--subject', 'That is all', '--body', 'Go on.')
     const status = async () => (await fleet.ov('status')).output
-    await expect.poll(status, { timeout: 30_000, interval: 500 }).toContain('Something is typed on its screen')
+    await expect.poll(status, { interval: 500 }).toContain('Something is typed on its screen')
     const screens = { 'a person is typing': await screenOf(fleet, 'builder-1'), 'ov status': await status() }
     await keys(fleet, 'C-u')
     await last.reached

@@ -27,9 +27,7 @@ describe.each([CLAUDE, CODEX])('$title', (cli) => {
       ])
       writeFileSync(join(fleet.repo, 'task.txt'), long('task'))
       const slung = await fleet.sling(mode, '--capability', 'builder', '--task-file', 'task.txt')
-      await expect
-        .poll(async () => (await fleet.ov('status')).output, { timeout: 60_000, interval: 500 })
-        .toContain('What else?')
+      await expect.poll(async () => (await fleet.ov('status')).output, { interval: 500 }).toContain('What else?')
       const nudged = await fleet.home.ov(fleet.repo, ['nudge', 'builder-1', '-'], {
         env: fleet.env,
         input: long('nudge'),

@@ -9,6 +9,7 @@ export default defineConfig({
     // Codex lets agents write to /tmp: what they must not write to lies elsewhere.
     env: { TMPDIR: '/var/tmp' },
     testTimeout: 300_000,
+    expect: { poll: { timeout: 60_000 } },
     hookTimeout: 300_000,
     maxWorkers: 2,
     // Of the proofs of a CLI; most of the time each waits.

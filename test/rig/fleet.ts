@@ -56,7 +56,7 @@ export async function makeFleet(home: Home, { config = '' } = {}): Promise<Fleet
       return task
     },
     async expectState(name, state) {
-      await expect.poll(async () => (await agent(name)).state, { timeout: 20_000 }).toBe(state)
+      await expect.poll(async () => (await agent(name)).state).toBe(state)
       return agent(name)
     },
     async status(...args) {

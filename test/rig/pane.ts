@@ -52,7 +52,7 @@ export function openPane(
     shows,
     resize: (x, y) => tmux('resize-window', '-t', 'm', '-x', String(x), '-y', String(y)),
     async expectText(text) {
-      const found = expect.poll(() => shows().join('\n'), { timeout: 20_000 })
+      const found = expect.poll(() => shows().join('\n'))
       if (typeof text === 'string') await found.toContain(text)
       else await found.toMatch(text)
     },

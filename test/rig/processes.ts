@@ -35,7 +35,7 @@ export function herd(): Herd {
       return child
     },
     sleepers,
-    expectSleepers: (count) => expect.poll(() => sleepers().length, { timeout: 5_000, interval: 10 }).toBe(count),
+    expectSleepers: (count) => expect.poll(() => sleepers().length, { interval: 10 }).toBe(count),
     end() {
       for (const { pid } of sleepers()) process.kill(pid, 'SIGKILL')
       for (const child of started) child.kill('SIGKILL')

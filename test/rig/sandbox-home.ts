@@ -32,7 +32,7 @@ export function makeHome(): Home {
   return {
     path,
     env,
-    ov: (cwd, args, { env, input, timeoutMs = 60_000, binary = OV } = {}) =>
+    ov: (cwd, args, { env, input, timeoutMs = 180_000, binary = OV } = {}) =>
       run([process.execPath, binary, ...args], {
         cwd,
         timeoutMs,

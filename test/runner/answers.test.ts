@@ -34,8 +34,8 @@ test('each answer ends its wait by being there: no agent is told that its wait i
       return mail.find(({ subject }) => subject === `Question ${number}`)?.id
     }
     let question: string | undefined
-    await expect.poll(async () => (question ??= await unanswered()), { timeout: 10_000 }).toBeDefined()
-    await expect.poll(async () => (await ov('status')).output, { timeout: 10_000 }).toContain('waiting on human')
+    await expect.poll(async () => (question ??= await unanswered())).toBeDefined()
+    await expect.poll(async () => (await ov('status')).output).toContain('waiting on human')
     await ov('mail', 'reply', question ?? '', '--body', `Answer ${number}.`)
   }
   expect((await slung).code).toBe(0)

@@ -269,7 +269,7 @@ test('a prompt that meets a server which is just ending is taken by the next, on
   session.prompt('A:one E leave')
   await expect.poll(() => seen('turn_end').length).toBe(1)
   session.prompt('A:two E')
-  await expect.poll(() => seen('turn_end').length, { timeout: 5_000 }).toBe(2)
+  await expect.poll(() => seen('turn_end').length).toBe(2)
   expect(seen('failed')).toEqual([])
   expect(seen('accepted')).toHaveLength(2)
   expect(starts()).toHaveLength(2)
@@ -327,7 +327,7 @@ test('a line of 50 MB is no harm, and a flood is read no faster than it is taken
   const reader = { behind: () => behind, caughtUp: (then: () => void) => void stopped.push(then) }
   const { session, seen } = opened(serving(), reader)
   session.prompt('A:one T long')
-  await expect.poll(() => seen('accepted').length, { timeout: 10_000 }).toBe(2)
+  await expect.poll(() => seen('accepted').length).toBe(2)
   const [, long] = seen('accepted')
   expect(long?.type === 'accepted' && long.text?.length).toBeLessThan(5_000)
   behind = true
@@ -338,7 +338,7 @@ test('a line of 50 MB is no harm, and a flood is read no faster than it is taken
   behind = false
   for (const go of stopped) go()
   session.steer('E')
-  await expect.poll(() => session.busy, { timeout: 10_000 }).toBe(false)
+  await expect.poll(() => session.busy).toBe(false)
   expect(seen('accepted')).toHaveLength(20_002)
 })
 

@@ -190,7 +190,7 @@ test('a process that lingers after its last word is ended, and the turn still en
   const script = 'echo E; sleep 600 & wait'
   const { session, seen } = opened(scripted(script, { protocol: 'turn', firstPrompt: 'included' }))
   session.prompt('one')
-  await expect.poll(() => session.busy, { timeout: 15_000, interval: 100 }).toBe(false)
+  await expect.poll(() => session.busy, { interval: 100 }).toBe(false)
   expect(seen('failed')).toEqual([])
   expect(seen('turn_end')).toHaveLength(1)
 })

@@ -171,7 +171,7 @@ describe('sling', () => {
     writeFileSync(join(bin, 'claude'), `#!/bin/sh\nenv > '${home.path}/seen'; exec sleep 600\n`, { mode: 0o755 })
     const { stdout } = await home.ov(repo, ['sling', '--task', 'T', '--model', 'gpt-5.5', '--json'], { env })
     expect(JSON.parse(stdout)).toMatchObject({ runtime: 'claude', model: 'gpt-5.5' })
-    await expect.poll(() => existsSync(`${home.path}/seen`), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => existsSync(`${home.path}/seen`)).toBe(true)
     await expect
       .poll(() => readFileSync(`${home.path}/seen`, 'utf8').split('\n'))
       .toEqual(

@@ -35,9 +35,7 @@ test('a killed runner takes its agent with it; its commits are kept, its mail bo
     '--command',
     'echo two > two.txt',
   ])
-  await expect
-    .poll(() => existsSync(working) && readFileSync(working, 'utf8'), { timeout: 15_000 })
-    .toMatch(/^[0-9a-f]{40}\n/)
+  await expect.poll(() => existsSync(working) && readFileSync(working, 'utf8')).toMatch(/^[0-9a-f]{40}\n/)
   const commit = readFileSync(working, 'utf8').trim()
   await inProject(home, repo, async (project) => {
     const victim = await findAgent(project.db, 'victim')
@@ -48,9 +46,7 @@ test('a killed runner takes its agent with it; its commits are kept, its mail bo
     await expect.poll(() => liveness(owner)).toBe('gone')
 
     await expect
-      .poll(async () => (await reconcile(project)).length || (await getAgent(project.db, victim.id))?.state, {
-        timeout: 10_000,
-      })
+      .poll(async () => (await reconcile(project)).length || (await getAgent(project.db, victim.id))?.state)
       .toBe('failed')
     expect(processesOf(victim.id)).toEqual([])
     expect(
@@ -60,7 +56,7 @@ test('a killed runner takes its agent with it; its commits are kept, its mail bo
     const human = (await home.ov(repo, ['mail', 'check'])).stdout
     expect(human).toContain('victim failed')
     expect(human).toContain('Are you there?')
-    await expect.poll(async () => (await findAgent(project.db, 'next'))?.state, { timeout: 20_000 }).toBe('done')
+    await expect.poll(async () => (await findAgent(project.db, 'next'))?.state).toBe('done')
   })
 })
 
@@ -82,7 +78,7 @@ test('where processes can be held together, all an agent started ends with its r
     `${daemon} sleep 1000`,
   ]
   await home.ov(repo, slung)
-  await expect.poll(() => existsSync(pids) && readFileSync(pids, 'utf8'), { timeout: 15_000 }).toMatch(/^pid:/)
+  await expect.poll(() => existsSync(pids) && readFileSync(pids, 'utf8')).toMatch(/^pid:/)
   const namespace = readFileSync(pids, 'utf8').trim()
   await inProject(home, repo, async (project) => {
     const victim = await findAgent(project.db, 'victim')
@@ -118,7 +114,7 @@ test('slings killed at any moment leave nothing stuck: what was reserved is star
       const tasks = await project.db.selectFrom('tasks').selectAll().execute()
       return tasks.filter((task) => ['queued', 'running', 'merging'].includes(task.state)).length
     }
-    await expect.poll(open, { timeout: 30_000, interval: 250 }).toBe(0)
+    await expect.poll(open, { interval: 250 }).toBe(0)
     const tasks = await project.db.selectFrom('tasks').selectAll().execute()
     expect(tasks.length).toBeGreaterThan(0)
     expect(tasks.filter((task) => task.state !== 'merged').map((task) => [task.title, task.reason])).toEqual([])
@@ -148,11 +144,11 @@ test('an agent whose work is in the queue when its runner dies is done, and its 
       if (!agent) throw new Error('no agent')
       return agent
     }
-    await expect.poll(async () => (await victim()).waiting_on, { timeout: 15_000 }).toBe('merge')
+    await expect.poll(async () => (await victim()).waiting_on).toBe('merge')
     const owner = ownerOf(await victim())
     if (!owner) throw new Error('no runner')
     process.kill(owner.pid, 'SIGKILL')
-    await expect.poll(async () => (await reconcile(project)).length, { timeout: 10_000 }).toBe(1)
+    await expect.poll(async () => (await reconcile(project)).length).toBe(1)
     expect((await victim()).state).toBe('done')
     expect((await driveTrain(project)).merged).toHaveLength(1)
     expect((await getTask(project.db, (await victim()).task_id))?.state).toBe('merged')

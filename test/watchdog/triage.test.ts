@@ -62,8 +62,8 @@ async function inYard(
           if (!agent) throw new Error('no agent')
           return agent
         }
-        await expect.poll(judge.heard, { timeout: 20_000 }).toContain('Say nothing')
-        await expect.poll(() => happened('runtime.started'), { timeout: 20_000 }).toHaveLength(1)
+        await expect.poll(judge.heard).toContain('Say nothing')
+        await expect.poll(() => happened('runtime.started')).toHaveLength(1)
         const lease = await write(db, (tx) => claimLease(tx, 'watch', ownIdentity(), project.clock, 600_000))
         if (lease === null) throw new Error('somebody watches')
         await work({
@@ -123,7 +123,7 @@ test('advice reaches the agent in the middle of its turn', () =>
     { answer: says({ verdict: 'nudge', text: 'Kill the dev server.' }) },
     async ({ project, lease, judge, ...yard }) => {
       await triage(project, lease, await yard.trouble())
-      await expect.poll(judge.heard, { timeout: 15_000 }).toContain('Kill the dev server.')
+      await expect.poll(judge.heard).toContain('Kill the dev server.')
       expect(await yard.happened('agent.triaged')).toMatchObject([{ verdict: 'nudge' }])
     },
   ))
@@ -168,8 +168,8 @@ test('who hangs for certain is ended and goes on where it was', () =>
     await triage(project, lease, await yard.trouble())
     expect(runner === null || liveness(runner)).toBe('gone')
     expect(await yard.happened('agent.recovered')).toMatchObject([{ why: 'it hung' }])
-    await expect.poll(async () => (await yard.mute()).state, { timeout: 20_000 }).toBe('working')
-    await expect.poll(judge.heard, { timeout: 15_000 }).toContain('cut off in the middle of a turn')
+    await expect.poll(async () => (await yard.mute()).state).toBe('working')
+    await expect.poll(judge.heard).toContain('cut off in the middle of a turn')
     expect((await yard.mute()).id).toBe(before.id)
     expect(await toHuman({ project, lease, judge, ...yard })).toEqual([])
   }))
@@ -177,7 +177,7 @@ test('who hangs for certain is ended and goes on where it was', () =>
 test('who begins anew has what it was told, and its task', () =>
   inYard({ answer: says({ verdict: 'restart-fresh', digest: 'Port 80 is taken.' }) }, async (yard) => {
     await triage(yard.project, yard.lease, await yard.trouble({ about: 'loop' }))
-    await expect.poll(yard.judge.heard, { timeout: 20_000 }).toContain('Port 80 is taken.')
+    await expect.poll(yard.judge.heard).toContain('Port 80 is taken.')
     expect(yard.judge.heard()).toContain('Your earlier conversation is lost')
     expect(await yard.happened('agent.recovered')).toMatchObject([{ context: 'digest' }])
   }))
@@ -218,8 +218,7 @@ test.each([
   ['waits at a question', { about: 'dialog' as const }, '', /only a person/],
 ])('who %s is not ended by a model’s word: a person is asked', (_, more, doing, why) =>
   inYard({ answer: says({ verdict: 'give-up', reason: 'Dead.' }), doing }, async (yard) => {
-    if (doing.startsWith('echo'))
-      await expect.poll(() => yard.happened('tool.start'), { timeout: 15_000 }).toHaveLength(1)
+    if (doing.startsWith('echo')) await expect.poll(() => yard.happened('tool.start')).toHaveLength(1)
     await triage(yard.project, yard.lease, await yard.trouble(more))
     expect(await toHuman(yard)).toMatchObject([{ body: expect.stringMatching(why) }])
     expect(await yard.happened('agent.triaged')).toMatchObject([
@@ -242,7 +241,7 @@ test('at most so many questions are asked at the same time, and each agent is as
     const others = (await openAgents(project.db)).filter((agent) => agent.id !== id)
     const all = [trouble, trouble, ...others.map((agent) => ({ ...trouble, agent: agent.id, fence: agent.fence }))]
     await expect
-      .poll(async () => (await openAgents(project.db)).map(({ state }) => state), { timeout: 20_000 })
+      .poll(async () => (await openAgents(project.db)).map(({ state }) => state))
       .toEqual(['working', 'working', 'working'])
     const fenced = new Map((await openAgents(project.db)).map((agent) => [agent.id, agent.fence]))
     await Promise.all(all.map((one) => triage(project, lease, { ...one, fence: fenced.get(one.agent) ?? one.fence })))
@@ -263,7 +262,7 @@ test('a verdict that comes too late does nothing: another owner, or another watc
       `while [ ! -e '${home.path}/go' ]; do sleep 0.05; done\n${says({ verdict: 'nudge', text: 'Too late.' })}`,
     )
     const asked = triage(project, next, { ...trouble, about: 'loop' })
-    await expect.poll(judge.times, { timeout: 15_000 }).toBe(2)
+    await expect.poll(judge.times).toBe(2)
     const agent = await yard.mute()
     const taken = await write(project.db, (tx) =>
       takeOver(tx, agent, ['working'], ownIdentity(), 'working', project.clock.now()),

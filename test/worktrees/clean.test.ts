@@ -121,7 +121,7 @@ test('worktrees are listed with who has them and what in them is not committed',
   const none = await home.ov(fleet.repo, ['worktree', 'list'])
   expect([none.code, none.output]).toEqual([0, 'No agent has a worktree.\n'])
   await fleet.sling('messy', 'echo x > new.txt; sleep 600')
-  await expect.poll(() => existsSync(join(worktreeOf(fleet, 'messy'), 'new.txt')), { timeout: 20_000 }).toBe(true)
+  await expect.poll(() => existsSync(join(worktreeOf(fleet, 'messy'), 'new.txt'))).toBe(true)
   const listed = await home.ov(fleet.repo, ['worktree', 'list', '--json'])
   expect(JSON.parse(listed.stdout)).toEqual({
     pool: { ready: 0, wanted: 0 },
