@@ -27,6 +27,8 @@ export function conversationsOf(
 export interface Conversation extends Transcript {
   /** Whether a session that a CLI told of can be resumed: where its first prompt was taken back, it holds nothing. */
   canResume(session: string): Promise<boolean>
+  /** Whether the session has a file yet: a CLI can tell of one before it has written anything. */
+  isThere(session: string): boolean
 }
 
 /** The file in which a runtime keeps a session's conversation; null when there is none. */
@@ -81,6 +83,7 @@ export function transcriptOf(
       const held = (line: string) => line.includes(mark) && transcript.entered(line).some((text) => text.includes(mark))
       return id !== undefined && (await anyIn(id, held))
     },
+    isThere: (id) => sessionFile(runtime, place, id) !== null,
     async canResume(id) {
       return transcript.renews === undefined || anyIn(id, (line) => transcript.entered(line).length > 0)
     },

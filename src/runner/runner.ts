@@ -363,9 +363,10 @@ class Runner {
 
   async #onFailure(event: Extract<AgentEvent, { type: 'failed' }>): Promise<EndState | 'lost' | null> {
     if (await this.#putBack()) return { name: 'failed', reason: CHANGES_AGAIN }
-    const { unproven } = this.#ids
+    const { unproven, told } = this.#ids
     const next = await this.#setbacks.meet(event, {
       unproven,
+      lost: told !== undefined && this.#transcript?.isThere(told) === false,
       works: this.#turns.works,
       attempt: this.#turns.attempt(this.#cli.session),
     })

@@ -32,6 +32,8 @@ export type AfterSetback =
 export interface Standing {
   /** Whether the session of an earlier process was really taken up is not seen yet. */
   readonly unproven: boolean
+  /** It told of a session, and was cut off before anything of that was written down. */
+  readonly lost: boolean
   /** Its CLI has done something by now: what dies before that would die again. */
   readonly works: boolean
   /** The turn that failed, for the record. */
@@ -77,7 +79,7 @@ export function setbacksOf(
     over() {
       inARow = 0
     },
-    async meet(event, { unproven, works, attempt }) {
+    async meet(event, { unproven, lost, works, attempt }) {
       inARow += 1
       const message = redact(event.message)
       await note('runtime.failed', {
@@ -115,7 +117,7 @@ export function setbacksOf(
         case 'retry':
         case 'renew': {
           if (agent.mode === 'interactive' && !(await hasScreen(project))) return { do: 'give-way', why: message }
-          const anew = next.do === 'renew' || !runtime.can.resume
+          const anew = next.do === 'renew' || lost || !runtime.can.resume
           await note('agent.recovered', { why: message.slice(0, 300), context: anew ? 'digest' : 'resumed' })
           return { do: 'take-up', anew, afterMs: next.afterMs }
         }

@@ -103,6 +103,21 @@ test('a CLI that is killed before it has done anything is started three times mo
   expect(readFileSync(launches, 'utf8').trim().split('\n')).toHaveLength(4)
 })
 
+test('a CLI that told of a session and was killed before it wrote anything down begins anew, and is not asked for it', async () => {
+  const launches = join(home.path, 'told')
+  const id = `id=$(printf '%s' "$*" | sed 's/.*--session-id \\([^ ]*\\).*/\\1/')`
+  const init = `echo '{"type":"system","subtype":"init","session_id":"'$id'","model":"fake"}'`
+  const ended = await waitFor(
+    'is forgotten',
+    `echo "$*" >> '${launches}'; read -r line; ${id}; ${init}; sleep 0.3; kill -KILL $$`,
+  )
+  expect(ended).toMatchObject({ state: 'failed', failedBy: 'agent', code: 1 })
+  const typed = readFileSync(launches, 'utf8').trim().split('\n')
+  expect(typed).toHaveLength(4)
+  for (const words of typed) expect(words).toMatch(/--session-id/)
+  expect(typed.join(' ')).not.toContain('--resume')
+})
+
 test.each([
   ['100 MB of lines', `yes '{"type":"keep_alive","pad":"${'x'.repeat(4000)}"}' | head -c 100000000; echo`],
   ['one line of 50 MB', "head -c 50000000 /dev/zero | tr '\\0' x; echo"],
